@@ -1,2 +1,3 @@
-//! placeholder
-fn main() {}
+//! The whole path, one module for each promise.
+
+mod parts;
