@@ -1,0 +1,236 @@
+//! The catalogue of the codes that Logway's own messages carry: what happened, why, and what to do.
+//!
+//! The second letter is the family: LI init, LA agent, LB bus (then LP proxy, LS store, LX ship, LQ query). A code's meaning
+//! never changes and a retired code is never used again. `logway explain CODE` prints an entry.
+
+/// One entry of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The code, as `LA02`.
+    pub code: &'static str,
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// The entry of `code`, in any case; `None` if there is none.
+pub fn find(code: &str) -> Option<&'static Code> {
+    ALL.iter().find(|c| c.code.eq_ignore_ascii_case(code.trim()))
+}
+
+const fn code(code: &'static str, title: &'static str, cause: &'static str, remedy: &'static str) -> Code {
+    Code { code, title, cause, remedy }
+}
+
+/// All codes, by family and number.
+pub const ALL: &[Code] = &[
+    code(
+        "LI01",
+        "Nothing to run",
+        "Init was given no command: neither arguments after `--` nor an entrypoint.",
+        "Give the command after `--`, as in `logway run --app web -- ./server`. The exit code is 125.",
+    ),
+    code(
+        "LI02",
+        "Command not found",
+        "The program does not exist, or its interpreter (the line after `#!`, or the dynamic loader) does not.",
+        "Check the path and PATH of the Machine, and that the image has the interpreter. The exit code is 127.",
+    ),
+    code(
+        "LI03",
+        "Command not executable",
+        "The file exists but the kernel will not run it: no execute permission, a directory, or a wrong format.",
+        "`chmod +x` the file, or build it for this architecture. The exit code is 126.",
+    ),
+    code(
+        "LI04",
+        "Lines dropped in the Machine",
+        "The host could not take lines as fast as the app wrote them, init's ring was full, and the policy is `drop-oldest`.",
+        "Look for the reason on the host (agent down, disk full). To never lose a line, run with `--policy block`: the app then waits.",
+    ),
+    code(
+        "LI05",
+        "Output still held open",
+        "The main process ended, but another process still has its output open and did not end within its time.",
+        "Have the app wait for its children, or end them on SIGTERM. What they write after this point is lost.",
+    ),
+    code(
+        "LI06",
+        "Last lines not confirmed",
+        "The Machine ended before the host agent confirmed that the last lines are on disk.",
+        "Look whether the agent runs (`logway up`) and answers. A longer `--flush-timeout` waits longer.",
+    ),
+    code(
+        "LI07",
+        "Killed for lack of memory",
+        "The kernel killed the app, or the app died of SIGKILL that nobody asked for, as it does when memory runs out.",
+        "Give the Machine more memory, or find what grows.",
+    ),
+    code(
+        "LI08",
+        "Agent not reachable",
+        "Init cannot connect to the host agent's socket. Lines are kept in memory until it can.",
+        "Start the agent (`logway up`), and check that the socket path is the one it printed.",
+    ),
+    code(
+        "LA01",
+        "Spool nearly full",
+        "The host's spool is more than 80 % full because its lines cannot go on, and this app has used its share of it.",
+        "Bring back what takes the lines (NATS, the store), or give the spool more room with `--spool-quota`.",
+    ),
+    code(
+        "LA02",
+        "Machine vanished",
+        "A Machine's connection ended without a goodbye and it did not come back: killed, crashed, or its host lost power.",
+        "The lines that it still held are gone; the count is what the agent knows of. Look for the cause at that time.",
+    ),
+    code(
+        "LA03",
+        "Spool damaged",
+        "A part of the agent's spool could not be read: a torn or flipped block, or a file that was removed.",
+        "The damaged file is set aside in the spool's folder. Check the disk; the lines of the gap may still be in the store.",
+    ),
+    code(
+        "LA04",
+        "Rate limit",
+        "The app wrote more lines a second than its limit allows.",
+        "Raise or remove the limit (`--rate`), or have the app write less.",
+    ),
+    code(
+        "LA05",
+        "Live output skipped ahead",
+        "The bus was away for so long that live readers would only see old lines.",
+        "Nothing is lost: the skipped lines are in the store. Look why the bus was away.",
+    ),
+    code(
+        "LA06",
+        "Second client refused",
+        "A socket of the agent takes one client at a time, and one is connected.",
+        "Two programs use the same instance id, or two commands the admin socket. Give each its own, or try again.",
+    ),
+    code(
+        "LA07",
+        "Wrong user",
+        "A process of another user than the one that was registered tried to use a socket of the agent.",
+        "Run it as the registered user, or register the Machine with `--uid`.",
+    ),
+    code(
+        "LA08",
+        "Records missing from the sequence",
+        "Records arrived whose numbers skip some, or in a form that this version does not read.",
+        "Check that init and agent are of the same release. If it goes on, keep the spool's folder for a report.",
+    ),
+    code(
+        "LA09",
+        "Machine's clock is off",
+        "The Machine's clock differs from the host's by more than an hour, so the host's time is used and marked.",
+        "Set the Machine's clock.",
+    ),
+    code(
+        "LA10",
+        "Instance belongs to another org",
+        "An instance id that was registered for one org cannot be used for another, ever.",
+        "Use a fresh instance id; `logway run` makes one when `--instance` is not given.",
+    ),
+    code(
+        "LA11",
+        "NATS not reachable",
+        "The agent has no connection to NATS. Lines are spooled on disk and go out when it is back.",
+        "Check the address given with `--nats` and that the server runs. Watch the spool's size meanwhile.",
+    ),
+    code(
+        "LA12",
+        "Bad name",
+        "The name of an app, region or instance is empty or too long.",
+        "Use 1 to 63 characters, best of a-z, 0-9 and '-'. Others are taken and escaped, as `%2E` for a dot.",
+    ),
+    code(
+        "LA13",
+        "Socket path too long",
+        "The kernel takes at most 107 bytes for the path of a unix socket.",
+        "Use a shorter data directory, as `--data /var/lib/logway`.",
+    ),
+    code(
+        "LA14",
+        "Data directory not usable",
+        "The data directory cannot be made, read or written, or another Logway uses it.",
+        "Check owner and permissions, stop the other process, or name another with `--data`.",
+    ),
+    code(
+        "LA15",
+        "Disk full",
+        "The disk of the data directory is full. Lines stay in the Machines' memory as long as they fit there.",
+        "Free some space: the agent goes on by itself.",
+    ),
+    code(
+        "LA16",
+        "Batch refused by the store",
+        "The store refused a batch of lines; they are in the agent's dead-letter file.",
+        "See the reason in the store's own log, then feed the dead-letter file to it again.",
+    ),
+    code(
+        "LA17",
+        "Agent not running",
+        "Nothing answers on the agent's admin socket.",
+        "Start it with `logway up`, and use the same `--data` here and there.",
+    ),
+    code(
+        "LB01",
+        "NATS refused the login",
+        "The user or the password is wrong, or none was given: nothing on the bus is anonymous.",
+        "Use the credentials in the `bus` folder of the data directory, or those of your NATS cluster.",
+    ),
+    code(
+        "LB02",
+        "Not allowed on the bus",
+        "This role may not publish or subscribe there. An agent, for one, cannot read lines.",
+        "Use the credential of the role that fits: `proxy` to read lines.",
+    ),
+    code(
+        "LB03",
+        "Port taken",
+        "Another program listens on the port.",
+        "Stop it, or choose another port; port 0 takes any free one.",
+    ),
+    code(
+        "LB04",
+        "NATS wants TLS",
+        "The server requires TLS, which this version does not speak.",
+        "Use a listener without TLS on a private network or loopback.",
+    ),
+    code(
+        "LB05",
+        "Reader too slow",
+        "A reader did not take its lines as fast as they came and its queue was full.",
+        "Nothing is lost on disk: the reader fetches what it missed. A narrower subscription is faster.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_unique_and_complete() {
+        let families = ["LI", "LA", "LB"];
+        let rank = |c: &Code| (families.iter().position(|f| c.code.starts_with(f)), c.code);
+        assert!(ALL.windows(2).all(|pair| rank(&pair[0]) < rank(&pair[1])));
+        for entry in ALL {
+            assert!(rank(entry).0.is_some() && entry.code.len() == 4, "{}", entry.code);
+            assert!(
+                !entry.title.is_empty() && entry.cause.ends_with('.') && entry.remedy.ends_with('.'),
+                "{}",
+                entry.code
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_found_in_any_case() {
+        assert_eq!(find(" la02 ").map(|c| c.title), Some("Machine vanished"));
+        assert_eq!(find("ZZ99"), None);
+    }
+}

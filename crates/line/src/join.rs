@@ -1,0 +1,319 @@
+//! Fragments to whole lines, in the agent.
+//!
+//! A line of up to 256 KiB, and 960 KiB when written as JSON, becomes one record that covers the sequence numbers of all
+//! its fragments. A longer one goes on in further records up to 2 MiB; what comes after that is counted and left out.
+//! Fragments of other streams in between end a record early, because a record covers consecutive numbers.
+
+use crate::frame::{Record, RecordFlags};
+use crate::{Stream, json};
+
+/// Where lines are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest record in bytes of text.
+    pub record_bytes: usize,
+    /// Longest record in bytes of escaped JSON text; below the 1 MiB that NATS carries.
+    pub encoded_bytes: usize,
+    /// Longest line in bytes of text, over all its records. The rest is counted and left out.
+    pub line_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { record_bytes: 256 * 1024, encoded_bytes: 960 * 1024, line_bytes: 2 * 1024 * 1024 }
+    }
+}
+
+/// A line, or the part of one that a record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joined<'a> {
+    /// Seq of its first fragment.
+    pub seq: u64,
+    /// How many sequence numbers it covers, at least 1.
+    pub span: u64,
+    /// When its first fragment was read: init's `CLOCK_BOOTTIME` in nanoseconds.
+    pub time: i64,
+    /// Where it was read.
+    pub stream: Stream,
+    /// The text.
+    pub bytes: &'a [u8],
+    /// 0 for a line's first (and mostly only) record, then 1, 2, ...
+    pub part: u32,
+    /// The line goes on in a further record.
+    pub more: bool,
+    /// No newline ended it.
+    pub open: bool,
+    /// Bytes of text left out of this record because the line was too long.
+    pub truncated_bytes: u64,
+}
+
+/// The fragments of one record that is not complete yet.
+#[derive(Debug)]
+struct Pending {
+    seq: u64,
+    span: u64,
+    time: i64,
+    stream: Stream,
+    encoded_bytes: usize,
+    truncated_bytes: u64,
+}
+
+/// What is known of the line in hand of one stream.
+#[derive(Debug, Default, Clone, Copy)]
+struct Line {
+    part: u32,
+    bytes: u64,
+}
+
+/// Joins the records of one boot.
+#[derive(Debug)]
+pub struct Joiner {
+    limits: Limits,
+    pending: Option<Pending>,
+    text: Vec<u8>,
+    lines: [Line; Stream::ALL.len()],
+}
+
+impl Joiner {
+    /// A joiner at the start of a boot.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, pending: None, text: Vec::new(), lines: [Line::default(); Stream::ALL.len()] }
+    }
+
+    /// Takes the next record and gives `emit` each line that is complete.
+    #[inline]
+    pub fn push(&mut self, record: Record<'_>, mut emit: impl FnMut(Joined<'_>)) {
+        if self.pending.is_none() && record.flags == RecordFlags::WHOLE {
+            self.lines[usize::from(record.stream.code())] = Line::default();
+            emit(Joined {
+                seq: record.seq,
+                span: 1,
+                time: record.time,
+                stream: record.stream,
+                bytes: record.bytes,
+                part: 0,
+                more: false,
+                open: false,
+                truncated_bytes: 0,
+            });
+            return;
+        }
+        self.push_fragment(record, &mut emit);
+    }
+
+    fn push_fragment(&mut self, record: Record<'_>, emit: &mut impl FnMut(Joined<'_>)) {
+        let continued = record.flags.has(RecordFlags::CONTINUED);
+        if self.pending.as_ref().is_some_and(|p| p.stream != record.stream || !continued) {
+            self.emit_pending(true, false, emit);
+        }
+        let line = usize::from(record.stream.code());
+        if !continued {
+            self.lines[line] = Line::default();
+        }
+        let encoded = json::escaped_bytes(record.bytes);
+        if self.is_full(record.bytes.len(), encoded) {
+            self.emit_pending(true, false, emit);
+        }
+        let pending = self.pending.get_or_insert(Pending {
+            seq: record.seq,
+            span: 0,
+            time: record.time,
+            stream: record.stream,
+            encoded_bytes: 0,
+            truncated_bytes: 0,
+        });
+        pending.span += 1;
+        let room = self.limits.line_bytes.saturating_sub(self.lines[line].bytes);
+        let kept = record.bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        self.text.extend_from_slice(&record.bytes[..kept]);
+        pending.encoded_bytes += encoded;
+        pending.truncated_bytes += (record.bytes.len() - kept) as u64;
+        self.lines[line].bytes += kept as u64;
+        if !record.flags.has(RecordFlags::MORE) {
+            self.emit_pending(false, record.flags.has(RecordFlags::OPEN), emit);
+            self.lines[line] = Line::default();
+        }
+    }
+
+    /// Whether the record in hand has no room for another fragment. What is left out counts too: a line without end must
+    /// not keep its sequence numbers waiting for ever.
+    fn is_full(&self, bytes: usize, encoded: usize) -> bool {
+        let Some(pending) = &self.pending else { return false };
+        let held = self.text.len() + usize::try_from(pending.truncated_bytes).unwrap_or(usize::MAX);
+        held.saturating_add(bytes) > self.limits.record_bytes
+            || pending.encoded_bytes.saturating_add(encoded) > self.limits.encoded_bytes
+    }
+
+    fn emit_pending(&mut self, more: bool, open: bool, emit: &mut impl FnMut(Joined<'_>)) {
+        let Some(pending) = self.pending.take() else { return };
+        let line = &mut self.lines[usize::from(pending.stream.code())];
+        emit(Joined {
+            seq: pending.seq,
+            span: pending.span,
+            time: pending.time,
+            stream: pending.stream,
+            bytes: &self.text,
+            part: line.part,
+            more,
+            open,
+            truncated_bytes: pending.truncated_bytes,
+        });
+        line.part += 1;
+        self.text.clear();
+        self.text.shrink_to(64 * 1024);
+    }
+
+    /// The first seq that is held and not yet emitted, if any: everything from here on must be sent again after a loss of
+    /// the connection.
+    pub fn held_from(&self) -> Option<u64> {
+        self.pending.as_ref().map(|p| p.seq)
+    }
+
+    /// Gives out what is held although its line goes on: before a gap, whose numbers follow at once.
+    pub fn cut(&mut self, mut emit: impl FnMut(Joined<'_>)) {
+        self.emit_pending(true, false, &mut emit);
+    }
+
+    /// Forgets what is held: it was not acknowledged and will be sent again.
+    pub fn forget(&mut self) {
+        self.pending = None;
+        self.text.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::split::Splitter;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Owned {
+        seq: u64,
+        span: u64,
+        stream: Stream,
+        bytes: Vec<u8>,
+        part: u32,
+        more: bool,
+        open: bool,
+        truncated: u64,
+    }
+
+    fn join(limits: Limits, chunks: &[(Stream, &[u8])]) -> (Vec<Owned>, u64) {
+        let mut splitters = [Splitter::new(), Splitter::new()];
+        let (mut joiner, mut out, mut seq) = (Joiner::new(limits), Vec::new(), 0);
+        let mut feed = |stream, flags, bytes: &[u8]| {
+            seq += 1;
+            joiner.push(Record { seq, time: 0, stream, flags, bytes }, |j| {
+                out.push(Owned {
+                    seq: j.seq,
+                    span: j.span,
+                    stream: j.stream,
+                    bytes: j.bytes.to_vec(),
+                    part: j.part,
+                    more: j.more,
+                    open: j.open,
+                    truncated: j.truncated_bytes,
+                });
+            });
+        };
+        for &(stream, bytes) in chunks {
+            splitters[usize::from(stream.code())].push(bytes, |flags, bytes| feed(stream, flags, bytes));
+        }
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            splitters[usize::from(stream.code())].flush(|flags, bytes| feed(stream, flags, bytes));
+        }
+        assert_eq!(joiner.held_from(), None);
+        (out, seq)
+    }
+
+    fn text_of(lines: &[Owned], stream: Stream) -> (Vec<u8>, u64) {
+        let (mut out, mut truncated) = (Vec::new(), 0);
+        for line in lines.iter().filter(|l| l.stream == stream) {
+            out.extend_from_slice(&line.bytes);
+            truncated += line.truncated;
+            if !line.more && !line.open {
+                out.push(b'\n');
+            }
+        }
+        (out, truncated)
+    }
+
+    #[test]
+    fn a_line_of_256_kib_stays_whole_and_a_byte_more_does_not() {
+        for (len, parts) in [(256 * 1024, 1), (256 * 1024 + 1, 2)] {
+            let mut line = vec![b'x'; len];
+            line.push(b'\n');
+            let (lines, _) = join(Limits::default(), &[(Stream::Stdout, &line)]);
+            assert_eq!(lines.len(), parts, "{len}");
+            assert_eq!(lines[0].span, 16);
+            assert_eq!(lines.last().map(|l| (l.more, l.part)), Some((false, parts as u32 - 1)));
+        }
+    }
+
+    #[test]
+    fn a_line_that_json_blows_up_is_cut_earlier() {
+        let mut line = vec![1u8; 256 * 1024];
+        line.push(b'\n');
+        let (lines, _) = join(Limits::default(), &[(Stream::Stdout, &line)]);
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|l| json::escaped_bytes(&l.bytes) <= 960 * 1024));
+    }
+
+    #[test]
+    fn ten_mebibytes_are_cut_at_two_with_the_rest_counted() {
+        let mut line = vec![b'x'; 10 << 20];
+        line.push(b'\n');
+        let (lines, last_seq) = join(Limits::default(), &[(Stream::Stdout, &line)]);
+        let (text, truncated) = text_of(&lines, Stream::Stdout);
+        assert_eq!((text.len(), truncated), ((2 << 20) + 1, 8 << 20));
+        assert_eq!(lines.iter().map(|l| l.span).sum::<u64>(), last_seq);
+        assert!(lines.iter().all(|l| l.span <= 16));
+    }
+
+    #[test]
+    fn another_stream_in_between_ends_a_record_not_the_line() {
+        let long = vec![b'o'; 40_000];
+        let (lines, _) = join(
+            Limits::default(),
+            &[(Stream::Stdout, &long), (Stream::Stderr, b"e\n"), (Stream::Stdout, b"rest\n")],
+        );
+        let shape: Vec<_> = lines.iter().map(|l| (l.stream, l.seq, l.span, l.part, l.more)).collect();
+        assert_eq!(
+            shape,
+            [
+                (Stream::Stdout, 1, 2, 0, true),
+                (Stream::Stderr, 3, 1, 0, false),
+                (Stream::Stdout, 4, 1, 1, false)
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn lines_joined_are_the_bytes_in_save_counted_truncation(
+            chunks in proptest::collection::vec((any::<bool>(), 0usize..50_000, 0u8..4, any::<bool>()), 0..12),
+        ) {
+            let limits = Limits { record_bytes: 40_000, encoded_bytes: 100_000, line_bytes: 70_000 };
+            let pieces: Vec<(Stream, Vec<u8>)> = chunks.iter().map(|&(err, len, byte, newline)| {
+                let mut bytes = vec![byte; len];
+                if newline { bytes.push(b'\n') }
+                (if err { Stream::Stderr } else { Stream::Stdout }, bytes)
+            }).collect();
+            let slices: Vec<_> = pieces.iter().map(|(s, b)| (*s, b.as_slice())).collect();
+            let (lines, last_seq) = join(limits, &slices);
+            let mut next = 1;
+            for line in &lines {
+                prop_assert_eq!(line.seq, next);
+                next += line.span;
+            }
+            prop_assert_eq!(next, last_seq + 1);
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                let wanted: Vec<u8> = pieces.iter().filter(|(s, _)| *s == stream).flat_map(|(_, b)| b.clone()).collect();
+                let (text, truncated) = text_of(&lines, stream);
+                prop_assert_eq!(text.len() as u64 + truncated, wanted.len() as u64);
+                if truncated == 0 { prop_assert_eq!(text, wanted) }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use std::borrow::Cow;
+
+use super::*;
+use crate::{
+    Address, Body, Boot, Clock, Entry, Event, Gap, GapReason, Hop, Level, LevelSource, OrgId, Provider,
+    Stream, Text,
+};
+use proptest::prelude::*;
+
+fn address() -> Address {
+    Address::new(OrgId::new("k3f9").unwrap(), "web", "lhr", "148e").unwrap()
+}
+
+fn entry(body: Body<'static>) -> Entry<'static> {
+    Entry {
+        time: 1_795_341_600_123_456_789,
+        seq: 42,
+        span: 1,
+        stream: Stream::Stdout,
+        level: Level::Info,
+        level_source: LevelSource::Default,
+        clock: Clock::Guest,
+        body,
+    }
+}
+
+fn encode(entry: &Entry<'_>) -> String {
+    let mut out = Vec::new();
+    Encoder::new(&address(), "h1").write(Boot::from_bits(0x019a_0c3f_2b7c_0001), entry, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_line_has_fly_s_shape() {
+    let text = encode(&entry(Body::Line(Text::whole(&b"hello \"world\"\t\x01"[..]))));
+    assert_eq!(
+        text,
+        concat!(
+            r#"{"event":{"provider":"app"},"fly":{"app":{"instance":"148e","name":"web"},"region":"lhr"},"host":"h1","#,
+            r#""log":{"level":"info"},"message":"hello \"world\"\t\u0001","timestamp":"2026-11-22T10:00:00.123456789Z","#,
+            r#""logway":{"boot":"019a0c3f2b7c0001","seq":42,"span":1,"stream":"stdout"}}"#
+        )
+    );
+    let decoded = decode(text.as_bytes()).unwrap();
+    assert_eq!(
+        (decoded.app.as_str(), decoded.region.as_str(), decoded.instance.as_str()),
+        ("web", "lhr", "148e")
+    );
+    assert_eq!(decoded.entry, entry(Body::Line(Text::whole(&b"hello \"world\"\t\x01"[..]))));
+}
+
+#[test]
+fn a_gap_says_how_many_why_and_where() {
+    let gap = Gap { reason: GapReason::RingFull, hop: Hop::Init, bytes: 900 };
+    let lost =
+        Entry { span: 7, level: Level::Warn, level_source: LevelSource::Platform, ..entry(Body::Gap(gap)) };
+    let text = encode(&lost);
+    assert!(text.starts_with(r#"{"event":{"provider":"runner"},"code":"LI04","#), "{text}");
+    assert!(text.contains(r#""gap":{"reason":"ring_full","hop":"init","bytes":900}"#), "{text}");
+    assert!(text.contains("\"message\":\"7 lines lost: "), "{text}");
+    let decoded = decode(text.as_bytes()).unwrap();
+    assert_eq!((decoded.entry, decoded.code.as_deref()), (lost, Some("LI04")));
+}
+
+#[test]
+fn an_event_keeps_its_fields() {
+    let event = Event::new("exited", Level::Warn, "Main child exited normally with code: 3")
+        .int("code", -3)
+        .flag("oom_killed", true)
+        .text("path", "a\"b");
+    let exited = Entry {
+        stream: Stream::Init,
+        level: Level::Warn,
+        level_source: LevelSource::Platform,
+        ..entry(Body::Event(event))
+    };
+    let text = encode(&exited);
+    assert!(
+        text.contains(r#""event":{"kind":"exited","code":-3,"oom_killed":true,"path":"a\"b"}"#),
+        "{text}"
+    );
+    assert_eq!(decode(text.as_bytes()).unwrap().entry, exited);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_replaced_and_marked() {
+    let text = encode(&entry(Body::Line(Text::whole(&b"a\xff\xfeb\xe2\x82"[..]))));
+    let decoded = decode(text.as_bytes()).unwrap();
+    assert_eq!((decoded.message.as_str(), decoded.replaced), ("a\u{fffd}\u{fffd}b\u{fffd}", true));
+    assert!(!decode(encode(&entry(Body::Line(Text::whole(&b"a"[..])))).as_bytes()).unwrap().replaced);
+}
+
+#[test]
+fn the_org_is_there_when_asked_for() {
+    let mut out = Vec::new();
+    let encoder = Encoder::new(&address(), "h1").with_org(&address());
+    encoder.write(Boot::from_bits(1), &entry(Body::Line(Text::whole(&b"x"[..]))), &mut out);
+    let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(value["logway"]["org"], "k3f9");
+}
+
+#[test]
+fn a_message_of_fly_s_own_is_read() {
+    let text = r#"{"event":{"provider":"proxy"},"fly":{"app":{"instance":"i","name":"a"},"region":"ams"},"host":"4a",
+        "log":{"level":"warning"},"message":"x","timestamp":"2023-01-05T12:00:00.5Z","http":{"a":[1,2]}}"#;
+    let decoded = decode(text.as_bytes()).unwrap();
+    assert_eq!((decoded.boot, decoded.provider, decoded.entry.level), (None, Provider::Proxy, Level::Warn));
+}
+
+#[test]
+fn what_is_no_line_is_refused() {
+    for bad in [
+        "",
+        "[]",
+        "null",
+        "{}",
+        r#"{"message":"x"}"#,
+        r#"{"timestamp":"2023-01-05T12:00:00Z"}"#,
+        r#"{"message":1,"timestamp":"2023-01-05T12:00:00Z"}"#,
+        r#"{"message":"x","timestamp":"now"}"#,
+        r#"{"message":"x","timestamp":"2023-01-05T12:00:00Z"} x"#,
+        r#"{"message":"x","timestamp":"2023-01-05T12:00:00Z","logway":{"seq":18446744073709551615}}"#,
+    ] {
+        assert!(decode(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_line_comes_back_as_text_and_is_json_to_others(
+        bytes: Vec<u8>, part: u32, more: bool, open: bool, truncated_bytes: u64, seq in 1u64..1 << 50, time in 0..i64::MAX,
+    ) {
+        let line = Text { bytes: bytes.clone().into(), part, more, open, truncated_bytes };
+        let wanted = Entry { seq, time, ..entry(Body::Line(line)) };
+        let text = encode(&wanted);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let lossy = String::from_utf8_lossy(&bytes);
+        prop_assert_eq!(value["message"].as_str(), Some(&*lossy));
+        let decoded = decode(text.as_bytes()).unwrap();
+        prop_assert_eq!(decoded.replaced, matches!(lossy, Cow::Owned(_)));
+        let Body::Line(wanted_text) = wanted.body.clone() else { unreachable!() };
+        let wanted_text = Text { bytes: lossy.into_owned().into_bytes().into(), ..wanted_text };
+        prop_assert_eq!(decoded.entry, Entry { body: Body::Line(wanted_text), ..wanted });
+    }
+
+    #[test]
+    fn the_escaped_length_is_never_less_than_what_is_written(bytes: Vec<u8>) {
+        let line = entry(Body::Line(Text::whole(bytes.clone())));
+        let empty = entry(Body::Line(Text::whole(Vec::new())));
+        let mark = r#","utf8":"replaced""#.len();
+        let replaced = std::str::from_utf8(&bytes).is_err();
+        let written = encode(&line).len() - encode(&empty).len() - if replaced { mark } else { 0 };
+        prop_assert!(escaped_bytes(&bytes) >= written);
+        prop_assert!(replaced || escaped_bytes(&bytes) == written);
+    }
+
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(bytes: Vec<u8>) {
+        let _ = decode(&bytes);
+    }
+}
