@@ -42,6 +42,8 @@ pub(crate) struct Source {
     pub(crate) names: Vec<Named>,
     /// Attributes by their first word, with the line.
     pub(crate) attributes: Vec<(String, usize)>,
+    /// Literals as they stand in the code, with the line; documentation is left out.
+    pub(crate) literals: Vec<(String, usize)>,
     /// Lines of items under `#[cfg(test)]`.
     test_lines: Vec<RangeInclusive<usize>>,
     is_test_file: bool,
@@ -86,13 +88,23 @@ impl Source {
                     self.names.push(Named { path, line, is_macro });
                 }
                 TokenTree::Group(group) => {
-                    let hash = at > 0 && is_punct(tokens.get(at - 1), '#');
+                    // `#[...]`, or `#![...]` at the head of a file.
+                    let before = |back: usize| at.checked_sub(back).and_then(|index| tokens.get(index));
+                    let hash =
+                        is_punct(before(1), '#') || is_punct(before(1), '!') && is_punct(before(2), '#');
                     if let (true, Some(TokenTree::Ident(word))) = (hash, group.stream().into_iter().next()) {
                         self.attributes.push((word.to_string(), word.span().start().line));
+                        if word == "doc" {
+                            at += 1;
+                            continue;
+                        }
                     }
                     self.walk(group.stream());
                 }
-                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+                TokenTree::Literal(text) => {
+                    self.literals.push((text.to_string(), text.span().start().line));
+                }
+                TokenTree::Punct(_) => {}
             }
             at += 1;
         }

@@ -76,6 +76,13 @@ fn names_leave_out_strings_and_comments() {
 }
 
 #[test]
+fn literals_leave_out_documentation() {
+    let source = sample();
+    let texts: Vec<_> = source.literals.iter().map(|(text, line)| (text.as_str(), *line)).collect();
+    assert_eq!(texts, [("\"unsafe { libc::x } // dbg!\"", 18), ("'\"'", 25), ("r#\"unsafe \"#", 29)]);
+}
+
+#[test]
 fn tests_and_attributes() {
     let source = sample();
     assert!(!source.is_test(29));
