@@ -1,0 +1,96 @@
+//! The messages on the `sys.` subjects: what stages ask and tell each other about lines.
+
+use serde::{Deserialize, Serialize};
+
+/// Where recent lines are asked for.
+pub const RECENT: &str = "sys.recent";
+/// What every heartbeat's subject begins with; the region and the host follow.
+pub const HEARTBEAT_PREFIX: &str = "sys.hb.";
+/// How often an agent sends a heartbeat, in seconds.
+pub const HEARTBEAT_SECONDS: u64 = 5;
+
+/// Asks each agent for lines that it still has. Each answers to the reply subject with messages of newline-separated JSON
+/// lines (at most 512 KiB each, oldest line first), then with one [`RecentEnd`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentRequest {
+    /// Whose lines.
+    pub org: String,
+    /// Of one app only, by its escaped name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Of one region only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Of one instance only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// The newest this many lines; without it, all that the other fields select. 0 asks for no lines, only the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// Of these boots, only records from the given seq on, whatever their time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Mark>,
+    /// Of boots not in `after`, only lines of this time (Unix nanoseconds) or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+}
+
+/// The last message of an agent's answer to a [`RecentRequest`]: `{"end":{...}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentEnd {
+    /// What is said at the end.
+    pub end: EndOfRecent,
+}
+
+/// What an agent says after its recent lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndOfRecent {
+    /// Which host answered.
+    pub host: String,
+    /// How many lines it sent.
+    pub sent: u64,
+    /// Older lines that were asked for are no longer in the spool.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Why it could not answer, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How far one boot has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The instance.
+    pub instance: String,
+    /// The boot, as 16 hexadecimal digits.
+    pub boot: String,
+    /// One past the last seq.
+    pub next_seq: u64,
+}
+
+/// An agent lives, and this is how far the boots that it reads have come on its disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// The host.
+    pub host: String,
+    /// Its region.
+    pub region: String,
+    /// The host's time, Unix nanoseconds.
+    pub time: i64,
+    /// The boots that wrote in the last minute, at most 4,096.
+    pub marks: Vec<HeartbeatMark>,
+}
+
+/// How far one boot has come, with the address that a reader filters by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatMark {
+    /// The org.
+    pub org: String,
+    /// The app.
+    pub app: String,
+    /// The region.
+    pub region: String,
+    /// Instance, boot and next seq.
+    #[serde(flatten)]
+    pub mark: Mark,
+}
