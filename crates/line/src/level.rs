@@ -155,7 +155,7 @@ fn from_json(line: &[u8]) -> Option<Level> {
     let mut found = None;
     scanner.begin_object().ok()?;
     while let Ok(Some(key)) = scanner.next_key() {
-        let rank = match key.raw() {
+        let names_level = match key.raw() {
             b"level" | b"severity" | b"lvl" | b"loglevel" | b"log.level" | b"levelname" | b"@l"
             | b"severity_text" | b"severityText" | b"log_level" | b"Level" | b"LEVEL" | b"SEVERITY" => true,
             b"log" => {
@@ -164,7 +164,7 @@ fn from_json(line: &[u8]) -> Option<Level> {
             }
             _ => false,
         };
-        if rank && let Some(level) = level_value(&scanner) {
+        if names_level && let Some(level) = level_value(&scanner) {
             return Some(level);
         }
         if scanner.skip_value().is_err() {

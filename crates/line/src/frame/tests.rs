@@ -10,8 +10,9 @@ fn bytes_of(frame: &Frame<'_>) -> Vec<u8> {
 
 fn one_batch(texts: &[&[u8]]) -> Vec<u8> {
     let mut writer = BatchWriter::new(Vec::new(), 7, 1_000);
-    for (i, text) in texts.iter().enumerate() {
-        writer.push(1_000 + i as i64, Stream::ALL[i % 3], RecordFlags::from_bits(i as u8), text);
+    for (i, text) in (0u8..).zip(texts) {
+        let stream = Stream::ALL[usize::from(i) % 3];
+        writer.push(1_000 + i64::from(i), stream, RecordFlags::from_bits(i), text);
     }
     writer.finish().unwrap()
 }
