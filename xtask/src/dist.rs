@@ -57,13 +57,18 @@ pub(crate) fn static_init(root: &Path, target: &Path) -> Result<PathBuf> {
     build.args(["--target", &triple]).arg("--target-dir").arg(&dir);
     build.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
     sh::must(&mut build)?;
-    let init = dir.join(&triple).join("dist/logway-init");
+    let init = init_path(target)?;
     let bytes = std::fs::read(&init).with_context(|| format!("reading {}", init.display()))?;
     if !elf::is_static(&bytes).with_context(|| format!("reading {}", init.display()))? {
         bail!("{} names a loader: it is not static and would not start in an empty image", init.display());
     }
     println!("logway-init  {:>9} bytes, static", bytes.len());
     Ok(init)
+}
+
+/// Where [`static_init`] puts it.
+pub(crate) fn init_path(target: &Path) -> Result<PathBuf> {
+    Ok(target.join("dist-build").join(host_triple()?).join("dist/logway-init"))
 }
 
 /// The triple that rustc builds for when nobody names one.

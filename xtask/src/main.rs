@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the person who started it")]
 
 mod args;
+mod bench;
 mod dist;
 mod elf;
 mod fuzz;
@@ -23,6 +24,7 @@ Usage: cargo xtask TASK [OPTIONS]
 Tasks:
   test   install the test parts, then format check, lints, tidy, build, every test (what CI runs)
   tidy   check the rules of CONTRIBUTING.md that a program can check
+  bench  measure what a line costs, against the budgets
   dist   build the static logway-init and the release logway, with a tarball and checksums
   fuzz   run a fuzz target, or list them
 
@@ -64,11 +66,13 @@ fn run(mut argv: Vec<String>) -> anyhow::Result<Outcome> {
     let task_main = match task.as_str() {
         "test" => test::main,
         "tidy" => tidy::main,
+        "bench" => bench::main,
+        "bench-produce" => bench::produce,
         "dist" => dist::main,
         "fuzz" => fuzz::main,
         _ => {
             return Err(args::Usage(format!(
-                "unknown task '{task}': the tasks are test, tidy, dist, fuzz (see 'cargo xtask --help')"
+                "unknown task '{task}': the tasks are test, tidy, bench, dist, fuzz (see 'cargo xtask --help')"
             ))
             .into());
         }

@@ -1,0 +1,221 @@
+//! The static `logway-init` alone, with this program as the host agent: it speaks the frame protocol and does nothing else.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use line::frame::{Frame, Parsed, Welcome, parse};
+
+use super::calibrate::{Scratch, megabytes};
+use super::child::Running;
+use super::table::{Row, figure};
+use super::{Bench, usage};
+
+/// Lines of one measured run: 100 bytes each, so 500 MB.
+const LINES: u64 = 5_000_000;
+
+/// CPU for 1 GB of lines, memory with an empty and a full ring, size.
+pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let size =
+        std::fs::metadata(&bench.init).with_context(|| format!("reading {}", bench.init.display()))?.len();
+    let size = megabytes(usize::try_from(size)?);
+    let flow = flow(bench)?;
+    let full = full_ring(bench)?;
+    let ring = megabytes(usize::try_from(full.ring_bytes)?);
+    let rate = format!(
+        "{} million lines/s, {} MB/s",
+        figure(flow.lines_per_second / 1e6),
+        figure(flow.lines_per_second / 1e4)
+    );
+    let full_mb = megabytes(usize::try_from(full.resident_bytes)?);
+    Ok(vec![
+        Row::at_most("init: CPU for 1 GB of 100-byte lines", flow.cpu_seconds_per_gigabyte, 1.4, "CPU-s"),
+        Row::plain("init: fastest flow of 100-byte lines", rate),
+        Row::at_most("init: memory, idle", megabytes(usize::try_from(flow.idle_bytes)?), 3.0, "MB"),
+        Row::at_most(format!("init: memory, ring of {} MB full", figure(ring)), full_mb, 3.0 + ring, "MB"),
+        Row::at_most("init: size of the static binary", size, 1.6, "MB"),
+    ])
+}
+
+struct Flow {
+    cpu_seconds_per_gigabyte: f64,
+    lines_per_second: f64,
+    idle_bytes: u64,
+}
+
+struct FullRing {
+    resident_bytes: u64,
+    ring_bytes: u32,
+}
+
+/// All lines through, each batch acknowledged at once.
+fn flow(bench: &Bench) -> Result<Flow> {
+    let scratch = Scratch::new("flow")?;
+    let mut stage = Stage::start(bench, scratch.path(), LINES, "block")?;
+    let idle_bytes = usage::resident_bytes(stage.pid())?;
+    let before = usage::cpu(stage.pid())?;
+    let begun = Instant::now();
+    stage.open_gate();
+    let pid = stage.pid();
+    let (mut lines, mut cpu) = (0, Duration::ZERO);
+    // The goodbye comes after the last line; init still lives then, because it waits for our answer.
+    stage.agent.serve(true, |count| {
+        lines += count;
+        if lines >= LINES && cpu.is_zero() {
+            cpu = usage::cpu(pid).unwrap_or_default();
+        }
+        true
+    })?;
+    ensure!(lines >= LINES && !cpu.is_zero(), "{lines} records came, not {LINES}");
+    let spent = cpu.saturating_sub(before).as_secs_f64();
+    let gigabytes = count(LINES) * 100.0 / 1e9;
+    let lines_per_second = count(LINES) / begun.elapsed().as_secs_f64();
+    Ok(Flow { cpu_seconds_per_gigabyte: spent / gigabytes, lines_per_second, idle_bytes })
+}
+
+/// Lines that are read and never acknowledged, three rings full, then the memory.
+fn full_ring(bench: &Bench) -> Result<FullRing> {
+    let scratch = Scratch::new("full")?;
+    let mut stage = Stage::start(bench, scratch.path(), LINES, "drop-oldest")?;
+    stage.open_gate();
+    let ring_bytes = stage.agent.ring_bytes;
+    let enough = u64::from(ring_bytes) * 3 / 100;
+    let pid = stage.pid();
+    let (mut lines, mut resident_bytes) = (0, 0);
+    stage.agent.serve(false, |count| {
+        lines += count;
+        resident_bytes = resident_bytes.max(usage::resident_bytes(pid).unwrap_or(0));
+        lines < enough
+    })?;
+    ensure!(resident_bytes > 0, "init ended before its memory could be read");
+    Ok(FullRing { resident_bytes, ring_bytes })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+fn count(lines: u64) -> f64 {
+    lines as f64
+}
+
+/// Init with a producer that waits at a gate, connected to us.
+struct Stage {
+    running: Running,
+    agent: Agent,
+    gate: Option<File>,
+}
+
+impl Stage {
+    fn start(bench: &Bench, dir: &Path, lines: u64, policy: &str) -> Result<Self> {
+        let (socket, gate) = (dir.join("s"), dir.join("gate"));
+        let listener =
+            UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
+        make_gate(&gate)?;
+        let mut init = Command::new(&bench.init);
+        init.arg("--socket").arg(&socket).args(["--instance", "bench", "--policy", policy, "--"]);
+        init.args(producer(&gate)?).args(["--plain", "--lines", &lines.to_string()]);
+        let running = Running::start("logway-init", &mut init, false)?;
+        let (stream, _) = listener.accept().context("waiting for init to connect")?;
+        let agent = Agent::greet(stream)?;
+        // Opens when the producer has opened its end: it runs, and init is idle.
+        let gate = File::options().write(true).open(&gate).context("opening the gate")?;
+        Ok(Self { running, agent, gate: Some(gate) })
+    }
+
+    fn open_gate(&mut self) {
+        self.gate = None;
+    }
+
+    fn pid(&self) -> u32 {
+        self.running.pid()
+    }
+}
+
+/// A named pipe at which a producer waits until the bench closes its end.
+pub(super) fn make_gate(path: &Path) -> Result<()> {
+    crate::sh::output(Command::new("mkfifo").arg(path)).map(drop)
+}
+
+/// The command of a producer that waits at `gate`.
+pub(super) fn producer(gate: &Path) -> Result<Vec<PathBuf>> {
+    let this = std::env::current_exe().context("finding this program's own file")?;
+    Ok(vec![this, "bench-produce".into(), "--gate".into(), gate.to_owned()])
+}
+
+/// The agent's side of a connection.
+struct Agent {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    ring_bytes: u32,
+}
+
+impl Agent {
+    /// Reads the greeting and answers it.
+    fn greet(stream: UnixStream) -> Result<Self> {
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let mut agent = Self { stream, buffer: Vec::new(), ring_bytes: 0 };
+        agent.serve(false, |_| false)?;
+        ensure!(agent.ring_bytes > 0, "init did not greet");
+        Ok(agent)
+    }
+
+    /// Answers what init says until it says goodbye or `go_on`, told how many records came, is false. Records are
+    /// acknowledged when `ack`.
+    fn serve(&mut self, ack: bool, mut go_on: impl FnMut(u64) -> bool) -> Result<()> {
+        let mut chunk = vec![0; 256 * 1024];
+        loop {
+            let read = self.stream.read(&mut chunk).context("reading from init")?;
+            if read == 0 {
+                return Ok(());
+            }
+            self.buffer.extend_from_slice(&chunk[..read]);
+            let (mut at, mut answer, mut records, mut ended) = (0, Vec::new(), 0, false);
+            loop {
+                let (frame, used) = match parse(&self.buffer[at..]) {
+                    Parsed::Incomplete { .. } => break,
+                    Parsed::Frame { frame, used } => (frame, used),
+                    Parsed::Unknown { used, .. } => {
+                        at += used;
+                        continue;
+                    }
+                    Parsed::Garbage { why, .. } => anyhow::bail!("init sent what is no frame: {why}"),
+                };
+                let greeted = respond(&frame, ack, &mut answer)?;
+                self.ring_bytes = greeted.unwrap_or(self.ring_bytes);
+                if let Frame::Batch(batch) = &frame {
+                    records += u64::from(batch.count());
+                }
+                ended |= matches!(frame, Frame::Bye(_));
+                at += used;
+            }
+            self.buffer.drain(..at);
+            let more = go_on(records);
+            // Init may be gone after its goodbye.
+            let sent = self.stream.write_all(&answer);
+            if ended || !more {
+                return Ok(());
+            }
+            sent.context("answering init")?;
+        }
+    }
+}
+
+/// Appends the answer to `frame`; gives the size of the ring when it was a greeting.
+fn respond(frame: &Frame<'_>, ack: bool, answer: &mut Vec<u8>) -> Result<Option<u32>> {
+    let reply = match frame {
+        Frame::Hello(hello) => {
+            let welcome =
+                Welcome { version: 1, resume_seq: 0, window_bytes: hello.ring_bytes, heartbeat_ms: 5000 };
+            Frame::Welcome(welcome).write(answer)?;
+            return Ok(Some(hello.ring_bytes));
+        }
+        Frame::Batch(batch) if ack => Frame::Ack { next_seq: batch.next_seq() },
+        Frame::Ping(ping) => Frame::Pong { boottime: ping.boottime },
+        Frame::Flush { next_seq } => Frame::Flushed { next_seq: *next_seq },
+        _ => return Ok(None),
+    };
+    reply.write(answer)?;
+    Ok(None)
+}
