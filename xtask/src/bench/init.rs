@@ -219,3 +219,84 @@ fn respond(frame: &Frame<'_>, ack: bool, answer: &mut Vec<u8>) -> Result<Option<
     reply.write(answer)?;
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use line::frame::{BatchWriter, Bye, Hello, Policy, RecordFlags};
+    use line::{Boot, Stream};
+
+    use super::*;
+
+    fn greeting() -> Vec<u8> {
+        let hello = Hello {
+            versions: (1, 1),
+            boot: Boot::new(1_795_341_600_000, 7),
+            first_seq: 1,
+            next_seq: 1,
+            realtime: 5,
+            boottime: 6,
+            ring_bytes: 1 << 20,
+            policy: Policy::Block,
+            instance: "bench",
+        };
+        bytes_of(&Frame::Hello(hello))
+    }
+
+    fn bytes_of(frame: &Frame<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        frame.write(&mut out).unwrap();
+        out
+    }
+
+    fn batch(base_seq: u64, lines: u32) -> Vec<u8> {
+        let mut writer = BatchWriter::new(Vec::new(), base_seq, 0);
+        (0..lines).for_each(|_| writer.push(0, Stream::Stdout, RecordFlags::WHOLE, b"line"));
+        writer.finish().unwrap()
+    }
+
+    /// What the agent answers to `sent` after the greeting, and how many records it counted.
+    fn answers(ack: bool, sent: &[Vec<u8>]) -> (Vec<u8>, u64) {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(&greeting()).unwrap();
+        let mut agent = Agent::greet(theirs).unwrap();
+        ours.write_all(&sent.concat()).unwrap();
+        ours.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut records = 0;
+        let more = |count| {
+            records += count;
+            true
+        };
+        agent.serve(ack, more).unwrap();
+        drop(agent);
+        let mut all = Vec::new();
+        ours.read_to_end(&mut all).unwrap();
+        (all, records)
+    }
+
+    #[test]
+    fn the_agent_answers_as_the_real_one() {
+        let welcome = Welcome { version: 1, resume_seq: 0, window_bytes: 1 << 20, heartbeat_ms: 5000 };
+        let sent = [batch(1, 3), batch(4, 2), bytes_of(&Frame::Flush { next_seq: 6 })];
+        let expected = |frames: &[Frame<'_>]| frames.iter().flat_map(bytes_of).collect::<Vec<_>>();
+        let flushed = Frame::Flushed { next_seq: 6 };
+        let acked = [
+            Frame::Welcome(welcome),
+            Frame::Ack { next_seq: 4 },
+            Frame::Ack { next_seq: 6 },
+            flushed.clone(),
+        ];
+        assert_eq!(answers(true, &sent), (expected(&acked), 5));
+        assert_eq!(answers(false, &sent), (expected(&[Frame::Welcome(welcome), flushed]), 5));
+    }
+
+    #[test]
+    fn a_goodbye_ends_it_and_garbage_is_an_error() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(&greeting()).unwrap();
+        let mut agent = Agent::greet(theirs).unwrap();
+        ours.write_all(&bytes_of(&Frame::Bye(Bye { next_seq: 1 }))).unwrap();
+        agent.serve(true, |_| true).unwrap();
+        ours.write_all(b"no frame at all").unwrap();
+        assert!(agent.serve(true, |_| true).unwrap_err().to_string().contains("no frame"));
+    }
+}
