@@ -47,7 +47,9 @@ fn python(root: &Path, dir: &Path) -> Result<()> {
     }
     discard(&venv)?;
     if !sh::run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).unwrap_or(false) {
-        apt_get(&["install", "-y", "--no-install-recommends", "python3-venv"])?;
+        let install = ["install", "-y", "--no-install-recommends", "python3-venv"];
+        // A fresh machine may have no package lists yet.
+        apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))?;
         discard(&venv)?;
         // The system's own Python: the package just installed belongs to it, not to another one in the PATH.
         sh::must(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&venv))?;
