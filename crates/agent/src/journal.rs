@@ -1,0 +1,265 @@
+//! An append-only journal of small records: what the agent must know again after a restart (its registrations).
+//!
+//! The file begins with two copies of a header, 512 bytes apart: the magic `LWJRNL01`, a random number (u64), and the CRC32
+//! of both. Records follow from byte 1024: the same number, the payload's length (u32), the CRC32 of length and payload,
+//! the payload. All numbers are little-endian. The random number marks where records begin, so that reading goes on after
+//! damage and no payload passes for a record.
+
+use crate::disk::{Disk, File, SyncPoint, make_dir, read_file, replace_file};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most bytes of one record.
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
+
+/// Most bytes of a journal that is read; the caller compacts long before.
+const MAX_FILE_BYTES: usize = 1 << 30;
+const MAGIC: [u8; 8] = *b"LWJRNL01";
+const COPY_BYTES: usize = 512;
+const HEADER_BYTES: usize = 2 * COPY_BYTES;
+const RECORD_HEADER_BYTES: usize = 16;
+
+/// Why the journal could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The record is longer than [`MAX_RECORD_BYTES`], or empty.
+    #[error("a journal record has 1 to {MAX_RECORD_BYTES} bytes, not {0}")]
+    Size(usize),
+    /// The disk failed, or is full. Records appended before are safe.
+    #[error("cannot {action} {path}; check the disk and its free space")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+/// What the opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Bytes at the end that were no complete record: normal after a crash.
+    pub torn_bytes: u64,
+    /// Bytes elsewhere that were no valid record and were skipped. A journal whose header is gone counts as a whole; it was
+    /// renamed to `*.damaged`.
+    pub damaged_bytes: u64,
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    dir: PathBuf,
+    file: Arc<dyn File>,
+    nonce: u64,
+    len_bytes: u64,
+    /// A sync has failed: the file is not to be trusted and is written anew before the next record.
+    broken: bool,
+}
+
+impl Journal {
+    /// Opens the journal at `path` (made if missing, with its directory) and returns its records, oldest first. They are
+    /// durable then. Damage never stops it: see [`Report`].
+    ///
+    /// # Errors
+    /// When the file cannot be made, read or mended.
+    pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Vec<u8>>, Report), Error> {
+        let fail = |action, source| Error::Io { action, path: path.to_path_buf(), source };
+        let dir =
+            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+        make_dir(&*disk, &dir).map_err(|error| fail("make the directory of", error))?;
+        let mut report = Report::default();
+        let content = match read_file(&*disk, path, MAX_FILE_BYTES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            content => content.map_err(|error| fail("read", error))?,
+        };
+        let Some(nonce) = decode_header(&content) else {
+            if content.iter().any(|&byte| byte != 0) {
+                report.damaged_bytes = content.len() as u64;
+                let mut aside = path.as_os_str().to_owned();
+                aside.push(".damaged");
+                disk.rename(path, Path::new(&aside)).map_err(|error| fail("set aside", error))?;
+            }
+            let journal = Self::create(disk, path, dir).map_err(|error| fail("make", error))?;
+            return Ok((journal, Vec::new(), report));
+        };
+        let (records, end, damaged_bytes) = scan(&content, nonce);
+        report.damaged_bytes = damaged_bytes;
+        report.torn_bytes = (content.len() - end) as u64;
+        let file = disk.open(path).map_err(|error| fail("open", error))?;
+        let mut journal =
+            Self { disk, path: path.to_path_buf(), dir, file, nonce, len_bytes: end as u64, broken: false };
+        journal.broken = journal.settle(report.torn_bytes > 0).is_err();
+        Ok((journal, records, report))
+    }
+
+    fn create(disk: Arc<dyn Disk>, path: &Path, dir: PathBuf) -> io::Result<Self> {
+        let nonce = fresh_nonce();
+        let file = disk.create(path)?;
+        file.write_at(0, &encode_header(nonce))?;
+        file.sync_data(SyncPoint::JournalRecord)?;
+        disk.sync_dir(&dir, SyncPoint::JournalDir)?;
+        Ok(Self {
+            disk,
+            path: path.to_path_buf(),
+            dir,
+            file,
+            nonce,
+            len_bytes: HEADER_BYTES as u64,
+            broken: false,
+        })
+    }
+
+    /// Cuts off a torn tail and makes what was found durable: after `kill -9` it may be in the page cache only.
+    fn settle(&self, torn: bool) -> io::Result<()> {
+        if torn {
+            self.file.set_len(self.len_bytes)?;
+        }
+        self.file.sync_data(SyncPoint::JournalRecord)?;
+        self.disk.sync_dir(&self.dir, SyncPoint::JournalDir)
+    }
+
+    /// Appends a record; it survives a power cut once this returns. Costs one sync.
+    ///
+    /// # Errors
+    /// `Size` for a record out of bounds; `Io`: the record may or may not be found at the next start.
+    pub fn append(&mut self, record: &[u8]) -> Result<(), Error> {
+        check_size(record)?;
+        if self.broken {
+            self.mend()?;
+        }
+        let bytes = encode_record(self.nonce, record);
+        self.file.write_at(self.len_bytes, &bytes).map_err(|error| self.error("write", error))?;
+        if let Err(error) = self.file.sync_data(SyncPoint::JournalRecord) {
+            // No later sync of this file would cover what this one has dropped.
+            self.broken = true;
+            return Err(self.error("sync", error));
+        }
+        self.len_bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Replaces all records by `records`, so that a power cut leaves the old or the new. Costs two syncs.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; the old records stand then, and after a restart the old or the new.
+    pub fn compact(&mut self, records: &[Vec<u8>]) -> Result<(), Error> {
+        let nonce = fresh_nonce();
+        let mut bytes = encode_header(nonce);
+        for record in records {
+            check_size(record)?;
+            bytes.extend_from_slice(&encode_record(nonce, record));
+        }
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or("journal").to_owned();
+        let points = (SyncPoint::JournalSnapshot, SyncPoint::JournalSnapshotDir);
+        let replaced = replace_file(&*self.disk, &self.dir, &name, &bytes, points);
+        // Whether or not the replacement is durable, the name may stand for the new file now.
+        self.broken |= replaced.is_err();
+        replaced.map_err(|error| self.error("replace", error))?;
+        self.file = self.disk.open(&self.path).map_err(|error| {
+            self.broken = true;
+            self.error("open", error)
+        })?;
+        self.nonce = nonce;
+        self.len_bytes = bytes.len() as u64;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Writes a journal that is not to be trusted anew, from what it still reads as.
+    fn mend(&mut self) -> Result<(), Error> {
+        let len = usize::try_from(self.len_bytes).unwrap_or(MAX_FILE_BYTES);
+        let mut content = vec![0; len];
+        let filled = self.file.read_at(0, &mut content).map_err(|error| self.error("read", error))?;
+        let (records, _, _) = scan(&content[..filled], self.nonce);
+        self.compact(&records)
+    }
+
+    /// Length of the file in bytes, for deciding when to compact.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    fn error(&self, action: &'static str, source: io::Error) -> Error {
+        Error::Io { action, path: self.path.clone(), source }
+    }
+}
+
+fn check_size(record: &[u8]) -> Result<(), Error> {
+    if record.is_empty() || record.len() > MAX_RECORD_BYTES { Err(Error::Size(record.len())) } else { Ok(()) }
+}
+
+/// Random from the system: the standard library's hash keys are.
+fn fresh_nonce() -> u64 {
+    RandomState::new().hash_one(MAGIC).max(1)
+}
+
+fn encode_header(nonce: u64) -> Vec<u8> {
+    let mut copy = MAGIC.to_vec();
+    copy.extend_from_slice(&nonce.to_le_bytes());
+    copy.extend_from_slice(&crc32fast::hash(&copy).to_le_bytes());
+    copy.resize(COPY_BYTES, 0);
+    copy.repeat(2)
+}
+
+fn decode_header(content: &[u8]) -> Option<u64> {
+    content.chunks(COPY_BYTES).take(2).find_map(|copy| {
+        let (head, crc) = copy.get(..20)?.split_last_chunk()?;
+        let (magic, nonce) = head.split_first_chunk::<8>()?;
+        let valid = *magic == MAGIC && crc32fast::hash(head) == u32::from_le_bytes(*crc);
+        valid.then(|| nonce.first_chunk().map(|nonce| u64::from_le_bytes(*nonce))).flatten()
+    })
+}
+
+fn encode_record(nonce: u64, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = nonce.to_le_bytes().to_vec();
+    let len = u32::try_from(payload.len()).unwrap_or_default().to_le_bytes();
+    bytes.extend_from_slice(&len);
+    bytes.extend_from_slice(&record_crc(len, payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+fn record_crc(len: [u8; 4], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&len);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn decode_record(bytes: &[u8], nonce: u64) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(&nonce.to_le_bytes())?;
+    let (len, rest) = rest.split_first_chunk::<4>()?;
+    let (crc, rest) = rest.split_first_chunk::<4>()?;
+    let payload = rest.get(..usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+    let valid = (1..=MAX_RECORD_BYTES).contains(&payload.len())
+        && record_crc(*len, payload) == u32::from_le_bytes(*crc);
+    valid.then_some(payload)
+}
+
+/// The valid records, the offset after the last one, and how many bytes before it are damaged.
+fn scan(content: &[u8], nonce: u64) -> (Vec<Vec<u8>>, usize, u64) {
+    let (mut records, mut end, mut damaged) = (Vec::new(), HEADER_BYTES.min(content.len()), 0);
+    let mut at = end;
+    while at < content.len() {
+        match decode_record(&content[at..], nonce) {
+            Some(payload) => {
+                damaged += (at - end) as u64;
+                at += RECORD_HEADER_BYTES + payload.len();
+                end = at;
+                records.push(payload.to_vec());
+            }
+            None => at += 1,
+        }
+    }
+    (records, end, damaged)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Damage, full disks and power cuts.
+
+use super::*;
+use crate::disk::fault::{Call, FaultDisk};
+use fastrand::Rng;
+
+const PATH: &str = "/data/agent/journal";
+
+type Opened = (Journal, Vec<Vec<u8>>, Report);
+
+fn open(disk: &FaultDisk) -> Opened {
+    Journal::open(Arc::new(disk.clone()), Path::new(PATH)).unwrap()
+}
+
+fn records(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|number| format!("record {number}").repeat(number + 1).into_bytes()).collect()
+}
+
+fn with_records(count: usize) -> FaultDisk {
+    let disk = FaultDisk::new();
+    let (mut journal, found, report) = open(&disk);
+    assert_eq!((found, report), (Vec::new(), Report::default()));
+    for record in records(count) {
+        journal.append(&record).unwrap();
+    }
+    disk
+}
+
+#[test]
+fn what_was_appended_is_found_again() {
+    let disk = with_records(5);
+    let (mut journal, found, report) = open(&disk);
+    assert_eq!((found, report), (records(5), Report::default()));
+    journal.compact(&records(2)).unwrap();
+    journal.append(b"after").unwrap();
+    let mut expected = records(2);
+    expected.push(b"after".to_vec());
+    assert_eq!(open(&disk).1, expected);
+    assert!(matches!(journal.append(b""), Err(Error::Size(0))));
+    assert!(matches!(journal.append(&vec![0; MAX_RECORD_BYTES + 1]), Err(Error::Size(_))));
+}
+
+#[test]
+fn a_torn_last_record_is_cut() {
+    let whole = with_records(3).content(Path::new(PATH)).unwrap();
+    let two = with_records(2).content(Path::new(PATH)).unwrap().len();
+    for len in two..whole.len() {
+        let disk = FaultDisk::new();
+        make_dir(&disk, Path::new("/data/agent")).unwrap();
+        disk.put(Path::new(PATH), &whole[..len]);
+        let (mut journal, found, report) = open(&disk);
+        assert_eq!(found, records(2), "cut at {len}");
+        assert_eq!(report, Report { torn_bytes: (len - two) as u64, damaged_bytes: 0 });
+        journal.append(b"next").unwrap();
+        assert_eq!(open(&disk).1.last().unwrap(), b"next");
+    }
+}
+
+#[test]
+fn a_flipped_bit_costs_one_record_at_most() {
+    let whole = with_records(4).content(Path::new(PATH)).unwrap();
+    for byte in 0..whole.len() {
+        let disk = with_records(4);
+        disk.flip_bit(Path::new(PATH), byte, u8::try_from(byte % 8).unwrap()).unwrap();
+        let (_, found, report) = open(&disk);
+        let kept = records(4).iter().filter(|record| found.contains(record)).count();
+        assert_eq!(kept, found.len());
+        assert_eq!(kept, if byte < HEADER_BYTES { 4 } else { 3 }, "byte {byte}");
+        assert_eq!(report == Report::default(), kept == 4, "byte {byte}");
+    }
+}
+
+#[test]
+fn a_journal_without_a_header_is_set_aside() {
+    let disk = with_records(3);
+    for byte in [0, COPY_BYTES] {
+        disk.flip_bit(Path::new(PATH), byte, 0).unwrap();
+    }
+    let (mut journal, found, report) = open(&disk);
+    assert!(found.is_empty() && report.damaged_bytes > 0);
+    journal.append(b"fresh").unwrap();
+    assert_eq!(open(&disk).1, [b"fresh"]);
+    assert!(disk.exists(Path::new("/data/agent/journal.damaged")));
+}
+
+#[test]
+fn a_failing_call_loses_nothing_that_was_acknowledged() {
+    for call in [Call::Write, Call::Sync, Call::Entry] {
+        for nth in 1..=4 {
+            for seed in 0..8 {
+                let disk = with_records(3);
+                let (mut journal, mut expected, _) = open(&disk);
+                disk.fail_nth(call, nth, io::ErrorKind::Other);
+                for step in 0..4_u8 {
+                    let record = vec![b'x', step];
+                    if journal.append(&record).is_ok() {
+                        expected.push(record);
+                    }
+                    if step == 1 {
+                        let _refused = journal.compact(&expected);
+                    }
+                }
+                let found = open(&disk.power_cut(seed)).1;
+                let acknowledged: Vec<_> = found.iter().filter(|record| expected.contains(record)).collect();
+                assert_eq!(acknowledged, expected.iter().collect::<Vec<_>>(), "{call:?} {nth}");
+            }
+        }
+    }
+}
+
+/// Random appends and compactions, then a power cut: every acknowledged record is there, in order.
+fn survives(seed: u64, ignored: Option<SyncPoint>) -> bool {
+    let mut rng = Rng::with_seed(seed);
+    let mut disk = FaultDisk::new();
+    let mut expected: Vec<Vec<u8>> = Vec::new();
+    for _ in 0..rng.u8(1..4) {
+        if let Some(point) = ignored {
+            disk.ignore(point);
+        }
+        let Ok((mut journal, found, _)) = Journal::open(Arc::new(disk.clone()), Path::new(PATH)) else {
+            return false;
+        };
+        if found != expected {
+            return false;
+        }
+        for _ in 0..rng.u8(0..6) {
+            if rng.u8(0..3) == 0 {
+                expected.drain(..rng.usize(0..=expected.len()));
+                journal.compact(&expected).unwrap();
+            } else {
+                let record = vec![rng.u8(..); rng.usize(1..900)];
+                journal.append(&record).unwrap();
+                expected.push(record);
+            }
+        }
+        disk = disk.power_cut(rng.u64(..));
+    }
+    Journal::open(Arc::new(disk), Path::new(PATH)).is_ok_and(|(_, found, _)| found == expected)
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    let cases = if std::env::var_os("LOGWAY_SOAK").is_some() { 10_000 } else { 200 };
+    for seed in 0..cases {
+        assert!(survives(seed, None), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_sync_of_the_journal_is_needed() {
+    use SyncPoint::{JournalDir, JournalRecord, JournalSnapshot, JournalSnapshotDir, NewDir};
+    for point in [NewDir, JournalRecord, JournalDir, JournalSnapshot, JournalSnapshotDir] {
+        assert!((0..500).any(|seed| !survives(seed, Some(point))), "no test needs {point:?}");
+    }
+}
