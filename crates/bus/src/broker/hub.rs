@@ -1,0 +1,209 @@
+//! Who listens to what, and the delivery of messages to them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::outgoing::{Outbound, Outgoing};
+use super::{Config, Stats};
+use crate::roles::Role;
+use crate::sublist::Sublist;
+
+/// One client's side that others reach: its queue.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) id: u64,
+    pub(super) role: Role,
+    pub(super) headers: bool,
+    outgoing: Mutex<Outgoing>,
+    /// There is something to write, or nothing more to come.
+    pub(super) wake: Notify,
+    /// Something was written.
+    pub(super) drained: Notify,
+}
+
+impl Peer {
+    pub(super) fn new(id: u64, role: Role, headers: bool) -> Self {
+        Self { id, role, headers, outgoing: Mutex::default(), wake: Notify::new(), drained: Notify::new() }
+    }
+
+    pub(super) fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues an urgent frame and has it written.
+    pub(super) fn urgent(&self, frame: impl FnOnce(&mut Vec<u8>)) {
+        self.outgoing().push_urgent(frame);
+        self.wake.notify_one();
+    }
+
+    /// Ends the connection once what is urgent has been written.
+    pub(super) fn close(&self, drop_frames: bool) {
+        self.outgoing().close(drop_frames);
+        self.wake.notify_one();
+    }
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub(super) peer: Arc<Peer>,
+    pub(super) sid: Bytes,
+    pub(super) pattern: Bytes,
+    /// Messages given to it so far.
+    pub(super) delivered: AtomicU64,
+    /// How many it may get in all; 0 is no limit.
+    pub(super) max: AtomicU64,
+    /// It ended, but an answer of the index made before still names it.
+    ended: AtomicBool,
+}
+
+impl Sub {
+    /// Whether it gets no more messages.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
+/// A handle on a subscription, equal to itself only.
+#[derive(Debug, Clone)]
+pub(super) struct SubRef(pub(super) Arc<Sub>);
+
+impl PartialEq for SubRef {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// What all sessions share.
+pub(super) struct Hub {
+    pub(super) config: Config,
+    pub(super) stats: Arc<Stats>,
+    subscriptions: Mutex<Sublist<SubRef>>,
+    next_id: AtomicU64,
+}
+
+impl Hub {
+    pub(super) fn new(config: Config, stats: Arc<Stats>) -> Self {
+        // Ids start at random: they should not tell how many clients came before.
+        let next_id = AtomicU64::new(u64::from(fastrand::u32(1..1 << 30)));
+        Self { config, stats, subscriptions: Mutex::new(Sublist::new()), next_id }
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn subscriptions(&self) -> MutexGuard<'_, Sublist<SubRef>> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn subscribe(
+        &self,
+        peer: &Arc<Peer>,
+        sid: &Bytes,
+        pattern: &Bytes,
+        queue: Option<Bytes>,
+    ) -> Arc<Sub> {
+        // Copies of their own: these are slices of a read buffer, which would be kept whole.
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        let sub = Arc::new(Sub {
+            peer: Arc::clone(peer),
+            sid: copy(sid),
+            pattern: copy(pattern),
+            delivered: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let queue = queue.map(|q| copy(&q));
+        self.subscriptions().insert(&sub.pattern, queue, SubRef(Arc::clone(&sub)));
+        sub
+    }
+
+    pub(super) fn unsubscribe(&self, sub: &Arc<Sub>) {
+        sub.ended.store(true, Ordering::Relaxed);
+        self.subscriptions().remove(&sub.pattern, &SubRef(Arc::clone(sub)));
+    }
+
+    /// Gives a message to all who listen, and adds to `touched` whose queue now has something to write. Returns how many
+    /// subscriptions got it.
+    pub(super) fn publish(
+        &self,
+        message: &Outbound<'_>,
+        from: &Origin,
+        touched: &mut Vec<Arc<Peer>>,
+    ) -> usize {
+        let matched = self.subscriptions().matched(message.subject);
+        let mut count = 0;
+        for sub in &matched.plain {
+            count += usize::from(self.deliver(&sub.0, message, from, touched));
+        }
+        for group in &matched.groups {
+            let first = fastrand::usize(..group.len());
+            let members = group.iter().cycle().skip(first).take(group.len());
+            count += usize::from(members.into_iter().any(|sub| self.deliver(&sub.0, message, from, touched)));
+        }
+        self.stats.out_messages.fetch_add(count as u64, Ordering::Relaxed);
+        self.stats.out_bytes.fetch_add((count * message.payload.len()) as u64, Ordering::Relaxed);
+        count
+    }
+
+    /// Gives a message to one subscription; `false` if it takes none any more.
+    fn deliver(
+        &self,
+        sub: &Arc<Sub>,
+        message: &Outbound<'_>,
+        from: &Origin,
+        touched: &mut Vec<Arc<Peer>>,
+    ) -> bool {
+        let peer = &sub.peer;
+        if sub.has_ended() || (!from.echo && peer.id == from.id) {
+            return false;
+        }
+        {
+            let mut outgoing = peer.outgoing();
+            if outgoing.is_closing() {
+                return false;
+            }
+            outgoing.push_message(&sub.sid, message, peer.headers);
+            if let Some(reply) = message.reply.filter(|_| peer.role.may_answer()) {
+                outgoing.note_request(reply, from.now);
+            }
+            if outgoing.pending_bytes() > self.config.max_pending_bytes {
+                outgoing.close(true);
+                self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that reads too slowly");
+            }
+        }
+        if !touched.iter().rev().take(8).any(|known| known.id == peer.id) {
+            touched.push(Arc::clone(peer));
+        }
+        self.count_delivery(sub);
+        true
+    }
+
+    /// Gives a subscription a message from the broker itself.
+    pub(super) fn answer_self(&self, sub: &Arc<Sub>, message: &Outbound<'_>) {
+        sub.peer.outgoing().push_message(&sub.sid, message, sub.peer.headers);
+        self.count_delivery(sub);
+    }
+
+    fn count_delivery(&self, sub: &Arc<Sub>) {
+        let delivered = sub.delivered.fetch_add(1, Ordering::Relaxed) + 1;
+        let max = sub.max.load(Ordering::Relaxed);
+        if max > 0 && delivered >= max {
+            self.unsubscribe(sub);
+        }
+    }
+}
+
+/// Who publishes.
+pub(super) struct Origin {
+    pub(super) id: u64,
+    /// Whether its own subscriptions get what it publishes.
+    pub(super) echo: bool,
+    pub(super) now: Instant,
+}

@@ -1,0 +1,408 @@
+//! One client's connection: greet, log in, then read verbs and write what waits.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Duration, Instant, timeout};
+
+use super::hub::{Hub, Origin, Peer, Sub};
+use super::login::{self, Connect};
+use super::outgoing::{MAX_URGENT_BYTES, Outbound};
+use crate::codec::{ClientOp, ProtocolError, ServerReader, write};
+use crate::roles::Role;
+use crate::subject;
+
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 64 * 1024;
+/// PINGs without an answer after which a client is cut.
+const MAX_PINGS_OUT: u32 = 2;
+/// How long a client that is told why it is cut may take to read it.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+/// Serves one connection to its end.
+pub(super) async fn run(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
+    let open = hub.stats.connections.fetch_add(1, Ordering::Relaxed);
+    let is_full = open >= hub.config.max_connections as u64;
+    serve(&hub, stream, peer, is_full).await;
+    hub.stats.connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn serve(hub: &Arc<Hub>, stream: TcpStream, from: SocketAddr, is_full: bool) {
+    // Frames are small and already gathered; waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    let (mut reader, mut writer) = stream.into_split();
+    let id = hub.next_id();
+    let mut hello = Vec::new();
+    write::info(&mut hello, &info(hub, id));
+    if is_full {
+        write::error(&mut hello, "maximum connections exceeded");
+    }
+    if writer.write_all(&hello).await.is_err() || is_full {
+        return;
+    }
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let mut codec = ServerReader::new(hub.config.limits);
+    let login = timeout(hub.config.login_timeout, log_in(hub, &mut reader, &mut buffer, &mut codec)).await;
+    let (connect, role) = match login.unwrap_or(Err(Some("Authentication Timeout"))) {
+        Ok(login) => login,
+        Err(why) => {
+            hub.stats.refused_logins.fetch_add(1, Ordering::Relaxed);
+            return say_goodbye(&mut writer, why).await;
+        }
+    };
+    tracing::debug!(client = id, %role, %from, "bus client logged in");
+    let peer = Arc::new(Peer::new(id, role, connect.headers));
+    let mut session = Session::new(Arc::clone(hub), Arc::clone(&peer), connect);
+    {
+        let reading = session.read(&mut reader, buffer, codec);
+        let writing = write_out(hub, &peer, writer);
+        tokio::pin!(reading, writing);
+        tokio::select! {
+            () = &mut reading => {
+                // After the client's last verb only what is urgent is still worth writing, such as why it was cut.
+                peer.close(true);
+                let _ = timeout(LAST_WORD, writing).await;
+            }
+            () = &mut writing => {}
+        }
+    }
+    peer.close(true);
+    session.end();
+}
+
+fn ok(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"+OK\r\n");
+}
+
+/// The greeting. It tells nothing of the host, and claims no more than core NATS.
+fn info(hub: &Hub, id: u64) -> String {
+    serde_json::json!({
+        "server_id": "LOGWAY", "server_name": "logway", "version": "2.10.0", "proto": 1, "headers": true,
+        "auth_required": true, "max_payload": hub.config.limits.payload_bytes, "client_id": id,
+        "host": "0.0.0.0", "port": 4222, "go": "",
+    })
+    .to_string()
+}
+
+/// Reads until the login. The error is the last word, if there is one.
+async fn log_in(
+    hub: &Hub,
+    reader: &mut OwnedReadHalf,
+    buffer: &mut BytesMut,
+    codec: &mut ServerReader,
+) -> Result<(Connect, Role), Option<&'static str>> {
+    loop {
+        match codec.next(buffer) {
+            Ok(Some(ClientOp::Connect(json))) => return login::read(&json, &hub.config.users).map_err(Some),
+            Ok(Some(ClientOp::Ignored)) => {}
+            Err(ProtocolError::ControlLine) => return Err(Some("maximum control line exceeded")),
+            // Whatever else comes before the login gets the same answer, be it HTTP, TLS or a verb.
+            Ok(Some(_)) | Err(_) => return Err(Some(login::VIOLATION)),
+            Ok(None) => match reader.read_buf(buffer).await {
+                Ok(count) if count > 0 => {}
+                _ => return Err(None),
+            },
+        }
+    }
+}
+
+async fn say_goodbye(writer: &mut OwnedWriteHalf, why: Option<&str>) {
+    let mut bytes = Vec::new();
+    if let Some(why) = why {
+        write::error(&mut bytes, why);
+    }
+    let _ = timeout(LAST_WORD, writer.write_all(&bytes)).await;
+    let _ = writer.shutdown().await;
+}
+
+/// Writes what waits, until the queue is closed and empty or the client takes nothing for too long.
+async fn write_out(hub: &Hub, peer: &Peer, mut writer: OwnedWriteHalf) {
+    loop {
+        let (next, is_closing) = {
+            let mut outgoing = peer.outgoing();
+            (outgoing.next(), outgoing.is_closing())
+        };
+        match next {
+            Some(bytes) => {
+                match timeout(hub.config.stall, writer.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return,
+                    Err(_) => {
+                        hub.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
+                        tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that stopped reading");
+                        return;
+                    }
+                }
+                peer.outgoing().recycle(bytes);
+                peer.drained.notify_waiters();
+            }
+            None if is_closing => {
+                let _ = writer.shutdown().await;
+                return;
+            }
+            None => peer.wake.notified().await,
+        }
+    }
+}
+
+/// The reading side of a client that is logged in.
+struct Session {
+    hub: Arc<Hub>,
+    peer: Arc<Peer>,
+    connect: Connect,
+    subs: HashMap<Bytes, Arc<Sub>>,
+    /// The last subject that it was found to be allowed to publish on: the next is mostly the same.
+    last_allowed: Bytes,
+    now: Instant,
+    pings_out: u32,
+}
+
+/// Whether to read on.
+enum Next {
+    Go,
+    Stop,
+}
+
+impl Session {
+    fn new(hub: Arc<Hub>, peer: Arc<Peer>, connect: Connect) -> Self {
+        if connect.verbose {
+            peer.urgent(ok);
+        }
+        let (subs, now) = (HashMap::new(), Instant::now());
+        Self { hub, peer, connect, subs, last_allowed: Bytes::new(), now, pings_out: 0 }
+    }
+
+    /// Reads verbs until the client is gone or must go.
+    async fn read(&mut self, reader: &mut OwnedReadHalf, mut buffer: BytesMut, mut codec: ServerReader) {
+        let mut touched = Vec::new();
+        loop {
+            self.now = Instant::now();
+            let next = self.handle_all(&mut buffer, &mut codec, &mut touched);
+            touched.drain(..).for_each(|peer: Arc<Peer>| peer.wake.notify_one());
+            if matches!(next, Next::Stop) {
+                return;
+            }
+            self.wait_for_urgent_room().await;
+            buffer.reserve(READ_BYTES);
+            match timeout(self.hub.config.ping_interval, reader.read_buf(&mut buffer)).await {
+                Ok(Ok(count)) if count > 0 => self.pings_out = 0,
+                Ok(_) => return,
+                Err(_) if self.pings_out >= MAX_PINGS_OUT => {
+                    self.peer.urgent(|out| write::error(out, "Stale Connection"));
+                    return;
+                }
+                Err(_) => {
+                    self.pings_out += 1;
+                    self.peer.urgent(|out| out.extend_from_slice(b"PING\r\n"));
+                }
+            }
+        }
+    }
+
+    /// Handles every whole verb that was read.
+    fn handle_all(
+        &mut self,
+        buffer: &mut BytesMut,
+        codec: &mut ServerReader,
+        touched: &mut Vec<Arc<Peer>>,
+    ) -> Next {
+        loop {
+            match codec.next(buffer) {
+                Ok(Some(op)) => {
+                    if matches!(self.handle(op, touched), Next::Stop) {
+                        return Next::Stop;
+                    }
+                }
+                Ok(None) => return Next::Go,
+                Err(why) => {
+                    self.error(&why.to_string());
+                    return Next::Stop;
+                }
+            }
+        }
+    }
+
+    /// A client that sends PINGs and does not read the answers is not read either.
+    async fn wait_for_urgent_room(&self) {
+        loop {
+            let drained = self.peer.drained.notified();
+            if self.peer.outgoing().urgent_bytes() < MAX_URGENT_BYTES {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    fn error(&self, text: &str) {
+        self.peer.urgent(|out| write::error(out, text));
+    }
+
+    fn handle(&mut self, op: ClientOp, touched: &mut Vec<Arc<Peer>>) -> Next {
+        match op {
+            ClientOp::Publish { subject, reply, headers, payload } => {
+                return self.publish(&subject, reply, headers, &payload, touched);
+            }
+            ClientOp::Subscribe { subject, queue, sid } => self.subscribe(&subject, queue, &sid),
+            ClientOp::Unsubscribe { sid, max } => self.unsubscribe(&sid, max),
+            ClientOp::Ping => self.peer.urgent(|out| out.extend_from_slice(b"PONG\r\n")),
+            ClientOp::Connect(json) => return self.connect_again(&json),
+            ClientOp::Pong | ClientOp::Ignored => {}
+            ClientOp::Hangup => return Next::Stop,
+        }
+        Next::Go
+    }
+
+    /// A second CONNECT may change how the client is spoken to, never who it is.
+    fn connect_again(&mut self, json: &[u8]) -> Next {
+        match login::read(json, &self.hub.config.users) {
+            Ok((connect, _))
+                if connect.user == self.connect.user && connect.headers == self.connect.headers =>
+            {
+                self.connect = connect;
+                self.say_ok();
+                Next::Go
+            }
+            Ok(_) => {
+                self.error(login::VIOLATION);
+                Next::Stop
+            }
+            Err(why) => {
+                self.error(why);
+                Next::Stop
+            }
+        }
+    }
+
+    fn say_ok(&self) {
+        if self.connect.verbose {
+            self.peer.urgent(ok);
+        }
+    }
+
+    fn violation(&self, text: &str) {
+        self.hub.stats.violations.fetch_add(1, Ordering::Relaxed);
+        self.error(text);
+    }
+
+    fn subscribe(&mut self, pattern: &Bytes, queue: Option<Bytes>, sid: &Bytes) {
+        self.forget_ended(sid);
+        if self.subs.contains_key(sid) {
+            return self.say_ok();
+        }
+        let allowed = subject::is_pattern(pattern) && self.peer.role.allows_subscribe(pattern);
+        if !allowed || self.subs.len() >= self.hub.config.max_subscriptions {
+            let group = queue.map(|q| format!(" using queue {}", quoted(&q))).unwrap_or_default();
+            return self
+                .violation(&format!("Permissions Violation for Subscription to {}{group}", quoted(pattern)));
+        }
+        let sub = self.hub.subscribe(&self.peer, sid, pattern, queue);
+        self.subs.insert(sub.sid.clone(), sub);
+        self.say_ok();
+    }
+
+    /// A subscription that reached its last message is still in our table.
+    fn forget_ended(&mut self, sid: &Bytes) {
+        if self.subs.get(sid).is_some_and(|sub| sub.has_ended()) {
+            self.subs.remove(sid);
+        }
+    }
+
+    fn unsubscribe(&mut self, sid: &Bytes, max: Option<u64>) {
+        if let Some(sub) = self.subs.get(sid) {
+            match max {
+                Some(max) if sub.delivered.load(Ordering::Relaxed) < max => {
+                    sub.max.store(max, Ordering::Relaxed)
+                }
+                _ => {
+                    self.hub.unsubscribe(sub);
+                    self.subs.remove(sid);
+                }
+            }
+        }
+        self.say_ok();
+    }
+
+    fn publish(
+        &mut self,
+        subject: &Bytes,
+        reply: Option<Bytes>,
+        headers: Option<Bytes>,
+        payload: &Bytes,
+        touched: &mut Vec<Arc<Peer>>,
+    ) -> Next {
+        if headers.is_some() && !self.connect.headers {
+            self.error(&ProtocolError::Unknown.to_string());
+            return Next::Stop;
+        }
+        if !self.may_publish(subject) {
+            self.violation(&format!("Permissions Violation for Publish to {}", quoted(subject)));
+            return Next::Go;
+        }
+        if let Some(reply) = reply.as_ref().filter(|r| !subject::is_literal(r) || r.starts_with(b"_R_.")) {
+            self.violation(&format!("Permissions Violation for Publish with Reply of {}", quoted(reply)));
+            return Next::Go;
+        }
+        self.hub.stats.in_messages.fetch_add(1, Ordering::Relaxed);
+        self.hub.stats.in_bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
+        let message = Outbound { subject, reply: reply.as_ref(), headers: headers.as_ref(), payload };
+        let from = Origin { id: self.peer.id, echo: self.connect.echo, now: self.now };
+        let reached = self.hub.publish(&message, &from, touched);
+        if let Some(reply) = reply.filter(|_| reached == 0 && self.connect.no_responders) {
+            self.say_no_responders(&reply);
+        }
+        self.say_ok();
+        Next::Go
+    }
+
+    fn may_publish(&mut self, subject: &Bytes) -> bool {
+        if *subject == self.last_allowed {
+            return true;
+        }
+        if !subject::is_literal(subject) {
+            return false;
+        }
+        if self.peer.role.allows_publish(subject) {
+            self.last_allowed = Bytes::copy_from_slice(subject);
+            return true;
+        }
+        self.peer.role.may_answer() && self.peer.outgoing().take_answer(subject, self.now)
+    }
+
+    /// Tells the client on its own inbox that nobody heard its request.
+    fn say_no_responders(&self, reply: &Bytes) {
+        const NO_RESPONDERS: Bytes = Bytes::from_static(b"NATS/1.0 503\r\n\r\n");
+        let message = Outbound { subject: reply, reply: None, headers: Some(&NO_RESPONDERS), payload: b"" };
+        for sub in self.subs.values().filter(|sub| subject::matches(&sub.pattern, reply)) {
+            self.hub.answer_self(sub, &message);
+        }
+        self.peer.wake.notify_one();
+    }
+
+    fn end(&mut self) {
+        self.subs.drain().for_each(|(_, sub)| self.hub.unsubscribe(&sub));
+    }
+}
+
+/// Text in quotes as nats-server writes it, which is as Go's `%q` does.
+fn quoted(text: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+                c => out.push(c),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,195 @@
+//! Bytes on their way to the server, and the answers that are awaited for them.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::Error;
+use crate::codec::write;
+
+/// Bytes that may wait to be written. A sender waits while there are more.
+const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Messages to be published together, encoded as they are pushed.
+#[derive(Debug, Default)]
+pub struct PubBatch {
+    bytes: Vec<u8>,
+}
+
+impl PubBatch {
+    /// Appends a message. The subject must be literal and legal; it is not checked here, on the hot path.
+    pub fn push(&mut self, subject: &str, payload: &[u8]) {
+        write::publish(&mut self.bytes, subject, None, payload);
+    }
+
+    /// Appends a message whose payload `write` appends to the buffer in place. It must only append.
+    pub fn push_with(&mut self, subject: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        write::publish_with(&mut self.bytes, subject, write);
+    }
+
+    /// Encoded size in bytes.
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is no message in it.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// Resolves when the server has handled what was sent: `Ok` at its PONG, [`Error::Disconnected`] if the connection was lost
+/// before, and nobody knows how much it handled.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<()>);
+
+impl Future for Receipt {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_err(|_| Error::Disconnected)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    is_connected: bool,
+    queued: Vec<u8>,
+    /// One for each PING that was sent; `None` for a keepalive.
+    awaited: VecDeque<Option<oneshot::Sender<()>>>,
+}
+
+/// The write queue of a connection.
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    filled: Notify,
+    emptied: Notify,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::default(), filled: Notify::new(), emptied: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues bytes and a PING after them.
+    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<Receipt, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.put(bytes, Some(sender)).await?;
+        Ok(Receipt(receiver))
+    }
+
+    /// Queues bytes.
+    pub(super) async fn push(&self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.put(bytes, None).await
+    }
+
+    async fn put(&self, bytes: Vec<u8>, awaited: Option<oneshot::Sender<()>>) -> Result<(), Error> {
+        self.room().await?;
+        let mut state = self.state();
+        if !state.is_connected {
+            return Err(Error::Disconnected);
+        }
+        // An empty queue takes the whole buffer over instead of copying it.
+        if state.queued.is_empty() {
+            state.queued = bytes;
+        } else {
+            state.queued.extend_from_slice(&bytes);
+        }
+        if awaited.is_some() {
+            state.queued.extend_from_slice(b"PING\r\n");
+            state.awaited.push_back(awaited);
+        }
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits until the queue is below its bound.
+    async fn room(&self) -> Result<(), Error> {
+        loop {
+            let emptied = self.emptied.notified();
+            {
+                let state = self.state();
+                if !state.is_connected {
+                    return Err(Error::Disconnected);
+                }
+                if state.queued.len() < MAX_QUEUED_BYTES {
+                    return Ok(());
+                }
+            }
+            emptied.await;
+        }
+    }
+
+    /// Queues bytes that must not wait (PONG, UNSUB, a keepalive): nothing happens when not connected.
+    pub(super) fn push_now(&self, bytes: &[u8], is_keepalive: bool) {
+        let mut state = self.state();
+        if state.is_connected {
+            state.queued.extend_from_slice(bytes);
+            if is_keepalive {
+                state.awaited.push_back(None);
+            }
+            drop(state);
+            self.filled.notify_one();
+        }
+    }
+
+    /// Begins a connection with these bytes ahead of all others.
+    pub(super) fn open(&self, bytes: Vec<u8>) {
+        let mut state = self.state();
+        state.is_connected = true;
+        state.queued = bytes;
+        state.awaited.clear();
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Ends a connection: what was queued is dropped, and whoever awaits an answer learns it.
+    pub(super) fn shut(&self) {
+        *self.state() = State::default();
+        self.emptied.notify_waiters();
+        self.filled.notify_one();
+    }
+
+    /// A PONG came. `false` if none was awaited.
+    pub(super) fn answered(&self) -> bool {
+        let Some(awaited) = self.state().awaited.pop_front() else { return false };
+        if let Some(sender) = awaited {
+            // The receipt may have been dropped: nobody is interested.
+            let _ = sender.send(());
+        }
+        true
+    }
+
+    /// Swaps what is queued for an empty buffer, waiting until there is something. `false`: the connection was shut.
+    pub(super) async fn take(&self, spare: &mut Vec<u8>) -> bool {
+        loop {
+            {
+                let mut state = self.state();
+                if !state.is_connected {
+                    return false;
+                }
+                if !state.queued.is_empty() {
+                    spare.clear();
+                    std::mem::swap(&mut state.queued, spare);
+                    drop(state);
+                    self.emptied.notify_waiters();
+                    return true;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+}

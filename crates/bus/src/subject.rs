@@ -1,0 +1,124 @@
+//! Subjects and patterns: which are legal, which match, which lie within which.
+
+/// Longest subject in bytes.
+pub const MAX_BYTES: usize = 256;
+/// Most tokens of a subject.
+pub const MAX_TOKENS: usize = 16;
+
+/// Whether `subject` may be published on: tokens divided by dots, none empty, no wildcard token, no blank or control byte,
+/// UTF-8, within the bounds.
+pub fn is_literal(subject: &[u8]) -> bool {
+    is_pattern(subject) && !tokens(subject).any(|token| token == b"*" || token == b">")
+}
+
+/// Whether `pattern` may be subscribed to: as [`is_literal`], with `*` for one token and `>` for one or more at the end.
+pub fn is_pattern(pattern: &[u8]) -> bool {
+    if pattern.is_empty() || pattern.len() > MAX_BYTES || std::str::from_utf8(pattern).is_err() {
+        return false;
+    }
+    if pattern.iter().any(|b| *b <= b' ' || *b == 0x7f) {
+        return false;
+    }
+    let mut count = 0;
+    let mut ended = false;
+    for token in tokens(pattern) {
+        if token.is_empty() || ended {
+            return false;
+        }
+        ended = token == b">";
+        count += 1;
+    }
+    count <= MAX_TOKENS
+}
+
+/// The tokens of a subject or pattern.
+pub fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
+    subject.split(|b| *b == b'.')
+}
+
+/// Whether `subject` (literal) is one that `pattern` selects.
+pub fn matches(pattern: &[u8], subject: &[u8]) -> bool {
+    let (mut wanted, mut given) = (tokens(pattern), tokens(subject));
+    loop {
+        match (wanted.next(), given.next()) {
+            (Some(b">"), Some(_)) | (None, None) => return true,
+            (Some(b"*"), Some(_)) => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether everything that `pattern` selects is also selected by `scope`.
+pub fn is_within(pattern: &[u8], scope: &[u8]) -> bool {
+    let (mut inner, mut outer) = (tokens(pattern), tokens(scope));
+    loop {
+        match (inner.next(), outer.next()) {
+            (Some(_), Some(b">")) | (None, None) => return true,
+            (Some(b">"), _) => return false,
+            (Some(_), Some(b"*")) => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_legal() {
+        for (subject, literal, pattern) in [
+            ("a", true, true),
+            ("a.b-c.%2E", true, true),
+            ("a.*", false, true),
+            ("a.>", false, true),
+            (">", false, true),
+            ("a.*b.c>", true, true),
+            ("a.>.b", false, false),
+            ("", false, false),
+            (".a", false, false),
+            ("a.", false, false),
+            ("a..b", false, false),
+            ("a b", false, false),
+            ("a\u{0}", false, false),
+            ("ü", true, true),
+        ] {
+            assert_eq!(
+                (is_literal(subject.as_bytes()), is_pattern(subject.as_bytes())),
+                (literal, pattern),
+                "{subject}"
+            );
+        }
+        assert!(!is_pattern(b"\xff") && !is_pattern(&[b'a'; 257]));
+        assert!(is_pattern("a.".repeat(16).trim_end_matches('.').as_bytes()));
+        assert!(!is_pattern("a.".repeat(17).trim_end_matches('.').as_bytes()));
+    }
+
+    fn any_pattern() -> impl Strategy<Value = String> {
+        "(a|b|\\*)(\\.(a|b|\\*)){0,3}(\\.>)?|>"
+    }
+
+    proptest! {
+        #[test]
+        fn within_means_that_whatever_matches_the_one_matches_the_other(
+            pattern in any_pattern(), scope in any_pattern(), subject in "(a|b|c)(\\.(a|b|c)){0,4}",
+        ) {
+            let (pattern, scope, subject) = (pattern.as_bytes(), scope.as_bytes(), subject.as_bytes());
+            prop_assert!(is_within(pattern, pattern));
+            if is_within(pattern, scope) && matches(pattern, subject) {
+                prop_assert!(matches(scope, subject));
+            }
+        }
+
+        #[test]
+        fn not_within_means_that_some_subject_tells(pattern in any_pattern(), scope in any_pattern()) {
+            // A wildcard that stands for a word of its own, and `>` for one, two or six of them, are witnesses enough.
+            let fill = |tail: &str| pattern.replace('*', "w").replace('>', tail);
+            let all_match = ["w", "w.w", "w.w.w.w.w.w"].iter().all(|tail| matches(scope.as_bytes(), fill(tail).as_bytes()));
+            prop_assert_eq!(is_within(pattern.as_bytes(), scope.as_bytes()), all_match);
+        }
+    }
+}
