@@ -49,8 +49,8 @@ struct Start<'a> {
     quota: Quota,
     cursors: BTreeMap<String, Cursor>,
     marks: Option<Vec<u8>>,
-    /// Everything before it was durable when the marks were saved.
-    marked_end: Pos,
+    /// Everything before it is known to be durable: marks and cursors are saved only as far.
+    durable: Pos,
     /// What was before it had been released.
     floor: Pos,
     /// Every cursor had passed what is before it.
@@ -101,7 +101,7 @@ impl<'a> Start<'a> {
             quota: Quota::new(config.quota_bytes, config.reserve_groups),
             cursors: BTreeMap::new(),
             marks: None,
-            marked_end: Pos(0),
+            durable: Pos(0),
             floor: Pos(0),
             needed: Pos(0),
             next_base: 0,
@@ -125,7 +125,7 @@ impl<'a> Start<'a> {
                 let marks = read_file(&**self.disk, &path, MAX_MARKS_BYTES).ok();
                 match marks.as_deref().and_then(decode_marks) {
                     Some((end, _, _)) => {
-                        self.marked_end = end;
+                        self.durable = self.durable.max(end);
                         self.next_base = self.next_base.max(end.0);
                         self.marks = marks;
                     }
@@ -138,6 +138,7 @@ impl<'a> Start<'a> {
                 match content.as_deref().and_then(decode_cursor) {
                     Some(pos) => {
                         self.next_base = self.next_base.max(pos.0);
+                        self.durable = self.durable.max(pos);
                         self.cursors.insert(cursor.to_owned(), Cursor { pos, saved: Some(pos) });
                     }
                     None => {
@@ -399,7 +400,7 @@ impl<'a> Start<'a> {
         segments: &VecDeque<Arc<Segment>>,
         candidates: &[Candidate],
     ) -> Option<Distrusted> {
-        let doubtful = |segment: &Segment| segment.data_end() > self.marked_end.0;
+        let doubtful = |segment: &Segment| segment.data_end() > self.durable.0;
         let synced = |segment: &Segment| {
             let file = self.disk.open(&segment.path);
             file.and_then(|file| file.sync_data(SyncPoint::SpoolRecovered)).is_ok()
@@ -408,9 +409,11 @@ impl<'a> Start<'a> {
         if failed.is_none() && self.disk.sync_dir(self.dir, SyncPoint::SpoolRecoveredDir).is_err() {
             failed = segments.iter().find(|segment| doubtful(segment));
         }
-        let from = Pos(failed?.content().extents.first().map_or(failed?.header.base, |extent| extent.start));
+        let failed = failed?;
+        let first = failed.content().extents.first().map_or(failed.header.base, |extent| extent.start);
+        let from = self.durable.max(Pos(first));
         let mut records = Vec::new();
-        for segment in segments.iter().filter(|segment| segment.header.base + HEADER_BYTES as u64 >= from.0) {
+        for segment in segments.iter().filter(|segment| segment.data_end() > from.0) {
             let Some(candidate) =
                 candidates.iter().find(|candidate| candidate.header.base == segment.header.base)
             else {
@@ -420,6 +423,7 @@ impl<'a> Start<'a> {
             let start = Pos(candidate.header.base + HEADER_BYTES as u64);
             scan(&bytes, candidate.header.nonce, start, |found| {
                 if let Found::Record(record) = found
+                    && record.pos >= from
                     && (is_batch(record.kind) || record.kind == Kind::End)
                     && segment.content().extents.iter().any(|extent| extent.contains(&record.pos.0))
                 {

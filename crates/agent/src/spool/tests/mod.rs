@@ -1,6 +1,7 @@
 //! The spool on disks that fail in every way we know.
 
 mod basics;
+mod bytes;
 mod corruption;
 mod faults;
 mod power;

@@ -1,0 +1,54 @@
+//! Whatever stands on the disk, reading it does not panic and gives only what was written.
+
+use super::*;
+use crate::spool::boots::decode_notes;
+use crate::spool::cursors::{decode_cursor, decode_marks};
+use crate::spool::format::{Found, Kind, Record, SegmentHeader, scan};
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn any_bytes_can_be_read(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let mut records = 0;
+        let (end, _) = scan(&bytes, 7, Pos(4096), |_| records += 1);
+        prop_assert_eq!((records, end), (0, Pos(4096)));
+        prop_assert!(SegmentHeader::decode(&bytes).is_none());
+        prop_assert!(decode_cursor(&bytes).is_none() && decode_marks(&bytes).is_none());
+        let _notes = decode_notes(&bytes);
+    }
+
+    /// Records with any bytes changed between them: all that are left as they were are found, and nothing else.
+    #[test]
+    fn records_are_found_beside_damage(
+        bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..12),
+        hurt in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 0..4),
+    ) {
+        let (nonce, mut bytes, mut places) = (0x1234_5678_9abc_def0, Vec::new(), Vec::new());
+        for body in &bodies {
+            let pos = Pos(64 + bytes.len() as u64);
+            let (kind, key) = (Kind::Batch, &b"key"[..]);
+            Record { kind, pos, group_len: 1, boot: 2, first_seq: 3, next_seq: 4, count: 5, time: -6, key, body }
+                .encode(nonce, &mut bytes);
+            places.push((pos, bytes.len()));
+        }
+        let whole = bytes.clone();
+        for (index, change) in &hurt {
+            let at = index.index(bytes.len());
+            bytes[at] ^= change;
+        }
+        let mut found = Vec::new();
+        scan(&bytes, nonce, Pos(64), |item| {
+            if let Found::Record(record) = item {
+                found.push((record.pos, record.body.to_vec()));
+            }
+        });
+        let mut start = 0;
+        for ((pos, end), body) in places.into_iter().zip(bodies) {
+            let untouched = whole[start..end] == bytes[start..end];
+            let there = found.iter().find(|(at, _)| *at == pos);
+            prop_assert!(!untouched || there.is_some());
+            prop_assert!(there.is_none_or(|(_, read)| *read == body));
+            start = end;
+        }
+    }
+}
