@@ -1,13 +1,41 @@
-//! The NATS leg: wire codec, subjects, roles, client and embedded broker.
+//! The bus: the NATS leg of Logway.
 //!
-//! `codec`, `subject`, `roles` and `sys` are pure: bytes in, values out. `client` and `broker` need a tokio runtime.
+//! Everything speaks the NATS wire protocol ([`codec`]), be it with a real nats-server or with the [`broker`] that
+//! `logway up` brings along. [`client`] connects for ever; [`subject`] and [`sublist`] say what reaches whom; [`roles`] says who
+//! may; [`sys`] has the messages that stages exchange beside lines.
 
 pub mod broker;
 pub mod client;
+pub mod codec;
 pub mod roles;
+pub mod subject;
+pub mod sublist;
 pub mod sys;
 
-pub use client::{
-    Client, Credentials, Delivery, Error, Message, Options, PubBatch, Receipt, ServerAddr, Status,
-    Subscription, Violations,
-};
+/// Why something on the bus could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no connection, or it was lost before the answer came.
+    #[error("not connected to the bus")]
+    Disconnected,
+    /// The client was closed.
+    #[error("the bus client was closed")]
+    Closed,
+    /// A subject or pattern that NATS does not allow.
+    #[error("{0:?} is not a legal subject")]
+    Subject(String),
+    /// An address that cannot be used.
+    #[error("{address:?} is not an address of a NATS server: {why}")]
+    Address {
+        /// What was given, its password hidden.
+        address: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A credential that is not `user:password`.
+    #[error("a credential is one line, user:password")]
+    Credentials,
+    /// The broker's listener failed for good.
+    #[error("the broker cannot accept connections: {0}")]
+    Listen(#[from] std::io::Error),
+}

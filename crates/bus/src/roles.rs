@@ -1,49 +1,31 @@
-//! Who may do what on the bus. The broker enforces this table, and [`nats_conf`] says the same to a nats-server.
+//! Who may say and hear what on the bus: nothing is anonymous, and each role can do what its stage needs and no more.
+//! The embedded broker enforces this table; [`nats_conf`] states the same for a real nats-server.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::fmt;
 
-/// A part of Logway as the bus sees it.
+use crate::subject;
+
+/// A stage's place on the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The host agent: publishes lines, answers for recent ones.
+    /// Publishes lines and heartbeats, asks stores to append, answers for recent lines. Cannot read a line.
     Agent,
-    /// The NATS front door: reads lines, asks.
+    /// The NATS front door: reads lines.
     Proxy,
-    /// The HTTP API: reads lines, asks.
+    /// The HTTP API and the command line: reads lines, asks for recent ones.
     Api,
-    /// The store: takes batches, answers queries.
+    /// Takes appends and answers queries; publishes imports.
     Store,
-    /// The registry: announces the state of the system.
+    /// Tells the state of orgs and keys.
     Registry,
 }
 
-/// The row of the table for one role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Permissions {
-    /// Patterns of the subjects that it may publish to.
-    pub publish: &'static [&'static str],
-    /// Patterns that it may subscribe to, and whatever lies within them.
-    pub subscribe: &'static [&'static str],
-    /// It may also publish to the reply subject of a message that it was given, within the bounds of [`RESPONSES_MAX`],
-    /// [`RESPONSES_EXPIRE`] and [`RESPONSES_SUBJECTS`].
-    pub may_answer: bool,
-}
-
-/// An answer may have this many messages; more are violations.
-pub const RESPONSES_MAX: u32 = 10_000;
-/// An answer may come this long after its request; later it is a violation.
-pub const RESPONSES_EXPIRE: Duration = Duration::from_secs(60);
-/// Requests that one session may have to answer at the same time; one more makes the oldest unanswerable. The embedded
-/// broker's bound: nats-server has none.
-pub const RESPONSES_SUBJECTS: usize = 1024;
-
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Self; 5] = [Self::Agent, Self::Proxy, Self::Api, Self::Store, Self::Registry];
 
-    /// Its name, as in the files of credentials and in inboxes.
-    pub const fn name(self) -> &'static str {
+    /// The role's name: of its credential's file, of its user, and in its inboxes.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Proxy => "proxy",
@@ -53,70 +35,75 @@ impl Role {
         }
     }
 
-    /// What its inboxes begin with: `_INBOX.<role>`. No role can read another's.
-    pub const fn inbox_prefix(self) -> &'static str {
+    /// What its inboxes begin with. Each role hears its own answers only.
+    pub fn inbox_prefix(self) -> String {
+        format!("_INBOX.{}", self.as_str())
+    }
+
+    /// The patterns within which it may publish.
+    pub const fn may_publish(self) -> &'static [&'static str] {
         match self {
-            Self::Agent => "_INBOX.agent",
-            Self::Proxy => "_INBOX.proxy",
-            Self::Api => "_INBOX.api",
-            Self::Store => "_INBOX.store",
-            Self::Registry => "_INBOX.registry",
+            Self::Agent => &["o.*.logs.>", "sys.hb.>", "sys.append.>"],
+            Self::Proxy | Self::Api => &["sys.query.>", "sys.recent"],
+            Self::Store => &["o.*.logs.>"],
+            Self::Registry => &["sys.registry"],
         }
     }
 
-    /// Its row of the table.
-    pub const fn permissions(self) -> Permissions {
+    /// The patterns within which it may subscribe, its own inboxes included.
+    pub const fn may_subscribe(self) -> &'static [&'static str] {
         match self {
-            Self::Agent => Permissions {
-                publish: &["o.*.logs.>", "sys.hb.>", "sys.append.>"],
-                subscribe: &["_INBOX.agent.>", "sys.recent", "sys.registry"],
-                may_answer: true,
-            },
-            Self::Proxy => Permissions {
-                publish: &["sys.query.>", "sys.recent"],
-                subscribe: &["o.>", "sys.hb.>", "sys.registry", "_INBOX.proxy.>"],
-                may_answer: false,
-            },
-            Self::Api => Permissions {
-                publish: &["sys.query.>", "sys.recent"],
-                subscribe: &["o.>", "sys.hb.>", "sys.registry", "_INBOX.api.>"],
-                may_answer: false,
-            },
-            Self::Store => Permissions {
-                publish: &["o.*.logs.>"],
-                subscribe: &["sys.append.*", "sys.query.*", "sys.registry", "_INBOX.store.>"],
-                may_answer: true,
-            },
-            Self::Registry => Permissions {
-                publish: &["sys.registry"],
-                subscribe: &["sys.registry.snapshot", "_INBOX.registry.>"],
-                may_answer: true,
-            },
+            Self::Agent => &["sys.recent", "sys.registry", "_INBOX.agent.>"],
+            Self::Proxy => &["o.>", "sys.hb.>", "sys.registry", "_INBOX.proxy.>"],
+            Self::Api => &["o.>", "sys.hb.>", "sys.registry", "_INBOX.api.>"],
+            Self::Store => &["sys.append.*", "sys.query.*", "sys.registry", "_INBOX.store.>"],
+            Self::Registry => &["sys.registry", "sys.registry.snapshot", "_INBOX.registry.>"],
         }
+    }
+
+    /// Whether it may publish to the reply subject of a message that it was given: those that answer requests.
+    pub const fn may_answer(self) -> bool {
+        matches!(self, Self::Agent | Self::Store | Self::Registry)
+    }
+
+    /// Whether it may publish on `subject`, answers apart.
+    pub fn allows_publish(self, subject: &[u8]) -> bool {
+        self.may_publish().iter().any(|scope| subject::matches(scope.as_bytes(), subject))
+    }
+
+    /// Whether it may subscribe to `pattern`.
+    pub fn allows_subscribe(self, pattern: &[u8]) -> bool {
+        self.may_subscribe().iter().any(|scope| subject::is_within(pattern, scope.as_bytes()))
     }
 }
 
-/// The table as the `authorization` block of a nats-server's configuration (2.9 and later), with a user and a password
-/// for each role. A password that begins with `$2` would be taken for a bcrypt hash: do not use such.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How many answers a role may give to one request.
+pub const MAX_ANSWERS: u32 = 10_000;
+/// How long it may answer, in seconds.
+pub const ANSWER_SECONDS: u64 = 60;
+
+/// The table as the `authorization` block of a nats-server configuration, for these users and passwords. Works from
+/// nats-server 2.9 on.
 pub fn nats_conf(users: &[(Role, &str, &str)]) -> String {
     let mut conf = String::from("authorization {\n  users = [\n");
     for (role, user, password) in users {
-        let permissions = role.permissions();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            conf,
-            "    {{ user: {}, password: {}, permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
-            quoted(user),
-            quoted(password),
-            list(permissions.publish),
-            list(permissions.subscribe),
-        );
-        if permissions.may_answer {
-            let _ = writeln!(
-                conf,
-                "      allow_responses: {{ max: {RESPONSES_MAX}, expires: \"{}s\" }}",
-                RESPONSES_EXPIRE.as_secs()
-            );
+        let quote =
+            |patterns: &[&str]| patterns.iter().map(|p| format!("\"{p}\"")).collect::<Vec<_>>().join(", ");
+        conf.push_str(&format!(
+            "    {{ user: \"{user}\", password: \"{password}\", permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
+            quote(role.may_publish()),
+            quote(role.may_subscribe()),
+        ));
+        if role.may_answer() {
+            conf.push_str(&format!(
+                "      allow_responses: {{ max: {MAX_ANSWERS}, expires: \"{ANSWER_SECONDS}s\" }}\n"
+            ));
         }
         conf.push_str("    } }\n");
     }
@@ -124,21 +111,34 @@ pub fn nats_conf(users: &[(Role, &str, &str)]) -> String {
     conf
 }
 
-fn list(patterns: &[&str]) -> String {
-    patterns.iter().map(|pattern| quoted(pattern)).collect::<Vec<_>>().join(", ")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A string as nats-server's configuration reads it between double quotes.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            c => quoted.push(c),
+    #[test]
+    fn an_agent_reads_no_line_and_a_reader_writes_none() {
+        for pattern in
+            ["o.>", ">", "*.>", "o.*.logs.>", "o.k.logs.web.lhr.i", "_INBOX.>", "_INBOX.proxy.x", "sys.>"]
+        {
+            assert!(!Role::Agent.allows_subscribe(pattern.as_bytes()), "{pattern}");
+        }
+        for subject in ["o.k.logs.web.lhr.i", "sys.hb.lhr.h1", "sys.append.3", "_INBOX.agent.x"] {
+            assert!(!Role::Proxy.allows_publish(subject.as_bytes()), "{subject}");
+            assert!(!Role::Api.allows_publish(subject.as_bytes()), "{subject}");
+        }
+        assert!(
+            Role::Agent.allows_publish(b"o.k.logs.web.lhr.i") && Role::Proxy.allows_subscribe(b"o.k.logs.>")
+        );
+        assert!(Role::Agent.allows_subscribe(b"sys.recent") && Role::Api.allows_publish(b"sys.recent"));
+    }
+
+    #[test]
+    fn the_table_is_legal() {
+        for role in Role::ALL {
+            for pattern in role.may_publish().iter().chain(role.may_subscribe()) {
+                assert!(subject::is_pattern(pattern.as_bytes()), "{pattern}");
+            }
+            assert!(role.allows_subscribe(format!("{}.x.1", role.inbox_prefix()).as_bytes()));
         }
     }
-    quoted.push('"');
-    quoted
 }

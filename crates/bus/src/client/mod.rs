@@ -1,177 +1,184 @@
-//! A NATS client that reconnects without end and loses nothing silently.
+//! A NATS client that never gives up and never drops in silence.
+//!
+//! One task owns the connection ([`link`]). It reconnects for ever and subscribes anew; each subscription then gets
+//! [`Delivery::Interrupted`], because messages in between may be missing. A subscription whose reader is slow stops the
+//! reading of the socket; the server then cuts us, which shows as an interruption, never as a hole that nobody sees.
 
-mod error;
-mod message;
+mod link;
 mod options;
+mod outbox;
+mod subscription;
+
+pub use options::{Credentials, Options, ServerAddr};
+pub use outbox::{PubBatch, Receipt};
+pub use subscription::{Delivery, Message, Subscription};
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-pub use error::Error;
-pub use message::{Delivery, Message};
-pub use options::{Credentials, DEFAULT_PORT, Options, ServerAddr};
+use crate::codec::write;
+use crate::{Error, subject};
+use outbox::Outbox;
+use subscription::Entry;
 
-/// Where the connection stands.
+/// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Not connected; being tried.
+    /// Not connected, and trying.
     Connecting {
-        /// Tries since the last connection.
-        attempts: u32,
-        /// Why the last one failed.
+        /// Tries since the start or the loss, this one included.
+        attempts: u64,
+        /// Why the last one failed; `None` before the first has.
         last_error: Option<String>,
     },
     /// Connected and logged in.
     Connected {
-        /// `host:port` of the server.
+        /// The server's address.
         server: String,
-        /// The largest message that it takes, in bytes.
+        /// The longest message that it takes, in bytes.
         max_payload: usize,
-        /// Which connection of this client it is, counted from 1.
+        /// Counts connections, from 1.
         epoch: u64,
     },
-    /// The server refuses us (user, password, TLS). Tried again slowly.
+    /// The server does not let us in. The client tries again every 5 seconds, as an operator may mend it.
     Refused {
-        /// Why.
+        /// What the server said.
         reason: String,
     },
-    /// Closed by [`Client::close`].
+    /// [`Client::close`] was called.
     Closed,
 }
 
-/// Messages that the server refused for want of permission.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Violations {
-    /// How many.
-    pub count: u64,
-    /// The server's words about the last one.
-    pub last: Option<String>,
+/// What the task and the handles share.
+struct Shared {
+    options: Options,
+    status: watch::Sender<Status>,
+    outbox: Arc<Outbox>,
+    subscriptions: Mutex<HashMap<u64, Entry>>,
+    next_sid: AtomicU64,
+    violations: AtomicU64,
 }
 
-/// A connection that is made again whenever it is lost. Cheap to clone; all clones share the one connection.
-#[derive(Debug, Clone)]
+impl Shared {
+    fn subscriptions(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The task sleeps on the queue when there is nothing to write.
+        self.outbox.shut();
+    }
+}
+
+/// A handle on the connection; cheap to clone. The connection lives until [`Client::close`] or until the last handle and
+/// subscription are gone.
+#[derive(Clone)]
 pub struct Client {
-    status: watch::Receiver<Status>,
+    shared: Arc<Shared>,
 }
 
 impl Client {
-    /// Starts to connect, in a task of its own on the current tokio runtime. Never fails because a server is away.
+    /// Starts to connect, in a task of its own, and returns at once. Must be called in a tokio runtime.
     pub fn start(options: Options) -> Self {
-        let _ = options;
-        Self { status: watch::channel(Status::Closed).1 }
+        let shared = Arc::new(Shared {
+            options,
+            status: watch::Sender::new(Status::Connecting { attempts: 0, last_error: None }),
+            outbox: Arc::new(Outbox::new()),
+            subscriptions: Mutex::new(HashMap::new()),
+            next_sid: AtomicU64::new(1),
+            violations: AtomicU64::new(0),
+        });
+        tokio::spawn(link::run(Arc::downgrade(&shared)));
+        Self { shared }
     }
 
-    /// Follows where the connection stands.
+    /// How the connection stands, and its changes.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        self.shared.status.subscribe()
     }
 
-    /// Waits until connected. [`Error::Refused`] while the server refuses us, [`Error::Closed`] after a close.
+    /// Waits until connected. [`Error::Closed`] if the client was closed.
     pub async fn connected(&self) -> Result<(), Error> {
-        Err(Error::Closed)
+        let mut status = self.status();
+        let reached = status.wait_for(|s| matches!(s, Status::Connected { .. } | Status::Closed)).await;
+        match reached.as_deref() {
+            Ok(Status::Connected { .. }) => Ok(()),
+            _ => Err(Error::Closed),
+        }
     }
 
-    /// Publishes one message; waits for room in the write queue.
-    pub async fn publish(&self, subject: &str, reply: Option<&str>, payload: &[u8]) -> Result<(), Error> {
-        let _ = (subject, reply, payload);
-        Err(Error::Closed)
-    }
-
-    /// An empty batch for [`Client::send`].
+    /// An empty batch of messages to publish.
     pub fn batch() -> PubBatch {
         PubBatch::default()
     }
 
-    /// Queues a batch with a PING behind it; waits for room in the write queue.
+    /// Sends a batch, in order, after waiting for room in the write queue (4 MiB). The receipt resolves when the server has
+    /// handled it. [`Error::Disconnected`] when there is no connection: nothing is kept for later.
     pub async fn send(&self, batch: PubBatch) -> Result<Receipt, Error> {
-        let _ = batch;
-        Err(Error::Closed)
+        self.shared.outbox.send(batch.into_bytes()).await
     }
 
-    /// Subscribes. `queue` empty or `None`: a plain subscription.
-    pub async fn subscribe(&self, subject: &str, queue: Option<&str>) -> Result<Subscription, Error> {
-        let _ = (subject, queue);
-        Err(Error::Closed)
+    /// Publishes one message. It is on its way, not yet handled; [`Client::flush`] waits for that.
+    pub async fn publish(&self, subject: &str, reply: Option<&str>, payload: &[u8]) -> Result<(), Error> {
+        check_literal(subject)?;
+        reply.map_or(Ok(()), check_literal)?;
+        let mut bytes = Vec::with_capacity(payload.len() + subject.len() + 32);
+        write::publish(&mut bytes, subject, reply, payload);
+        self.shared.outbox.push(bytes).await
     }
 
-    /// Publishes a request; its answers come to the subscription.
-    pub async fn request_many(&self, subject: &str, payload: &[u8]) -> Result<Subscription, Error> {
-        let _ = (subject, payload);
-        Err(Error::Closed)
-    }
-
-    /// Waits until the server has handled all that was sent before.
+    /// Waits until the server has handled everything sent so far. [`Error::Disconnected`] if the connection is lost before.
     pub async fn flush(&self) -> Result<(), Error> {
-        Err(Error::Closed)
+        self.shared.outbox.send(Vec::new()).await?.await
     }
 
-    /// Messages that the server refused for want of permission, since the start.
-    pub fn violations(&self) -> Violations {
-        Violations::default()
+    /// Subscribes. When connected, returns once the server has the subscription; when not, at once, and the subscription
+    /// begins with the connection. An empty queue is none. [`Error::Subject`] for an illegal pattern; a refusal comes as
+    /// [`Delivery::Denied`].
+    pub async fn subscribe(&self, pattern: &str, queue: Option<&str>) -> Result<Subscription, Error> {
+        if !subject::is_pattern(pattern.as_bytes()) {
+            return Err(Error::Subject(pattern.to_owned()));
+        }
+        let queue = queue.filter(|q| !q.is_empty());
+        let sid = self.shared.next_sid.fetch_add(1, Ordering::Relaxed);
+        let (entry, subscription) = subscription::new(Arc::clone(&self.shared), sid, pattern, queue);
+        self.shared.subscriptions().insert(sid, entry);
+        let mut bytes = Vec::new();
+        write::sub(&mut bytes, pattern, queue, sid);
+        if let Ok(receipt) = self.shared.outbox.send(bytes).await {
+            // Lost before the answer: the link subscribes again by itself.
+            let _ = receipt.await;
+        }
+        Ok(subscription)
     }
 
-    /// Writes what is queued, then closes.
-    pub async fn close(self) {}
-}
-
-/// Messages in wire form, to be sent at once.
-#[derive(Debug, Default)]
-pub struct PubBatch {
-    bytes: Vec<u8>,
-}
-
-impl PubBatch {
-    /// Adds one message.
-    pub fn push(&mut self, subject: &str, payload: &[u8]) -> Result<(), Error> {
-        self.push_with(subject, |bytes| bytes.extend_from_slice(payload))
+    /// Publishes a request and gives the subscription on which answers come: any number of them, or
+    /// [`Delivery::NoResponders`]. [`Error::Disconnected`] when there is no connection.
+    pub async fn request_many(&self, subject: &str, payload: &[u8]) -> Result<Subscription, Error> {
+        let inbox = format!("{}.{:016x}", self.shared.options.inbox_prefix, fastrand::u64(..));
+        let answers = self.subscribe(&inbox, None).await?;
+        self.publish(subject, Some(&inbox), payload).await?;
+        Ok(answers)
     }
 
-    /// Adds one message whose payload `write` appends to the buffer. It must only append.
-    pub fn push_with(&mut self, subject: &str, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
-        let _ = subject;
-        write(&mut self.bytes);
-        Ok(())
+    /// How many messages the server refused to take because we may not publish there.
+    pub fn violations(&self) -> u64 {
+        self.shared.violations.load(Ordering::Relaxed)
     }
 
-    /// Bytes on the wire so far.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Messages so far.
-    pub fn messages(&self) -> usize {
-        0
-    }
-
-    /// True when nothing was pushed.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+    /// Writes what is queued, then ends the connection for good.
+    pub async fn close(self) {
+        let _ = self.flush().await;
+        self.shared.status.send_replace(Status::Closed);
+        self.shared.outbox.shut();
     }
 }
 
-/// The server's confirmation of a batch: a future of `Ok(())` when all of it was handled, [`Error::Disconnected`] when the
-/// connection was lost before.
-#[derive(Debug)]
-pub struct Receipt(());
-
-impl Future for Receipt {
-    type Output = Result<(), Error>;
-    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        std::task::Poll::Ready(Err(Error::Disconnected))
-    }
-}
-
-/// A subscription. Dropping it unsubscribes.
-#[derive(Debug)]
-pub struct Subscription(());
-
-impl Subscription {
-    /// The next delivery; `None` after the client was closed. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Delivery> {
-        None
-    }
-
-    /// The next delivery if one is there.
-    pub fn try_next(&mut self) -> Option<Delivery> {
-        None
-    }
+fn check_literal(text: &str) -> Result<(), Error> {
+    if subject::is_literal(text.as_bytes()) { Ok(()) } else { Err(Error::Subject(text.to_owned())) }
 }
