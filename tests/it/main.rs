@@ -1,3 +1,10 @@
 //! The whole path, one module for each promise.
 
 mod parts;
+mod promise_2_addressed_and_numbered;
+mod promise_3_acknowledged_lines_survive;
+mod promise_4_goes_on_where_it_stopped;
+mod promise_5_nobody_reads_another_org;
+mod promise_6_harms_only_itself;
+mod promise_7_one_binary;
+mod stock_clients;

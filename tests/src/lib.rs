@@ -10,6 +10,7 @@
 )]
 
 pub mod dirs;
+pub mod lines;
 pub mod nats;
 pub mod parts;
 pub mod process;

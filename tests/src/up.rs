@@ -1,16 +1,22 @@
 //! A running `logway up` with a data directory of its own.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bus::roles::{Role, nats_conf};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::parts;
 use crate::process::Process;
+use crate::{DEADLINE, NatsServer, NatsVersion, parts};
 
-/// `logway up` on free ports. Dropped, it is killed and its data are removed.
+/// `logway up` on free ports, which it keeps when it is restarted. Dropped, it is killed and its data are removed.
 pub struct Up {
     dir: TempDir,
+    binary: PathBuf,
     options: Vec<String>,
     process: Process,
 }
@@ -18,10 +24,35 @@ pub struct Up {
 impl Up {
     /// Starts it with `options` beside the data directory and the ports, and waits until it says `ready`.
     pub fn start(options: &[&str]) -> Self {
-        let dir = crate::short_dir();
+        Self::start_binary(&parts::logway(), options)
+    }
+
+    /// The same with a binary that is not the usual one.
+    pub fn start_binary(binary: &Path, options: &[&str]) -> Self {
+        Self::start_in(crate::short_dir(), binary, options)
+    }
+
+    fn start_in(dir: TempDir, binary: &Path, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let process = launch(&dir.path().join("d"), &options);
-        Self { dir, options, process }
+        let process = launch(binary, &dir.path().join("d"), &options, ["0".to_owned(), "0".to_owned()]);
+        Self { dir, binary: binary.to_owned(), options, process }
+    }
+
+    /// Starts a nats-server of `version` with the role table, then Logway on it instead of on its own broker. The last part is
+    /// the server's address. `None`, after [`parts::skip`] of the test `test`, when that release is not installed.
+    pub fn beside_nats_server(test: &str, version: NatsVersion) -> Option<(NatsServer, Self, String)> {
+        let roles = [(Role::Agent, "agent"), (Role::Proxy, "proxy"), (Role::Api, "api")];
+        let users: Vec<_> = roles.iter().map(|(role, name)| (*role, *name, "secret")).collect();
+        let server = NatsServer::start(test, version, &nats_conf(&users))?;
+        let dir = crate::short_dir();
+        let bus = dir.path().join("d/bus");
+        fs::create_dir_all(&bus).expect("making the folder of credentials");
+        for (_, name) in roles {
+            fs::write(bus.join(name), format!("{name}:secret\n")).expect("writing a credential");
+        }
+        let url = server.url();
+        let up = Self::start_in(dir, &parts::logway(), &["--nats", &url]);
+        Some((server, up, url))
     }
 
     /// Its data directory.
@@ -36,7 +67,7 @@ impl Up {
 
     /// `logway COMMAND --data DIR`, to be given further arguments.
     pub fn command(&self, command: &str) -> Command {
-        let mut logway = Command::new(parts::logway());
+        let mut logway = Command::new(&self.binary);
         logway.arg(command).arg("--data").arg(self.data());
         logway
     }
@@ -46,20 +77,42 @@ impl Up {
         Process::start(&format!("logway {command}"), self.command(command).args(args))
     }
 
-    /// The address behind `what` in what it printed at its start: `up.address("nats")` is `127.0.0.1:PORT`.
+    /// Where it serves `what` (`nats` or `http`): `127.0.0.1:PORT`.
     pub fn address(&self, what: &str) -> String {
-        let line = self.process.wait_for_stderr(&format!("its {what} address"), |line| {
-            line.contains(what) && line.contains("127.0.0.1:")
-        });
-        let (_, from) = line.split_once("127.0.0.1:").expect("looked for");
-        let port: String = from.chars().take_while(char::is_ascii_digit).collect();
-        format!("127.0.0.1:{port}")
+        let context = read_json(&self.data().join("up.json"));
+        let url = context[what].as_str().unwrap_or_else(|| panic!("up.json names no {what}: {context}"));
+        url.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// Kills it, as `kill -9` does, and starts it anew on the same data.
+    /// The id of the org `personal`.
+    pub fn org(&self) -> String {
+        read_json(&self.data().join("org"))["id"].as_str().expect("the org has an id").to_owned()
+    }
+
+    /// What it says on `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.get("/metrics")
+    }
+
+    /// The body of `GET path`, whatever the status.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address("http")).expect("connecting to the HTTP port");
+        stream.set_read_timeout(Some(DEADLINE)).expect("setting a timeout");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("asking over HTTP");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("reading over HTTP");
+        reply.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
+    }
+
+    /// Kills it, as `kill -9` does, and starts it anew on the same data and ports.
     pub fn restart(&mut self) {
+        let ports = ["nats", "http"].map(|what| {
+            let address = self.address(what);
+            address.rsplit(':').next().unwrap_or("0").to_owned()
+        });
         self.process.kill();
-        self.process = launch(&self.data(), &self.options);
+        self.process = launch(&self.binary, &self.data(), &self.options, ports);
     }
 
     /// The process, for what it prints, for signals and for its end.
@@ -68,9 +121,18 @@ impl Up {
     }
 }
 
-fn launch(data: &Path, options: &[String]) -> Process {
-    let mut command = Command::new(parts::logway());
-    command.arg("up").arg("--data").arg(data).args(["--nats-port", "0", "--http-port", "0"]).args(options);
+fn read_json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).unwrap_or_else(|why| panic!("reading {}: {why}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}: {text}", path.display()))
+}
+
+fn launch(binary: &Path, data: &Path, options: &[String], [nats, http]: [String; 2]) -> Process {
+    let mut command = Command::new(binary);
+    command.arg("up").arg("--data").arg(data).args(["--http-port", &http]).args(options);
+    // A bus from elsewhere has its own port.
+    if !options.iter().any(|option| option == "--nats") {
+        command.args(["--nats-port", &nats]);
+    }
     let process = Process::start("logway up", &mut command);
     process.wait_for_stderr("ready", |line| line.split_whitespace().any(|word| word == "ready"));
     process
