@@ -401,11 +401,8 @@ impl<'a> Start<'a> {
         candidates: &[Candidate],
     ) -> Option<Distrusted> {
         let doubtful = |segment: &Segment| segment.data_end() > self.durable.0;
-        let synced = |segment: &Segment| {
-            let file = self.disk.open(&segment.path);
-            file.and_then(|file| file.sync_data(SyncPoint::SpoolRecovered)).is_ok()
-        };
-        let mut failed = segments.iter().find(|segment| doubtful(segment) && !synced(segment));
+        let mut failed =
+            segments.iter().find(|segment| doubtful(segment) && self.sync_again(segment).is_err());
         if failed.is_none() && self.disk.sync_dir(self.dir, SyncPoint::SpoolRecoveredDir).is_err() {
             failed = segments.iter().find(|segment| doubtful(segment));
         }
@@ -434,6 +431,19 @@ impl<'a> Start<'a> {
             });
         }
         Some(Distrusted { from, records })
+    }
+
+    /// Writes what is not known to be durable once more, to the same place, and syncs it. The sync alone would not do: if
+    /// one has failed before the restart, the pages count as clean and no later sync writes them.
+    fn sync_again(&self, segment: &Segment) -> io::Result<()> {
+        let base = segment.header.base;
+        let from = self.durable.0.saturating_sub(base);
+        let len = usize::try_from((segment.data_end() - base).saturating_sub(from));
+        let mut bytes = vec![0; len.map_err(|_| io::ErrorKind::FileTooLarge)?];
+        let file = self.disk.open(&segment.path)?;
+        let filled = file.read_at(from, &mut bytes)?;
+        file.write_at(from, &bytes[..filled])?;
+        file.sync_data(SyncPoint::SpoolRecovered)
     }
 
     /// The bytes of a segment's records.

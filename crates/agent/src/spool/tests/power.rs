@@ -72,6 +72,8 @@ impl Model {
         let cursor = spool.cursor("live").map_err(|error| error.to_string())?;
         ensure(cursor >= self.saved, || format!("cursor back from {:?} to {cursor:?}", self.saved))?;
         ensure(cursor <= spool.durable(), || "cursor ahead".to_owned())?;
+        // A save that failed at its last step may have come about all the same.
+        self.saved = cursor;
         self.settle(&kept);
         Ok(())
     }
