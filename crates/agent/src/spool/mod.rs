@@ -150,7 +150,9 @@ impl Error {
 impl Spool {
     /// Opens the spool in `dir` (made if missing), mends what a crash left and says what is lost.
     ///
-    /// No damage to a file stops the start. `now` is in ns since 1970.
+    /// No damage to a file stops the start. What was found is durable when this returns, unless the disk refuses to sync:
+    /// then `durable()` is less than `end()`, and no seq found may be acknowledged before [`Spool::sync`] succeeds. `now` is
+    /// in ns since 1970.
     ///
     /// # Errors
     /// When the directory cannot be made or listed.

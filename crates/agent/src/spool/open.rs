@@ -389,6 +389,8 @@ impl<'a> Start<'a> {
             for (pos, record) in records {
                 spool.writer.distrust(pos, &record);
             }
+            // If this fails too, the batches are readable and not durable, as after any failed sync.
+            let _tried = spool.sync();
         }
         Ok((spool, recovery))
     }

@@ -49,7 +49,7 @@ impl Model {
             let same = batch.count == *count && batch.bytes == body(id.0 as u64, id.1, *len);
             ensure(same, || format!("changed {id:?}"))?;
             ensure(kept.insert(id, (*count, *len, *durable)).is_none(), || format!("twice {id:?}"))?;
-            let there = self.places.insert(batch.pos, id);
+            let there = if batch.pos < spool.durable() { self.places.insert(batch.pos, id) } else { None };
             ensure(there.is_none_or(|there| there == id), || {
                 format!("position of {there:?} used again for {id:?}")
             })?;
@@ -73,18 +73,18 @@ impl Model {
         ensure(cursor >= self.saved, || format!("cursor back from {:?} to {cursor:?}", self.saved))?;
         ensure(cursor <= spool.durable(), || "cursor ahead".to_owned())?;
         // A save that failed at its last step may have come about all the same.
-        self.saved = cursor;
-        self.settle(&kept);
+        self.saved = spool.cursors["live"].saved.unwrap_or(self.saved);
+        self.settle(&kept, spool.durable() == spool.end());
         Ok(())
     }
 
-    /// After a start, what was found is durable and what was not is gone.
-    fn settle(&mut self, kept: &BTreeMap<(usize, u64), (u32, usize, bool)>) {
+    /// After a start, what was found is durable (unless the disk refused) and what was not found is gone.
+    fn settle(&mut self, kept: &BTreeMap<(usize, u64), (u32, usize, bool)>, synced: bool) {
         let places = &self.places;
         let passed = self.passed;
         self.batches.retain(|id, (_, _, durable)| {
-            *durable |= kept.contains_key(id);
-            *durable || places.iter().any(|(pos, at)| at == id && *pos < passed)
+            *durable |= synced && kept.contains_key(id);
+            *durable || kept.contains_key(id) || places.iter().any(|(pos, at)| at == id && *pos < passed)
         });
         let batches = &self.batches;
         self.places.retain(|_, id| batches.contains_key(id));
