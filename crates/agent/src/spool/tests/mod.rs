@@ -23,7 +23,7 @@ fn open_at(disk: &FaultDisk) -> (Spool, Recovery) {
 
 /// Deterministic entries of a batch, so that a batch can be checked from its numbers alone.
 fn body(boot: u64, first_seq: u64, len: usize) -> Vec<u8> {
-    let mut rng = fastrand::Rng::with_seed(boot << 32 | first_seq);
+    let mut rng = fastrand::Rng::with_seed(boot << 48 | (len as u64) << 24 | first_seq);
     std::iter::repeat_with(|| rng.u8(..)).take(len).collect()
 }
 
