@@ -104,6 +104,11 @@ impl Boots {
             return Seen::New;
         };
         if fill {
+            // A fill found before anything that shows its hole goes on from what is known, like any batch.
+            if seqs.start > known.next_seq && lost_is_needed {
+                known.holes.push((known.next_seq..seqs.start, HoleReason::Damaged));
+            }
+            known.next_seq = known.next_seq.max(seqs.end);
             known.fill(&seqs);
         } else if seqs.start < known.next_seq {
             return Seen::Twice;
