@@ -30,6 +30,8 @@ pub(crate) struct Manners {
     pub(crate) flushes: bool,
     /// Answers PING.
     pub(crate) pongs: bool,
+    /// Does not answer the greeting: the test does.
+    pub(crate) mute: bool,
     pub(crate) window_bytes: u32,
     pub(crate) heartbeat_ms: u32,
     /// What it says of where to go on; `None`: after what it has.
@@ -44,6 +46,7 @@ impl Default for Manners {
             acks: true,
             flushes: true,
             pongs: true,
+            mute: false,
             window_bytes: 1 << 20,
             heartbeat_ms: 5000,
             resume_seq: None,
@@ -118,6 +121,11 @@ impl Agent {
         self.drop_connection();
         self.listener = None;
         std::fs::remove_file(&self.path).unwrap();
+    }
+
+    /// Whether init is connected.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.stream.is_some()
     }
 
     /// Closes the connection and goes on listening.
@@ -255,6 +263,9 @@ impl Agent {
             ring_bytes: hello.ring_bytes,
             instance: hello.instance.to_owned(),
         });
+        if self.manners.mute {
+            return;
+        }
         let Manners { window_bytes, heartbeat_ms, resume_seq, .. } = self.manners;
         let known = if self.next_seq == 1 { 0 } else { self.next_seq };
         let resume_seq = resume_seq.unwrap_or(known);

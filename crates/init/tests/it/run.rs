@@ -142,6 +142,44 @@ impl Run {
         }
     }
 
+    /// Init's exit, if it comes within `time`.
+    pub(crate) fn ended_within(&mut self, time: Duration) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        None
+    }
+
+    /// Waits for something that shows outside of the agent, which stands still meanwhile.
+    pub(crate) fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < DEADLINE, "no {what}");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether a process below init waits for room in a pipe.
+    pub(crate) fn waits_in_write(&self) -> bool {
+        let tasks = format!("/proc/{0}/task/{0}/children", self.pid());
+        let mut pids: Vec<String> =
+            std::fs::read_to_string(tasks).unwrap().split_whitespace().map(str::to_owned).collect();
+        while let Some(pid) = pids.pop() {
+            let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+            if read(format!("/proc/{pid}/wchan")).contains("pipe_write") {
+                return true;
+            }
+            pids.extend(
+                read(format!("/proc/{pid}/task/{pid}/children")).split_whitespace().map(str::to_owned),
+            );
+        }
+        false
+    }
+
     /// What init said on stderr. Only after its end.
     pub(crate) fn stderr(&mut self) -> String {
         let mut text = String::new();

@@ -76,10 +76,10 @@ fn fill(dir: &Path) {
 #[test]
 fn row_05_the_environment_comes_through() {
     each("row_05", |binary| {
-        let mut run =
-            Run::start(binary, &[], &["env", "A=b=c", "B=x\ny", "sh", "-c", "env | grep -A1 -E '^[AB]='"]);
+        let argv = ["env", "A=b=c", "B=x\ny", "sh", "-c", r#"printf '%s\n' "$A" "$B""#];
+        let mut run = Run::start(binary, &[], &argv);
         assert_eq!(run.finish().code(), Some(0));
-        assert_eq!(run.agent.lines(Stream::Stdout), ["A=b=c", "B=x", "y"]);
+        assert_eq!(run.agent.lines(Stream::Stdout), ["b=c", "x", "y"]);
     });
 }
 
@@ -87,8 +87,8 @@ fn row_05_the_environment_comes_through() {
 fn row_28_a_clean_start() {
     each("row_28", |binary| {
         let script = "grep -E '^(SigBlk|SigIgn):' /proc/self/status; readlink /proc/self/fd/0; \
-                      for fd in /proc/$$/fd/*; do echo fd ${fd##*/}; done; \
-                      cut -d' ' -f1,5,6 /proc/$$/stat; ulimit -n >/dev/null";
+                      for fd in $(seq 0 20); do [ -e /proc/$$/fd/$fd ] && echo fd $fd; done; \
+                      cut -d' ' -f1,5,6 /proc/$$/stat";
         let mess = "trap '' HUP USR1 CHLD; exec 7</dev/null 8</dev/null; exec \"$@\"";
         let mut run = Run::under(binary, &["sh", "-c", mess, "sh"], |_| (), &["sh", "-c", script]);
         assert_eq!(run.finish().code(), Some(0));
