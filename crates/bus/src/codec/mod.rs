@@ -21,9 +21,6 @@ pub enum ProtocolError {
     /// A payload longer than the limit, noticed before it is read.
     #[error("Maximum Payload Violation")]
     Payload,
-    /// A verb that comes before the login.
-    #[error("Authorization Violation")]
-    NotLoggedIn,
 }
 
 /// Takes a control line, without its end, from the front of `buffer`; `None` if there is no whole one yet.
@@ -76,3 +73,6 @@ fn size(word: &[u8]) -> Option<usize> {
     word.iter()
         .try_fold(0usize, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + usize::from(byte - b'0')))
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,11 @@ impl ServerReader {
         Self { limits, searched: 0, head: None }
     }
 
+    /// Whether it has read the head of a message and waits for the payload.
+    pub const fn awaits_payload(&self) -> bool {
+        self.head.is_some()
+    }
+
     /// The next verb of `buffer`; `None` if there is no whole one yet. After an error the session is over.
     #[inline]
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<ClientOp>, ProtocolError> {
@@ -196,14 +201,17 @@ impl ServerReader {
     }
 }
 
-/// `sid [max]`. A max that is not a positive number ends the subscription at once, as nats-server has it.
+/// `sid [max]`. A max that is not a positive number ends the subscription at once, as nats-server has it. One too long to
+/// count is never reached.
 fn unsubscribe(args: &Bytes) -> Result<ClientOp, ProtocolError> {
     let (found, count) = words(args);
     if !(1..=2).contains(&count) {
         return Err(ProtocolError::Unknown);
     }
     let [sid, max, ..] = found;
-    let max = size(&max).map(|n| n as u64).filter(|n| *n > 0);
+    let is_number = !max.is_empty() && max.iter().all(u8::is_ascii_digit);
+    let max = std::str::from_utf8(&max).ok().filter(|_| is_number).map(|m| m.parse().unwrap_or(u64::MAX));
+    let max = max.filter(|n| *n > 0);
     Ok(ClientOp::Unsubscribe { sid, max })
 }
 
