@@ -178,7 +178,7 @@ impl Spool {
             None => self.writer.prev,
         };
         let (checkpoint, left_out) = self.checkpoint(&HashMap::new());
-        let (active, _) = self.make_segment(prev, &checkpoint, len, now)?;
+        let (active, _) = self.make_segment(prev, &checkpoint, (len, false), now)?;
         let mut segments = self.shared.segments_mut();
         let oldest = segments.front().map_or(active.segment.header.base, |segment| segment.header.base);
         segments.push_back(Arc::clone(&active.segment));
@@ -191,12 +191,12 @@ impl Spool {
     }
 
     /// Makes a segment file that begins with a checkpoint and has room for `len` bytes after it; not yet seen by readers.
-    /// Returns the bytes of the checkpoint's record too.
+    /// Returns the bytes of the checkpoint's record too. With `anew`, the caller writes the header when the rest is durable.
     fn make_segment(
         &mut self,
         (prev_base, prev_end): (u64, u64),
         checkpoint: &[u8],
-        len: u64,
+        (len, anew): (u64, bool),
         now: i64,
     ) -> Result<(Active, u64), Error> {
         let base = self.writer.next_base;
@@ -209,7 +209,7 @@ impl Spool {
         let mut content = Content::default();
         content.add(pos.0..pos.0 + first, None);
         let segment = Arc::new(Segment::new(header, &self.dir, content));
-        let mut bytes = header.encode();
+        let mut bytes = if anew { vec![0; HEADER_BYTES] } else { header.encode() };
         checkpoint_record(pos, checkpoint, now).encode(nonce, &mut bytes);
         let disk = &self.shared.disk;
         let made = disk.create(&segment.path).and_then(|file| {
@@ -346,7 +346,7 @@ impl Spool {
         checkpoint: &[u8],
         (len, now): (u64, i64),
     ) -> Result<(Active, Vec<u8>, Vec<Pos>), Error> {
-        let (active, first) = self.make_segment(prev, checkpoint, len, now)?;
+        let (active, first) = self.make_segment(prev, checkpoint, (len, true), now)?;
         let header = active.segment.header;
         let start = header.base + HEADER_BYTES as u64 + first;
         let (mut bytes, mut places, mut from) = (Vec::with_capacity(unsynced.len()), Vec::new(), 0);
@@ -361,6 +361,9 @@ impl Spool {
         let synced = active
             .file
             .write_at(start - header.base, &bytes)
+            .and_then(|()| active.file.sync_data(SyncPoint::SpoolBatch))
+            // The header declares what it replaces void, so it must not be found before all of that stands here.
+            .and_then(|()| active.file.write_at(0, &header.encode()))
             .and_then(|()| active.file.sync_data(SyncPoint::SpoolBatch))
             .and_then(|()| self.shared.disk.sync_dir(&self.dir, SyncPoint::SpoolDir));
         if let Err(error) = synced {
