@@ -1,2 +1,153 @@
-//! placeholder
-fn main() {}
+//! `logway`: every role and every command that a person types.
+
+#[macro_use]
+mod exit;
+mod bus_link;
+mod data;
+mod demo;
+mod explain;
+mod fail;
+mod logs;
+mod output;
+mod run;
+mod signals;
+mod up;
+
+use std::future::Future;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::data::Data;
+use crate::exit::Exit;
+
+/// Carries what programs print to the people who need to read it, and can prove that no line was lost.
+#[derive(Debug, Parser)]
+#[command(name = "logway", version, after_help = TOP_HELP, max_term_width = 120, propagate_version = true)]
+struct Cli {
+    /// Where Logway keeps its data [default: /var/lib/logway for root, else ~/.local/share/logway]
+    #[arg(long, global = true, env = "LOGWAY_DATA", value_name = "DIR", hide_env = false)]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const TOP_HELP: &str = concat!(
+    "\
+Examples:
+  logway demo                                see it work, in a temporary directory
+  logway up                                  agent and bus on this machine
+  logway run --app web -- ./server           run your app; its output goes to its readers
+  logway logs -a web                         recent lines, then live
+
+stdout is data, stderr is notices. NO_COLOR and CLICOLOR_FORCE are honoured.
+
+",
+    exit_table!()
+);
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start agent and bus on this machine
+    #[command(after_help = up::EXAMPLES)]
+    Up(up::Args),
+    /// Run an app and carry its output
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
+    /// Show recent lines, then live ones
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::Args),
+    /// Say what an error code means and what to do
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Args),
+    /// Show all of it at work: three sample apps, their lines, and the sum at the end
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
+    /// A sample app of the demo
+    #[command(hide = true)]
+    DemoApp(demo::app::Args),
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // Init has its own reader of arguments, and must have the process for itself: no runtime, no threads.
+    if args.next().is_some_and(|first| first == "init") {
+        return init::main_with_args(args);
+    }
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) if output::is_reader_gone(&error) => Exit::Ok.into(),
+        Err(error) => {
+            let (text, exit) = fail::describe(&error);
+            output::notice(text.trim_end());
+            exit.into()
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Exit> {
+    let data = || Data::new(cli.data.as_deref());
+    match &cli.command {
+        Command::Up(args) => {
+            log_to_stderr();
+            block_on(Box::pin(up::run(args, &data()?)))
+        }
+        Command::Run(args) => run::run(args, &data()?),
+        Command::Logs(args) => block_on(Box::pin(logs::run(args, &data()?))),
+        Command::Explain(args) => {
+            let mut out = output::Data::stdout();
+            let exit = explain::run(args, &mut out)?;
+            out.flush()?;
+            Ok(exit)
+        }
+        Command::Demo(args) => block_on(Box::pin(demo::run(args))),
+        Command::DemoApp(args) => block_on(Box::pin(demo::app::run(args))),
+    }
+}
+
+/// Two workers: one reads and writes sockets while the other one waits for the disk or the terminal.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.context("starting the runtime")?;
+    let result = runtime.block_on(work);
+    // What still blocks (a name that is being looked up) must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Our own log: warnings and errors, more with `LOGWAY_LOG`.
+fn log_to_stderr() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("LOGWAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    subscriber.with_ansi(false).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_examples() {
+        let mut top = Cli::command();
+        assert!(top.render_help().to_string().contains("Exit codes:"));
+        for command in
+            top.get_subcommands_mut().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        {
+            let name = command.get_name().to_owned();
+            let help = command.render_help().to_string();
+            assert!(help.contains("Examples:") && help.contains(&format!("logway {name}")), "{name}: {help}");
+        }
+    }
+}

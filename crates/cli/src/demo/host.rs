@@ -1,0 +1,131 @@
+//! The host side of the demo: `logway up` as a child, killed and started again on the same data and ports.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::data::{Data, Running};
+use crate::exit::Exit;
+use crate::fail::Fail;
+
+/// How long the start may take.
+const START: Duration = Duration::from_secs(30);
+/// How long the end may take.
+const END: Duration = Duration::from_secs(15);
+
+/// A running `logway up`.
+pub(crate) struct Host {
+    program: PathBuf,
+    data: PathBuf,
+    running: Running,
+    child: Child,
+    kills: u32,
+}
+
+impl Host {
+    /// Starts it on `data` and free ports, and waits until it is ready.
+    pub(crate) async fn start(data: PathBuf) -> Result<Self> {
+        let program = std::env::current_exe().context("finding this program's own file")?;
+        let child = launch(&program, &data, "0", "0").await?;
+        let running =
+            Data::new(Some(&data))?.running()?.context("'logway up' is ready but did not say where")?;
+        Ok(Self { program, data, running, child, kills: 0 })
+    }
+
+    /// This program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Where it serves, for people.
+    pub(crate) fn address(&self) -> String {
+        format!("bus {}, metrics {}/metrics", self.running.nats, self.running.http)
+    }
+
+    /// How often it was killed.
+    pub(crate) const fn kills(&self) -> u32 {
+        self.kills
+    }
+
+    /// A command of this program on the same data, apart from the terminal's Ctrl-C, and killed when it is dropped.
+    pub(crate) fn logway(&self, name: &str) -> Command {
+        command(&self.program, &self.data, name)
+    }
+
+    /// Kills it as a power cut would, and starts it again.
+    pub(crate) async fn kill_and_start(&mut self) -> Result<()> {
+        self.child.kill().await.context("killing 'logway up'")?;
+        self.kills += 1;
+        let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
+        let (nats, http) = (port(&self.running.nats), port(&self.running.http));
+        self.child = launch(&self.program, &self.data, &nats, &http).await?;
+        Ok(())
+    }
+
+    /// Waits for its end, which should not come by itself.
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
+        match self.child.wait().await {
+            Ok(status) => anyhow::anyhow!("'logway up' ended by itself: {status}"),
+            Err(error) => anyhow::Error::new(error).context("waiting for 'logway up'"),
+        }
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        terminate(&self.child);
+        let ended = timeout(END, self.child.wait()).await;
+        let status = ended.context("'logway up' does not end")?.context("waiting for 'logway up'")?;
+        anyhow::ensure!(status.success(), "'logway up' ended with {status}");
+        Ok(())
+    }
+}
+
+fn command(program: &Path, data: &Path, name: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(name).arg("--data").arg(data).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command
+}
+
+/// Starts `logway up` and waits until it says `ready`. What it says on stderr is passed on when it fails.
+async fn launch(program: &Path, data: &Path, nats: &str, http: &str) -> Result<Child> {
+    let mut command = command(program, data, "up");
+    command.args(["--region", "demo", "--nats-port", nats, "--http-port", http]);
+    let mut child = command.stderr(Stdio::piped()).spawn().context("starting 'logway up'")?;
+    let stderr = child.stderr.take().context("'logway up' has no stderr")?;
+    let mut rows = BufReader::new(stderr).lines();
+    let mut said = String::new();
+    let ready = timeout(START, async {
+        while let Some(row) = rows.next_line().await? {
+            if row == "ready" {
+                return Ok::<bool, std::io::Error>(true);
+            }
+            said.push_str(&format!("\n  {row}"));
+        }
+        Ok(false)
+    });
+    if !matches!(ready.await, Ok(Ok(true))) {
+        return Fail::new(Exit::Failure, "'logway up' does not start").why(said).err();
+    }
+    // Whatever it says from now on belongs to the person, and a pipe that nobody reads would block it.
+    tokio::spawn(async move {
+        while let Ok(Some(row)) = rows.next_line().await {
+            crate::output::aside(&format!("    up: {row}"));
+        }
+    });
+    Ok(child)
+}
+
+/// Asks a child to end.
+pub(crate) fn terminate(child: &Child) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(id) = id {
+        // It may have ended, which is as well.
+        let _ = kill_process(id, Signal::TERM);
+    }
+}

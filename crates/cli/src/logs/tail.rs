@@ -1,0 +1,345 @@
+//! The steps of `logway logs`: subscribe, ask for recent lines, show them, then go on live and fill every hole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use bus::client::{Client, Delivery, Status, Subscription};
+use bus::sys::{self, Heartbeat, Mark, RecentRequest};
+use line::{Boot, Name, OrgId, subject};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::history::History;
+use super::item::Item;
+use super::printer::Printer;
+use super::question::{Answer, Question};
+use super::stitch::{Ask, Limits, Show, Source, Stitch};
+use crate::exit::Exit;
+use crate::fail::Fail;
+use crate::output::notice;
+use crate::signals::Signals;
+
+/// How long to wait before the agents are asked for the first time again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How often holes are looked at while there are any.
+const TICK: Duration = Duration::from_millis(50);
+/// How long the first answer is tried for.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+/// Lines that are taken at once before they are written.
+const BATCH: usize = 512;
+/// Of how many recent lines the newest that pass a filter are chosen.
+const FILTERED_LINES: usize = 100_000;
+
+/// Whose lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    pub(crate) org: OrgId,
+    pub(crate) app: Option<Name>,
+    pub(crate) region: Option<Name>,
+    pub(crate) instance: Option<Name>,
+}
+
+impl Scope {
+    fn pattern(&self) -> String {
+        subject::inner_pattern(&self.org, self.app.as_ref(), self.region.as_ref(), self.instance.as_ref())
+    }
+
+    fn request(&self) -> RecentRequest {
+        let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+        RecentRequest {
+            org: self.org.to_string(),
+            app: text(&self.app),
+            region: text(&self.region),
+            instance: text(&self.instance),
+            ..RecentRequest::default()
+        }
+    }
+
+    fn has(&self, mark: &sys::HeartbeatMark) -> bool {
+        let is = |name: &Option<Name>, text: &str| name.as_ref().is_none_or(|name| name.as_str() == text);
+        mark.org == self.org.as_str()
+            && is(&self.app, &mark.app)
+            && is(&self.region, &mark.region)
+            && is(&self.instance, &mark.mark.instance)
+    }
+
+    /// In words, for a notice.
+    pub(crate) fn describe(&self) -> String {
+        let parts = [("app", &self.app), ("region", &self.region), ("instance", &self.instance)];
+        let named: Vec<_> =
+            parts.iter().filter_map(|(what, name)| Some(format!("{what} {}", name.as_ref()?))).collect();
+        if named.is_empty() { "all apps".to_owned() } else { named.join(", ") }
+    }
+}
+
+/// A tail at work.
+pub(crate) struct Tail {
+    client: Client,
+    scope: Scope,
+    /// How many recent lines.
+    lines: usize,
+    printer: Printer,
+    stitch: Stitch<Item>,
+    show: Vec<Show<Item>>,
+    begun: Instant,
+    /// Recent lines that are being collected; `None` once they are shown.
+    history: Option<History>,
+    question: Option<Question>,
+    ask_at: Instant,
+    is_connected: bool,
+    is_live: bool,
+}
+
+impl Tail {
+    /// A tail over a client that is connected. `now` is the time of the wall, Unix nanoseconds.
+    pub(crate) fn new(client: Client, scope: Scope, lines: usize, printer: Printer, now: i64) -> Self {
+        let begun = Instant::now();
+        Self {
+            client,
+            scope,
+            lines,
+            printer,
+            stitch: Stitch::new(now, Limits::TAIL),
+            show: Vec::new(),
+            begun,
+            history: Some(History::new(lines)),
+            question: None,
+            ask_at: begun,
+            is_connected: true,
+            is_live: false,
+        }
+    }
+
+    /// Shows recent lines and ends.
+    pub(crate) async fn recent(mut self, mut signals: Signals) -> Result<Exit> {
+        while self.history.is_some() {
+            self.ask().await;
+            tokio::select! {
+                answer = next_answer(&mut self.question) => self.answer(answer)?,
+                () = sleep(TICK), if self.question.is_none() => {}
+                _ = signals.next() => return Ok(Exit::Interrupted),
+            }
+            if self.begun.elapsed() > FIRST_ANSWER && self.question.is_none() {
+                return no_agent("no agent gives recent lines").err();
+            }
+        }
+        self.flush()?;
+        self.client.close().await;
+        Ok(Exit::Ok)
+    }
+
+    /// Shows recent lines, then live ones until a signal comes.
+    pub(crate) async fn follow(mut self, mut signals: Signals) -> Result<Exit> {
+        self.is_live = true;
+        let mut lines = self.client.subscribe(&self.scope.pattern(), None).await?;
+        let mut beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
+        let mut status = self.client.status();
+        status.mark_unchanged();
+        let why = loop {
+            self.ask().await;
+            tokio::select! {
+                delivery = lines.next() => match delivery {
+                    Some(delivery) => self.deliveries(delivery, &mut lines)?,
+                    None => break "the bus closed the subscription".to_owned(),
+                },
+                Some(delivery) = beats.next() => self.heartbeat(&delivery),
+                answer = next_answer(&mut self.question) => self.answer(answer)?,
+                () = sleep(TICK), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
+                Ok(()) = status.changed() => self.status(&mut status),
+                signal = signals.next() => {
+                    self.stitch.finish(self.begun.elapsed(), &mut self.show);
+                    self.flush()?;
+                    notice(&format!("■ ended: {signal}"));
+                    return Ok(Exit::Ok);
+                }
+            }
+            self.flush()?;
+        };
+        notice(&format!("■ ended: {why}"));
+        Ok(Exit::Disconnected)
+    }
+
+    /// Whether something is to be done soon even if nothing comes.
+    fn is_waiting(&self) -> bool {
+        self.stitch.is_waiting() || (self.history.is_some() && self.question.is_none())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.printer.show(&self.show)?;
+        self.show.clear();
+        self.printer.flush()
+    }
+
+    /// Takes a delivery and those that wait behind it.
+    fn deliveries(&mut self, first: Delivery, lines: &mut Subscription) -> Result<()> {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            match next {
+                Some(Delivery::Message(message)) => {
+                    if let Some(item) = Item::read(message.payload) {
+                        self.item(item)?;
+                    }
+                }
+                Some(Delivery::Interrupted { .. }) => self.interrupted(),
+                Some(Delivery::Denied { reason }) => return denied(&reason).err(),
+                Some(Delivery::NoResponders) => {}
+                None => break,
+            }
+            next = lines.try_next();
+        }
+        Ok(())
+    }
+
+    /// A line that came, live or in answer to a question about a hole.
+    fn item(&mut self, item: Item) -> Result<()> {
+        match item.source() {
+            Some(source) => {
+                self.stitch.record(self.begun.elapsed(), item.into_record(source), &mut self.show);
+            }
+            // Of a message without an id nobody can say whether it was shown.
+            None => self.printer.item(&item, 1)?,
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self) {
+        self.question = None;
+        if self.history.is_some() {
+            self.history = Some(History::new(self.lines));
+        }
+        self.stitch.interrupted(self.begun.elapsed());
+    }
+
+    fn heartbeat(&mut self, delivery: &Delivery) {
+        let Delivery::Message(message) = delivery else { return };
+        let Ok(beat) = serde_json::from_slice::<Heartbeat>(&message.payload) else { return };
+        for mark in beat.marks.iter().filter(|mark| self.scope.has(mark)) {
+            let Ok(boot) = Boot::parse(&mark.mark.boot) else { continue };
+            let [instance, app, region] =
+                [&mark.mark.instance, &mark.app, &mark.region].map(|text| Arc::from(text.as_str()));
+            let source = Source { instance, boot, app, region };
+            self.stitch.mark(self.begun.elapsed(), &source, mark.mark.next_seq, &mut self.show);
+        }
+    }
+
+    /// Asks what there is to ask, one question at a time.
+    async fn ask(&mut self) {
+        if self.question.is_some() || !self.is_connected || Instant::now() < self.ask_at {
+            return;
+        }
+        let mut request = self.scope.request();
+        if self.history.is_some() {
+            let all = if self.printer.filter().is_open() { self.lines } else { FILTERED_LINES };
+            request.n = Some(u32::try_from(if self.lines == 0 { 0 } else { all }).unwrap_or(u32::MAX));
+        } else {
+            let Some(Ask { after, since }) = self.stitch.ask(self.begun.elapsed()) else { return };
+            let mark = |(source, next_seq): (Source, u64)| Mark {
+                instance: source.instance.to_string(),
+                boot: source.boot.to_string(),
+                next_seq,
+            };
+            (request.after, request.since) = (after.into_iter().map(mark).collect(), Some(since));
+        }
+        self.question = Question::ask(&self.client, &request).await;
+        if self.question.is_none() {
+            self.stitch.unanswered(self.begun.elapsed(), &mut self.show);
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<()> {
+        let now = self.begun.elapsed();
+        match (answer, &mut self.history) {
+            (Answer::Lines(items), Some(history)) => {
+                items.into_iter().for_each(|item| history.add(item, self.printer.filter()));
+            }
+            (Answer::Lines(items), None) => {
+                for item in items {
+                    self.item(item)?;
+                }
+            }
+            (Answer::Note(note), _) => notice(&note),
+            (Answer::Done, Some(_)) => self.begin()?,
+            (Answer::Done, None) => {
+                self.question = None;
+                self.stitch.answered(now, &mut self.show);
+            }
+            (Answer::Failed(why), Some(_)) => {
+                self.question = None;
+                self.ask_at = Instant::now() + ASK_AGAIN;
+                self.history = Some(History::new(self.lines));
+                if now > FIRST_ANSWER && self.is_live {
+                    notice(&format!("◌ no recent lines yet: {why}"));
+                    // As after an interruption: what comes meanwhile is fetched when an agent answers.
+                    self.stitch.interrupted(now);
+                    self.begin()?;
+                }
+            }
+            (Answer::Failed(_), None) => {
+                self.question = None;
+                self.stitch.unanswered(now, &mut self.show);
+            }
+        }
+        Ok(())
+    }
+
+    /// The recent lines are there: shows them, and then whatever came live meanwhile.
+    fn begin(&mut self) -> Result<()> {
+        self.question = None;
+        let Some(history) = self.history.take() else { return Ok(()) };
+        let items = history.finish(&mut self.stitch);
+        for item in &items {
+            self.printer.item(item, item.message.entry.span)?;
+        }
+        self.printer.flush()?;
+        let whose = self.scope.describe();
+        match (self.is_live, items.is_empty()) {
+            (true, true) => notice(&format!("● live: connected, no logs yet of {whose}")),
+            (true, false) => notice(&format!("● live: {whose}")),
+            (false, true) => {
+                notice(&format!("no lines yet of {whose} (if that is a surprise, check the name)"))
+            }
+            (false, false) => {}
+        }
+        if self.is_live {
+            self.stitch.begin(self.begun.elapsed(), &mut self.show);
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, status: &mut watch::Receiver<Status>) {
+        let is_connected = match &*status.borrow_and_update() {
+            Status::Connected { .. } => true,
+            Status::Connecting { .. } | Status::Closed => false,
+            Status::Refused { reason } => {
+                notice(&format!("◌ the bus refuses the login ({reason}); trying again"));
+                false
+            }
+        };
+        match (self.is_connected, is_connected) {
+            (true, false) => notice("◌ reconnecting: what is missed meanwhile will be fetched"),
+            (false, true) => notice("● live again"),
+            _ => {}
+        }
+        self.is_connected = is_connected;
+    }
+}
+
+/// The next part of the answer; never, while nothing is asked.
+async fn next_answer(question: &mut Option<Question>) -> Answer {
+    match question {
+        Some(question) => question.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn no_agent(what: &str) -> Fail {
+    Fail::new(Exit::Disconnected, what)
+        .code("LA17")
+        .why("the bus is there, but no agent answers on it")
+        .hint("start one with 'logway up', or wait until it has started")
+}
+
+fn denied(reason: &str) -> Fail {
+    Fail::new(Exit::Refused, "the bus does not let us read lines").code("LB02").why(reason)
+}

@@ -1,0 +1,87 @@
+//! stdout is data, stderr is notices.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::ColorChoice;
+
+/// Why a write to stdout failed: whoever read it has gone, as `head` does when it has enough. No error for us.
+#[derive(Debug)]
+struct ReaderGone;
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reader of the output has gone")
+    }
+}
+
+impl std::error::Error for ReaderGone {}
+
+/// Whether `error` says that the reader of stdout has gone.
+pub(crate) fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let is_it = |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<ReaderGone>());
+    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_it)
+}
+
+/// stdout, buffered. Flush it before waiting for anything.
+pub(crate) struct Data(io::BufWriter<io::Stdout>);
+
+/// Bytes that are collected before a write.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+impl Data {
+    /// The process's stdout.
+    pub(crate) fn stdout() -> Self {
+        Self(io::BufWriter::with_capacity(BUFFER_BYTES, io::stdout()))
+    }
+}
+
+fn name_reader_gone(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return io::Error::new(io::ErrorKind::BrokenPipe, ReaderGone);
+    }
+    error
+}
+
+impl Write for Data {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes).map_err(name_reader_gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(name_reader_gone)
+    }
+}
+
+/// Whether stdout is a terminal, and whether to write colours to it (`NO_COLOR`, `CLICOLOR_FORCE` and `TERM` count).
+pub(crate) fn terminal() -> (bool, bool) {
+    let stdout = io::stdout();
+    let has_colour = !matches!(anstream::AutoStream::choice(&stdout), ColorChoice::Never);
+    (stdout.is_terminal(), has_colour)
+}
+
+/// Tells the person something, on stderr. That nobody reads it is no reason to stop.
+pub(crate) fn notice(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// The same, faint where there are colours: for what need not be read.
+pub(crate) fn aside(text: &str) {
+    notice(&format!("\u{1b}[2m{text}\u{1b}[0m"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_known_through_any_context() {
+        let left = name_reader_gone(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert!(is_reader_gone(&anyhow::Error::new(left).context("writing a line")));
+        // Another pipe that broke is an error.
+        assert!(!is_reader_gone(&io::Error::from(io::ErrorKind::BrokenPipe).into()));
+        let full = name_reader_gone(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    }
+}

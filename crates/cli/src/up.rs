@@ -1,0 +1,353 @@
+//! `logway up`: bus and agent of one machine, in one process.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bus::broker;
+use bus::client::{Client, Credentials, ServerAddr, Status};
+use bus::roles::Role;
+use line::Name;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::bus_link;
+use crate::data::{Data, Running};
+use crate::exit::Exit;
+use crate::fail::Fail;
+use crate::output::{aside, notice};
+use crate::run::DEFAULT_REGION;
+use crate::signals::Signals;
+
+/// How long a given NATS server may take before it is reported as not reachable. It is tried for ever.
+const BUS_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the parts may take to end once they are told.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The arguments of `logway up`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The region that lines of this machine belong to
+    #[arg(long, default_value = DEFAULT_REGION)]
+    region: String,
+    /// This machine's name in lines [default: its hostname]
+    #[arg(long)]
+    host: Option<String>,
+    /// Use this NATS server instead of the broker that is built in: nats://[user:password@]host[:port]
+    #[arg(long, value_name = "URL", conflicts_with = "nats_port")]
+    nats: Option<String>,
+    /// Port of the built-in broker, on loopback; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4222)]
+    nats_port: u16,
+    /// Port of metrics and health, on loopback; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4280)]
+    http_port: u16,
+    /// How much disk lines may take while nobody takes them on
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    spool_quota: Size,
+    /// Lines a second that each app may write; more become a gap record [default: no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+    /// Hand lines to Vector's socket source instead of publishing them on NATS
+    #[arg(long, value_name = "unix:PATH", value_parser = vector)]
+    to_vector: Option<PathBuf>,
+}
+
+/// Examples, for the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  logway up                                        bus on 127.0.0.1:4222, metrics on http://127.0.0.1:4280/metrics
+  logway up --data ./data --nats-port 0 --http-port 0    anywhere, on free ports
+  logway up --region lhr --nats nats://10.0.0.5:4222     a real nats-server; login in DATA/bus/agent, or in the URL
+  logway up --to-vector unix:/run/logway/vector.sock     Vector publishes
+
+Prints the addresses, then 'ready' when all parts serve; all on stderr. SIGTERM or Ctrl-C ends it.
+LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
+
+/// A number of bytes, as `1GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "kib" => 10,
+            "m" | "mib" => 20,
+            "g" | "gib" => 30,
+            "t" | "tib" => 40,
+            _ => return Err("give a size as 512MiB or 4GiB".to_owned()),
+        };
+        let number: u64 = number.parse().map_err(|_| "give a size as 512MiB or 4GiB".to_owned())?;
+        number.checked_mul(1 << shift).map(Self).ok_or_else(|| "that is more than there is".to_owned())
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+fn vector(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("unix:").filter(|path| !path.is_empty());
+    path.map(PathBuf::from).ok_or_else(|| "give unix:PATH, the socket of Vector's socket source".to_owned())
+}
+
+/// Runs until a signal comes or a part fails.
+pub(crate) async fn run(args: &Args, data: &Data) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let _lock = data.take()?;
+    data.mint_org()?;
+    data.mint_credentials()?;
+    let http = listen(args.http_port, "--http-port").await?;
+    let (end_broker, broker_ending) = watch::channel(false);
+    let (broker, nats) = start_broker(args, data, broker_ending).await?;
+    let running = Running {
+        pid: std::process::id(),
+        nats,
+        http: format!("http://{}", http.local_addr()?),
+        region: args.region.clone(),
+        host: args.host.clone().unwrap_or_else(hostname),
+    };
+    let (ready, is_ready) = oneshot::channel();
+    let config = agent_config(args, data, &running, http, ready)?;
+    let (end_agent, agent_ending) = watch::channel(false);
+    let agent = tokio::spawn(agent::run(config, until(agent_ending)));
+    let mut parts = Parts { broker, agent, end_broker, end_agent };
+    let ended = tokio::select! {
+        ended = parts.ended() => Some(ended),
+        _ = signals.next() => None,
+        Ok(()) = is_ready => serve(args, data, &running, &mut parts, &mut signals).await?,
+    };
+    data.remove_running();
+    match ended {
+        Some(error) => Err(error),
+        None => parts.end().await,
+    }
+}
+
+/// All parts listen: says so, and waits for a signal, or for a part to fail.
+async fn serve(
+    args: &Args,
+    data: &Data,
+    running: &Running,
+    parts: &mut Parts,
+    signals: &mut Signals,
+) -> Result<Option<anyhow::Error>> {
+    if args.nats.is_some() && args.to_vector.is_none() {
+        report_bus(data, running).await?;
+    }
+    data.write_running(running)?;
+    announce(args, data, running);
+    let ended = tokio::select! {
+        error = parts.ended() => Some(error),
+        signal = signals.next() => {
+            aside(&format!("{signal}: lines that are not out yet stay in the spool"));
+            None
+        }
+    };
+    Ok(ended)
+}
+
+fn announce(args: &Args, data: &Data, running: &Running) {
+    let whose = if args.nats.is_some() { "" } else { " (built in)" };
+    let address: Result<ServerAddr, _> = running.nats.parse();
+    let address = address.map_or_else(|_| running.nats.clone(), |address| address.to_string());
+    notice(&format!("data     {}", data.path().display()));
+    match &args.to_vector {
+        Some(path) => notice(&format!("vector   unix:{}", path.display())),
+        None => notice(&format!("bus      {address}{whose}")),
+    }
+    notice(&format!("metrics  {}/metrics", running.http));
+    notice(&format!("host     {} in region {}", running.host, running.region));
+    notice("ready");
+}
+
+/// The parts, each in a task.
+struct Parts {
+    broker: Option<JoinHandle<Result<(), bus::Error>>>,
+    agent: JoinHandle<Result<(), agent::Error>>,
+    end_broker: watch::Sender<bool>,
+    end_agent: watch::Sender<bool>,
+}
+
+impl Parts {
+    /// Waits for a part to end by itself, which none should, and says why.
+    async fn ended(&mut self) -> anyhow::Error {
+        let broker = async {
+            match &mut self.broker {
+                Some(broker) => broker.await,
+                None => std::future::pending().await,
+            }
+        };
+        let what = tokio::select! {
+            ended = &mut self.agent => match ended {
+                Ok(Ok(())) => anyhow::anyhow!("the agent ended by itself"),
+                Ok(Err(error)) => agent_failed(error),
+                Err(error) => anyhow::Error::new(error).context("the agent failed"),
+            },
+            ended = broker => match ended {
+                Ok(Ok(())) => anyhow::anyhow!("the broker ended by itself"),
+                Ok(Err(error)) => anyhow::Error::new(error).context("the broker failed"),
+                Err(error) => anyhow::Error::new(error).context("the broker failed"),
+            },
+        };
+        what
+    }
+
+    /// Ends them, the agent first: its last lines still go over the bus.
+    async fn end(self) -> Result<Exit> {
+        let all = async {
+            self.end_agent.send_replace(true);
+            let agent = self.agent.await;
+            self.end_broker.send_replace(true);
+            if let Some(broker) = self.broker {
+                broker.await.context("ending the broker")??;
+            }
+            agent.context("ending the agent")?.map_err(agent_failed)
+        };
+        match tokio::time::timeout(END_PATIENCE, all).await {
+            Ok(result) => result.map(|()| Exit::Ok),
+            Err(_) => Fail::new(Exit::Timeout, "the parts did not end in time").err(),
+        }
+    }
+}
+
+/// Resolves when the parts are to end.
+async fn until(mut ending: watch::Receiver<bool>) {
+    // An error means that whoever would tell is gone, which is as good.
+    let _ = ending.wait_for(|end| *end).await;
+}
+
+async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Fail::new(Exit::Failure, format!("cannot listen on {address}"))
+                .code("LB03")
+                .why(error)
+                .hint(format!(
+                    "stop the other program, or choose another port with {flag}; 0 takes any free one"
+                ))
+                .err()
+        }
+        Err(error) => Fail::new(Exit::Failure, format!("cannot listen on {address}"))
+            .why(error)
+            .hint(format!("choose another port with {flag}"))
+            .err(),
+    }
+}
+
+type Broker = JoinHandle<Result<(), bus::Error>>;
+
+/// Starts the built-in broker unless another server was named, and gives the bus's address.
+async fn start_broker(
+    args: &Args,
+    data: &Data,
+    ending: watch::Receiver<bool>,
+) -> Result<(Option<Broker>, String)> {
+    if let Some(url) = &args.nats {
+        // Whether it can be used is found out now, not by the first line.
+        bus_link::options(data, url, Role::Agent, "")?;
+        return Ok((None, url.clone()));
+    }
+    let listener = listen(args.nats_port, "--nats-port").await?;
+    let url = format!("nats://{}", listener.local_addr()?);
+    let mut users = Vec::new();
+    for role in Role::ALL {
+        let (user, password) = data.credential(role.as_str())?.context("a credential has just gone")?;
+        users.push(broker::User { role, credentials: Credentials { user, password } });
+    }
+    let config = broker::Config::new(users);
+    Ok((Some(tokio::spawn(broker::run(config, listener, until(ending)))), url))
+}
+
+fn agent_config(
+    args: &Args,
+    data: &Data,
+    running: &Running,
+    http: TcpListener,
+    ready: oneshot::Sender<()>,
+) -> Result<agent::Config> {
+    for (what, name) in [("region", &running.region), ("host", &running.host)] {
+        if let Err(error) = Name::new(what, name) {
+            return Fail::new(Exit::Usage, format!("--{what} cannot be used")).code("LA12").why(error).err();
+        }
+    }
+    let bus = bus_link::options(data, &running.nats, Role::Agent, "logway agent")?;
+    let mut config = agent::Config::new(data.agent(), running.host.clone(), running.region.clone(), bus);
+    config.vector.clone_from(&args.to_vector);
+    config.spool.quota_bytes = args.spool_quota.0;
+    config.rate_limit = args.rate;
+    config.http = Some(http);
+    config.ready = Some(ready);
+    Ok(config)
+}
+
+fn agent_failed(error: agent::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let code = line::codes::ALL.iter().find(|entry| text.starts_with(&format!("[{}]", entry.code)));
+    let error = anyhow::Error::new(error);
+    let Some(entry) = code else { return error.context("the agent failed") };
+    let text = format!("{error:#}");
+    let text = text.trim_start_matches(&format!("[{}] ", entry.code));
+    Fail::new(Exit::Failure, text).code(entry.code).into()
+}
+
+/// Looks once whether the NATS server that was named can be used, and says so if not: the agent goes on trying.
+async fn report_bus(data: &Data, running: &Running) -> Result<()> {
+    let client = Client::start(bus_link::options(data, &running.nats, Role::Agent, "logway up")?);
+    let mut status = client.status();
+    let settled = |status: &Status| matches!(status, Status::Connected { .. } | Status::Refused { .. });
+    let _ = tokio::time::timeout(BUS_PATIENCE, status.wait_for(settled)).await;
+    match &*status.borrow() {
+        Status::Connected { .. } | Status::Closed => {}
+        Status::Refused { reason } => notice(&format!(
+            "warning[LB01]: the NATS server refuses the agent's login ({reason}); lines are spooled until it is let in"
+        )),
+        Status::Connecting { last_error, .. } => notice(&format!(
+            "warning[LA11]: the NATS server is not reachable ({}); lines are spooled, and go out when it is back",
+            last_error.as_deref().unwrap_or("it does not answer")
+        )),
+    }
+    client.close().await;
+    Ok(())
+}
+
+fn hostname() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim().to_ascii_lowercase();
+    if name.is_empty() { "localhost".to_owned() } else { name.chars().take(Name::MAX_BYTES).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, wanted) in [("0", 0), ("10", 10), ("1k", 1024), ("24MiB", 24 << 20), ("1 GiB", 1 << 30)] {
+            assert_eq!(text.parse(), Ok(Size(wanted)), "{text}");
+        }
+        for bad in ["", "x", "1x", "MiB", "-1", "1.5G", "99999999999TiB"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn vector_sockets() {
+        assert_eq!(vector("unix:/run/v.sock"), Ok(PathBuf::from("/run/v.sock")));
+        assert!(vector("unix:").is_err() && vector("/run/v.sock").is_err());
+    }
+}
