@@ -1,0 +1,85 @@
+//! How an agent is set up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::disk::{Disk, RealDisk};
+use crate::spool;
+
+/// How an agent is set up. [`Config::new`] gives the usual values.
+#[derive(Debug)]
+pub struct Config {
+    /// The agent's own directory; made if missing, mode 0700. One agent at a time may use it: the caller sees to that.
+    pub data_dir: PathBuf,
+    /// The host's name, as it stands in each line.
+    pub host: String,
+    /// Its region, for the heartbeat; Machines name their own.
+    pub region: String,
+    /// How to reach NATS.
+    pub bus: bus::client::Options,
+    /// Lines go to this socket of Vector instead of to NATS. NATS still carries heartbeats and answers for recent lines.
+    pub vector: Option<PathBuf>,
+    /// The spool.
+    pub spool: spool::Config,
+    /// Bytes of the spool that are kept for `sys.recent` after everything went out; default 64 MiB.
+    pub keep_bytes: u64,
+    /// How far the live copy may be behind before it skips ahead. Only where a store has the lines: without one this is
+    /// `None`, and all lines go out, however late.
+    pub live_lag: Option<LiveLag>,
+    /// Lines a second that an app may write, for apps registered without a limit of their own; `None`: any number.
+    pub rate_limit: Option<u64>,
+    /// How long a boot whose connection ended without a goodbye may take to come back; default 15 s.
+    pub vanish_after: Duration,
+    /// How often a heartbeat is sent and the spool's marks are saved; default 5 s.
+    pub heartbeat: Duration,
+    /// At the end: how long the sockets, and then the bus, may take; default 2 s each.
+    pub grace: Duration,
+    /// The disk; tests put a faulty one here.
+    pub disk: Arc<dyn Disk>,
+    /// Where `/metrics` and `/health` are served.
+    pub http: Option<TcpListener>,
+    /// Told when the admin socket and the sockets of all registered Machines listen. NATS may still be away then.
+    pub ready: Option<oneshot::Sender<()>>,
+}
+
+/// How far the live copy may be behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveLag {
+    /// Lines older than this are skipped.
+    pub after: Duration,
+    /// So are lines that have more than this many bytes behind them.
+    pub bytes: u64,
+}
+
+impl Default for LiveLag {
+    fn default() -> Self {
+        Self { after: Duration::from_secs(60), bytes: 64 << 20 }
+    }
+}
+
+impl Config {
+    /// The usual agent.
+    pub fn new(data_dir: PathBuf, host: String, region: String, bus: bus::client::Options) -> Self {
+        Self {
+            data_dir,
+            host,
+            region,
+            bus,
+            vector: None,
+            spool: spool::Config::default(),
+            keep_bytes: 64 << 20,
+            live_lag: None,
+            rate_limit: None,
+            vanish_after: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(bus::sys::HEARTBEAT_SECONDS),
+            grace: Duration::from_secs(2),
+            disk: Arc::new(RealDisk),
+            http: None,
+            ready: None,
+        }
+    }
+}

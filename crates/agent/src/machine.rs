@@ -1,0 +1,148 @@
+//! A Machine and its boots, as the steps of the agent pass them on.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use line::{Address, Boot};
+use tokio::sync::Notify;
+
+use crate::admin::AppStatus;
+use crate::metrics::AppMetrics;
+use crate::rate::RateLimit;
+
+/// Who a Machine is. The socket that it was given decides; its own word counts for nothing.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Its address.
+    pub(crate) address: Address,
+    /// [`Address::key`], as the spool's key.
+    pub(crate) key: Arc<[u8]>,
+    /// How many bytes of the key name the app, which the spool's quota counts for.
+    pub(crate) group_len: usize,
+    /// The app's rate limit.
+    pub(crate) rate: Option<Arc<RateLimit>>,
+    /// The app's counters.
+    pub(crate) metrics: AppMetrics,
+    boots: Mutex<Vec<Arc<BootHandle>>>,
+}
+
+impl Machine {
+    /// A Machine without boots.
+    pub(crate) fn new(address: Address, rate: Option<Arc<RateLimit>>, metrics: AppMetrics) -> Self {
+        let (key, group_len) = (address.key(), address.app_key_len());
+        Self { address, key: key.as_bytes().into(), group_len, rate, metrics, boots: Mutex::default() }
+    }
+
+    fn boots(&self) -> MutexGuard<'_, Vec<Arc<BootHandle>>> {
+        self.boots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The boot `boot`, known from now on, and the others that have not ended.
+    pub(crate) fn enter(self: &Arc<Self>, boot: Boot) -> (Arc<BootHandle>, Vec<Arc<BootHandle>>) {
+        let mut boots = self.boots();
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            boots.iter().cloned().partition(|known| known.boot == boot);
+        let handle = same.pop().unwrap_or_else(|| {
+            let handle = Arc::new(BootHandle::new(Arc::clone(self), boot));
+            boots.push(Arc::clone(&handle));
+            handle
+        });
+        (handle, others)
+    }
+
+    /// The boots that have not ended and that no connection speaks for.
+    pub(crate) fn lost_boots(&self) -> Vec<Arc<BootHandle>> {
+        self.boots().iter().filter(|boot| !boot.live.load(Ordering::Acquire)).cloned().collect()
+    }
+
+    /// Whether a connection speaks for a boot.
+    pub(crate) fn is_live(&self) -> bool {
+        self.boots().iter().any(|boot| boot.live.load(Ordering::Acquire))
+    }
+
+    /// The figures of its app.
+    pub(crate) fn app_status(&self) -> AppStatus {
+        AppStatus {
+            org: self.address.org.to_string(),
+            app: self.address.app.to_string(),
+            lines: self.metrics.lines.get(),
+            bytes: self.metrics.bytes.get(),
+        }
+    }
+
+    /// Whether any boot has not ended.
+    pub(crate) fn has_boots(&self) -> bool {
+        !self.boots().is_empty()
+    }
+
+    /// Forgets a boot that has ended.
+    pub(crate) fn forget(&self, boot: Boot) {
+        self.boots().retain(|known| known.boot != boot);
+    }
+}
+
+/// One boot, between its session and the writer of the spool.
+#[derive(Debug)]
+pub(crate) struct BootHandle {
+    /// Whose.
+    pub(crate) machine: Arc<Machine>,
+    /// Which.
+    pub(crate) boot: Boot,
+    /// Everything below this seq is on disk.
+    durable: AtomicU64,
+    /// What init last said that its next record would get: 0 if it said nothing to this agent.
+    pub(crate) known_next: AtomicU64,
+    /// A connection speaks for it.
+    pub(crate) live: AtomicBool,
+    /// When something of it was last written to disk, Unix nanoseconds.
+    pub(crate) written: AtomicI64,
+    /// Time of its last entry, Unix nanoseconds; 0 if that is not known.
+    pub(crate) last_time: AtomicI64,
+    /// A notice has said that its clock is off.
+    pub(crate) clock_told: AtomicBool,
+    /// Wakes the session when `durable` has moved.
+    pub(crate) moved: Notify,
+}
+
+impl BootHandle {
+    /// A boot that nothing is known of.
+    pub(crate) fn new(machine: Arc<Machine>, boot: Boot) -> Self {
+        Self {
+            machine,
+            boot,
+            durable: AtomicU64::new(0),
+            known_next: AtomicU64::new(0),
+            live: AtomicBool::new(false),
+            written: AtomicI64::new(0),
+            last_time: AtomicI64::new(0),
+            clock_told: AtomicBool::new(false),
+            moved: Notify::new(),
+        }
+    }
+
+    /// Everything below this seq is on disk; 0 if that is not known.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Notes that everything below `next_seq` is on disk and wakes the session.
+    pub(crate) fn set_durable(&self, next_seq: u64, now_ns: i64) {
+        self.durable.fetch_max(next_seq, Ordering::AcqRel);
+        self.written.store(now_ns, Ordering::Relaxed);
+        self.moved.notify_one();
+    }
+
+    /// Waits until everything below `next_seq` is on disk.
+    pub(crate) async fn wait_durable(&self, next_seq: u64) {
+        while self.durable() < next_seq {
+            self.moved.notified().await;
+        }
+        // Whoever else waits here must look too.
+        self.moved.notify_one();
+    }
+
+    /// Notes what init says of its sequence.
+    pub(crate) fn note_next(&self, next_seq: u64) {
+        self.known_next.fetch_max(next_seq, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,297 @@
+//! All Machines of the host: registered or not, and the task that serves each.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use line::{Boot, Name, OrgId};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::accept;
+use crate::admin::{AppStatus, MachineInfo, Registered, Registration, Status};
+use crate::context::Context;
+use crate::error::chain;
+use crate::machine::Machine;
+use crate::rate::RateLimit;
+use crate::registry::{Entry, Refusal, Registry};
+use crate::socket::{MachineSocket, make_private_dir};
+use crate::spool::{BootState, Recovery};
+use crate::{Config, Error};
+
+/// What a Machine's task is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Go on.
+    No,
+    /// The agent ends: take what is in the socket, and leave the boots open.
+    Agent,
+    /// The Machine is deregistered: end its boots.
+    Machine,
+}
+
+/// All Machines.
+#[derive(Debug)]
+pub(crate) struct Machines {
+    context: Arc<Context>,
+    dir: PathBuf,
+    default_rate: Option<u64>,
+    grace: Duration,
+    registry: Mutex<Registry>,
+    running: Mutex<HashMap<Name, Running>>,
+    rates: Mutex<HashMap<String, Weak<RateLimit>>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    machine: Arc<Machine>,
+    stop: watch::Sender<Stop>,
+    task: JoinHandle<()>,
+}
+
+impl Machines {
+    /// Reads the journal and listens for all Machines in it.
+    pub(crate) fn open(
+        context: Arc<Context>,
+        config: &Config,
+        recovery: &Recovery,
+    ) -> Result<Arc<Self>, Error> {
+        let dir = config.data_dir.join("m");
+        let io = |source| Error::Io { action: "make the directory", path: dir.clone(), source };
+        make_private_dir(&dir).map_err(io)?;
+        let registry = Registry::open(Arc::clone(&config.disk), &config.data_dir.join("journal"))
+            .map_err(Error::Journal)?;
+        let machines = Arc::new(Self {
+            context,
+            dir,
+            default_rate: config.rate_limit,
+            grace: config.grace,
+            registry: Mutex::new(registry),
+            running: Mutex::default(),
+            rates: Mutex::default(),
+        });
+        machines.reopen(&recovery.boots)?;
+        Ok(machines)
+    }
+
+    /// What all parts of the agent share.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Name, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the sockets of all registered Machines again. `boots` is what the spool knows: those that have not ended get
+    /// their time to come back, also those of Machines that are not registered any more.
+    fn reopen(self: &Arc<Self>, boots: &[BootState]) -> Result<(), Error> {
+        let entries: Vec<Entry> = self.registry().entries().cloned().collect();
+        let slots: Vec<u64> = entries.iter().map(|entry| entry.slot).collect();
+        let error = |source| Error::Io { action: "clean up", path: self.dir.clone(), source };
+        crate::socket::remove_stale(&self.dir, &slots).map_err(error)?;
+        let mut open: Vec<&BootState> = boots.iter().filter(|boot| !boot.ended).collect();
+        for entry in entries {
+            let key = entry.address.key();
+            let machine = self.machine(&entry);
+            open.retain(|boot| {
+                let own = *boot.key == *key.as_bytes();
+                if own {
+                    machine.enter(Boot::from_bits(boot.boot));
+                }
+                !own
+            });
+            self.start(&entry, machine)?;
+        }
+        accept::vanish_orphans(&self.context, &open);
+        Ok(())
+    }
+
+    fn machine(&self, entry: &Entry) -> Arc<Machine> {
+        let metrics = self.context.metrics.app(&entry.address);
+        Arc::new(Machine::new(entry.address.clone(), self.rate(entry), metrics))
+    }
+
+    /// The app's limit: one bucket for all its Machines that were registered with the same.
+    fn rate(&self, entry: &Entry) -> Option<Arc<RateLimit>> {
+        let lines_per_second = entry.registration.rate.or(self.default_rate)?;
+        let app = format!("{}.{}", entry.address.org, entry.address.app);
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.retain(|_, rate| rate.strong_count() > 0);
+        let known = rates.get(&app).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.lines_per_second() == lines_per_second) {
+            return Some(known);
+        }
+        let rate = Arc::new(RateLimit::new(lines_per_second, Instant::now()));
+        rates.insert(app, Arc::downgrade(&rate));
+        Some(rate)
+    }
+
+    fn start(self: &Arc<Self>, entry: &Entry, machine: Arc<Machine>) -> Result<(), Error> {
+        let socket = MachineSocket::new(&self.dir, entry.slot);
+        let listener = socket.listen(entry.registration.uid)?;
+        let (stop, stopped) = watch::channel(Stop::No);
+        let door = accept::Door {
+            context: Arc::clone(&self.context),
+            machine: Arc::clone(&machine),
+            listener,
+            uid: entry.registration.uid,
+            ephemeral: entry.registration.ephemeral,
+            stop: stopped,
+        };
+        let (machines, name) = (Arc::downgrade(self), entry.address.instance.clone());
+        // Held until the task is entered, so that it cannot be over before.
+        let mut running = self.running();
+        let task = tokio::spawn(async move {
+            if door.serve().await == accept::Outcome::Over
+                && let Some(machines) = machines.upgrade()
+            {
+                machines.over(&name).await;
+            }
+        });
+        self.context.metrics.machines.inc();
+        running.insert(entry.address.instance.clone(), Running { machine, stop, task });
+        Ok(())
+    }
+
+    /// Registers a Machine and listens on its socket.
+    pub(crate) async fn register(
+        self: &Arc<Self>,
+        registration: Registration,
+    ) -> Result<Registered, Refusal> {
+        let (machines, runtime) = (Arc::clone(self), Handle::current());
+        blocking(move || {
+            let _inside = runtime.enter();
+            machines.register_now(registration)
+        })
+        .await
+    }
+
+    fn register_now(self: &Arc<Self>, registration: Registration) -> Result<Registered, Refusal> {
+        // The path of the longest slot, so that a Machine is not journalled whose socket cannot be made.
+        let longest = MachineSocket::new(&self.dir, u64::from(u32::MAX));
+        crate::socket::check_path(longest.path()).map_err(|why| refusal(&why))?;
+        let (entry, _new) = self.registry().register(registration)?;
+        let is_running = self.running().contains_key(&entry.address.instance);
+        if !is_running {
+            let machine = self.machine(&entry);
+            if let Err(why) = self.start(&entry, machine) {
+                self.registry().end(&entry.address.org, &entry.address.instance)?;
+                return Err(refusal(&why));
+            }
+        }
+        Ok(self.registered(&entry))
+    }
+
+    fn registered(&self, entry: &Entry) -> Registered {
+        Registered {
+            socket: MachineSocket::new(&self.dir, entry.slot).path().to_owned(),
+            app: entry.address.app.to_string(),
+            region: entry.address.region.to_string(),
+            instance: entry.address.instance.to_string(),
+        }
+    }
+
+    /// Ends a registration: the connection is closed, what its boots left is stated, the socket is removed.
+    pub(crate) async fn deregister(self: &Arc<Self>, org: &str, instance: &str) -> Result<(), Refusal> {
+        let bad = |why: line::Error| Refusal::new("LA12", why.to_string());
+        let (org, name) = (OrgId::new(org).map_err(bad)?, Name::new("instance", instance).map_err(bad)?);
+        let of_org = self.running().get(&name).is_some_and(|running| running.machine.address.org == org);
+        let running = if of_org { self.running().remove(&name) } else { None };
+        if let Some(running) = running {
+            running.stop.send_replace(Stop::Machine);
+            // A task that has panicked has nothing more to say.
+            let _ended = running.task.await;
+        }
+        self.end(org, name).await
+    }
+
+    /// An ephemeral Machine is over, everything of it is on disk.
+    async fn over(self: &Arc<Self>, name: &Name) {
+        let Some(running) = self.running().remove(name) else { return };
+        let org = running.machine.address.org.clone();
+        if let Err(why) = self.end(org, name.clone()).await {
+            tracing::warn!(code = why.code, error = %why.message, "the end of a registration could not be written");
+        }
+    }
+
+    async fn end(self: &Arc<Self>, org: OrgId, name: Name) -> Result<(), Refusal> {
+        let machines = Arc::clone(self);
+        blocking(move || {
+            let Some(entry) = machines.registry().end(&org, &name)? else { return Ok(()) };
+            machines.context.metrics.machines.dec();
+            let socket = MachineSocket::new(&machines.dir, entry.slot);
+            socket.remove().map_err(|why| Refusal::new("LA14", format!("cannot remove the socket: {why}")))
+        })
+        .await
+    }
+
+    /// The registered Machines, by name.
+    pub(crate) fn list(&self) -> Vec<MachineInfo> {
+        let running = self.running();
+        let connected = |name| running.get(name).is_some_and(|running| running.machine.is_live());
+        let registry = self.registry();
+        let info = registry.entries().map(|entry| MachineInfo {
+            org: entry.address.org.to_string(),
+            registered: self.registered(entry),
+            ephemeral: entry.registration.ephemeral,
+            connected: connected(&entry.address.instance),
+        });
+        info.collect()
+    }
+
+    /// How the agent is.
+    pub(crate) fn status(&self) -> Status {
+        let context = &self.context;
+        let running = self.running();
+        let mut apps: Vec<AppStatus> = running.values().map(|running| running.machine.app_status()).collect();
+        apps.sort_by(|a, b| (&a.org, &a.app).cmp(&(&b.org, &b.app)));
+        apps.dedup();
+        Status {
+            host: context.host.clone(),
+            region: context.region.to_string(),
+            bus: context.outlet.state(),
+            fault: context.health.fault(),
+            machines: running.len() as u64,
+            connected: running.values().filter(|running| running.machine.is_live()).count() as u64,
+            spool_unsent_bytes: context.metrics.spool_unsent_bytes(),
+            spool_quota_bytes: context.spool_quota_bytes,
+            lag_seconds: context.health.lag().as_secs_f64(),
+            apps,
+        }
+    }
+
+    /// Stops all Machines' tasks, each after it has taken what is in its socket.
+    pub(crate) async fn stop(&self) {
+        let running: Vec<Running> = self.running().drain().map(|(_, running)| running).collect();
+        for one in &running {
+            one.stop.send_replace(Stop::Agent);
+        }
+        let until = tokio::time::Instant::now() + self.grace;
+        for mut one in running {
+            // One that waits for a full disk is cut off: init sends again what was not acknowledged.
+            if tokio::time::timeout_at(until, &mut one.task).await.is_err() {
+                one.task.abort();
+            }
+        }
+    }
+}
+
+fn refusal(why: &Error) -> Refusal {
+    let code = if matches!(why, Error::PathTooLong { .. }) { "LA13" } else { "LA14" };
+    Refusal::new(code, chain(why))
+}
+
+/// Runs what waits for the disk where it disturbs nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let failed = |why| Refusal::new("LA14", format!("the agent could not do it: {why}"));
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
+}

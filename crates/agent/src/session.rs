@@ -1,0 +1,419 @@
+//! A connection of a Machine's init: frames in, acknowledgements out.
+
+mod greet;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use line::Boot;
+use line::frame::{self, Bye, Frame, Parsed, Ping, Refused};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::accept::stopped;
+use crate::assemble::{Assembler, Now, Rule, notice};
+use crate::clock::unix_ns;
+use crate::context::Context;
+use crate::machine::{BootHandle, Machine};
+use crate::machines::Stop;
+use crate::quiet::quiet_warn;
+use crate::writer::Job;
+
+/// Entries are handed to the spool when they are this many bytes, or when there is nothing more to read.
+const HANDOVER_BYTES: usize = 256 << 10;
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// A Machine that sends this much that is no frame is sent away.
+const MAX_GARBAGE_BYTES: u64 = 16 << 20;
+/// How long init may take to read an answer. It is small: whoever does not take it does not read at all.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// At the agent's end: how long what is in the socket may take to be read, and to be on disk.
+const DRAIN: Duration = Duration::from_millis(200);
+/// The rest of that.
+const LAST_SYNC: Duration = Duration::from_secs(1);
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With a goodbye: the boot is over and on disk.
+    Bye,
+    /// Without one.
+    Lost,
+}
+
+/// Why a connection is given up.
+#[derive(Debug)]
+enum Fault {
+    /// It failed, or was closed.
+    Gone,
+    /// Init must be told to go away.
+    Refuse(&'static str, String),
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(_: std::io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// What goes on after a frame.
+enum Next {
+    Read,
+    Over,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    stream: UnixStream,
+    context: Arc<Context>,
+    machine: Arc<Machine>,
+    stop: watch::Receiver<Stop>,
+    input: BytesMut,
+    output: Vec<u8>,
+    garbage_bytes: u64,
+    greeted: Option<Greeted>,
+}
+
+/// What is known after the HELLO.
+#[derive(Debug)]
+struct Greeted {
+    boot: Arc<BootHandle>,
+    assembler: Assembler,
+    /// Everything below was handed to the spool's thread.
+    submitted: u64,
+    /// Everything below was acknowledged.
+    acked: u64,
+    /// The barrier that init waits for.
+    flush: Option<u64>,
+}
+
+impl Session {
+    /// The session of a connection that was just accepted.
+    pub(crate) fn new(
+        stream: UnixStream,
+        context: Arc<Context>,
+        machine: Arc<Machine>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        Self {
+            stream,
+            context,
+            machine,
+            stop,
+            input: BytesMut::new(),
+            output: Vec::new(),
+            garbage_bytes: 0,
+            greeted: None,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) -> End {
+        let end = match self.serve().await {
+            Ok(end) => end,
+            Err(Fault::Gone) => End::Lost,
+            Err(Fault::Refuse(code, reason)) => {
+                self.refuse(code, &reason).await;
+                End::Lost
+            }
+        };
+        // What was received whole is kept, although nobody can be told any more.
+        self.hand_over().await;
+        if let Some(greeted) = &mut self.greeted {
+            greeted.boot.last_time.store(greeted.assembler.stamper().last(), Ordering::Release);
+            greeted.boot.live.store(false, Ordering::Release);
+        }
+        end
+    }
+
+    async fn serve(&mut self) -> Result<End, Fault> {
+        loop {
+            let settle_at = self.settle_at();
+            self.input.reserve(READ_BYTES);
+            tokio::select! {
+                biased;
+                () = moved(self.greeted.as_ref()) => self.acknowledge().await?,
+                read = self.stream.read_buf(&mut self.input) => {
+                    if read? == 0 {
+                        return Err(Fault::Gone);
+                    }
+                    if let Next::Over = self.take_input().await? {
+                        return Ok(End::Bye);
+                    }
+                }
+                () = sleep_until(settle_at.unwrap_or_else(Instant::now)), if settle_at.is_some() => {
+                    self.settle(false).await;
+                }
+                stop = stopped(&mut self.stop) => {
+                    if stop == Stop::Agent {
+                        self.drain().await?;
+                    }
+                    return Ok(End::Lost);
+                }
+            }
+        }
+    }
+
+    /// When lines over the rate limit must be stated.
+    fn settle_at(&self) -> Option<Instant> {
+        let unsettled = self.greeted.as_ref().is_some_and(|greeted| greeted.assembler.is_unsettled());
+        unsettled.then(|| Instant::now() + Duration::from_secs(1))
+    }
+
+    /// Handles all whole frames that were read.
+    async fn take_input(&mut self) -> Result<Next, Fault> {
+        let mut input = std::mem::take(&mut self.input);
+        let mut used_bytes = 0;
+        let mut next = Next::Read;
+        while let Some(bytes) = input.get(used_bytes..).filter(|bytes| !bytes.is_empty()) {
+            match frame::parse(bytes) {
+                Parsed::Incomplete { need } => {
+                    input.advance(used_bytes);
+                    used_bytes = 0;
+                    input.reserve(need);
+                    break;
+                }
+                Parsed::Frame { frame, used } => {
+                    used_bytes += used;
+                    next = self.take_frame(frame).await?;
+                    if let Next::Over = next {
+                        break;
+                    }
+                }
+                Parsed::Unknown { used, .. } => used_bytes += used,
+                Parsed::Garbage { used, why } => {
+                    used_bytes += used;
+                    self.garbage(used, &why)?;
+                }
+            }
+        }
+        input.advance(used_bytes);
+        self.input =
+            if input.is_empty() && input.capacity() > 4 * READ_BYTES { BytesMut::new() } else { input };
+        self.hand_over().await;
+        Ok(next)
+    }
+
+    fn garbage(&mut self, bytes: usize, why: &line::Error) -> Result<(), Fault> {
+        self.context.metrics.garbage_bytes.inc_by(bytes as u64);
+        self.garbage_bytes += bytes as u64;
+        let instance = &self.machine.address.instance;
+        quiet_warn!(code = "LA08", org = %self.machine.address.org, %instance, bytes, %why, "bytes that are no frame are passed over");
+        if self.garbage_bytes > MAX_GARBAGE_BYTES {
+            return Err(Fault::Refuse("LA08", "too much of what was sent is no frame".into()));
+        }
+        Ok(())
+    }
+
+    async fn take_frame(&mut self, frame: Frame<'_>) -> Result<Next, Fault> {
+        if let Frame::Hello(hello) = &frame {
+            self.greet(hello).await?;
+            return Ok(Next::Read);
+        }
+        let Some(greeted) = &mut self.greeted else {
+            return Err(self.malformed("the first frame is no HELLO"));
+        };
+        let now = Now { unix_ns: unix_ns(), instant: std::time::Instant::now() };
+        let rule = Rule { rate: self.machine.rate.as_deref(), now };
+        match frame {
+            Frame::Batch(batch) => {
+                greeted.assembler.batch(&batch, rule);
+                if greeted.assembler.collected_bytes() >= HANDOVER_BYTES {
+                    self.hand_over().await;
+                }
+            }
+            Frame::Gap(gap) => {
+                let spanned = greeted.assembler.expected();
+                if !greeted.assembler.gap(&gap, now) {
+                    return Err(self.malformed("a gap of impossible length"));
+                }
+                let lines = greeted.assembler.expected() - spanned;
+                if lines > 0 {
+                    self.machine.metrics.gap(gap.reason, lines);
+                }
+            }
+            Frame::Ping(ping) => self.ping(ping, now.unix_ns).await?,
+            Frame::Flush { next_seq } => self.flush(next_seq, now).await?,
+            Frame::Bye(bye) => {
+                self.bye(bye, now).await?;
+                return Ok(Next::Over);
+            }
+            _ => return Err(self.malformed("a frame that only the agent sends")),
+        }
+        Ok(Next::Read)
+    }
+
+    fn malformed(&self, why: &str) -> Fault {
+        self.context.metrics.malformed_frames.inc();
+        Fault::Refuse("LA08", why.to_owned())
+    }
+
+    async fn ping(&mut self, ping: Ping, now_ns: i64) -> Result<(), Fault> {
+        self.observe(ping.next_seq, ping.realtime, ping.boottime, now_ns).await;
+        self.send(&Frame::Pong { boottime: ping.boottime }).await
+    }
+
+    /// Takes in what init says of its clocks and its sequence.
+    async fn observe(&mut self, next_seq: u64, realtime: i64, boottime: i64, now_ns: i64) {
+        let Some(greeted) = &mut self.greeted else { return };
+        greeted.boot.note_next(next_seq);
+        let is_off = greeted.assembler.stamper().observe(now_ns, realtime, boottime);
+        if is_off && !greeted.boot.clock_told.swap(true, Ordering::AcqRel) {
+            let off_s = now_ns.saturating_sub(realtime) / line::time::SECOND;
+            let text =
+                format!("the Machine's clock is {off_s} s behind the host's: its lines have the host's time");
+            let event = line::Event::new("clock_off", line::Level::Warn, text)
+                .text("code_name", "LA09")
+                .int("behind_seconds", off_s);
+            let (boot, entries) = notice(event, now_ns, fastrand::u16(..));
+            self.append_notice(boot, entries).await;
+        }
+    }
+
+    async fn append_notice(&self, boot: Boot, entries: crate::assemble::Encoded) {
+        let boot = Arc::new(BootHandle::new(Arc::clone(&self.machine), boot));
+        let queue = &self.context.queue;
+        queue.push(Job::Append { boot: Arc::clone(&boot), entries, admit: true }).await;
+        // Nobody waits for its end.
+        let (done, _) = tokio::sync::oneshot::channel();
+        queue.push(Job::End { boot, vanished: false, done }).await;
+    }
+
+    async fn flush(&mut self, barrier: u64, now: Now) -> Result<(), Fault> {
+        if let Some(greeted) = &mut self.greeted {
+            let rule = Rule { rate: self.machine.rate.as_deref(), now };
+            greeted.assembler.cut(rule);
+            greeted.flush = Some(greeted.flush.map_or(barrier, |before| before.max(barrier)));
+        }
+        self.settle(true).await;
+        self.context.queue.hasten();
+        self.acknowledge().await
+    }
+
+    async fn bye(&mut self, bye: Bye, now: Now) -> Result<(), Fault> {
+        if let Some(greeted) = &mut self.greeted {
+            greeted.assembler.end(bye.next_seq, now);
+        }
+        self.hand_over().await;
+        if let Some(greeted) = &self.greeted {
+            self.context.queue.end(&greeted.boot, false).await;
+            self.machine.forget(greeted.boot.boot);
+        }
+        // Init may not wait for this any more.
+        let _told = self.acknowledge().await;
+        Ok(())
+    }
+
+    /// States the lines over the rate limit that are old enough, or all.
+    async fn settle(&mut self, force: bool) {
+        if let Some(greeted) = &mut self.greeted {
+            let now = Now { unix_ns: unix_ns(), instant: std::time::Instant::now() };
+            greeted.assembler.settle(now, force);
+        }
+        self.hand_over().await;
+    }
+
+    /// Hands what was collected to the spool's thread; waits as long as its queue is full.
+    async fn hand_over(&mut self) {
+        let Some(greeted) = &mut self.greeted else { return };
+        let Some(entries) = greeted.assembler.take() else { return };
+        let counts = greeted.assembler.counts();
+        let metrics = &self.machine.metrics;
+        metrics.lines.inc_by(counts.lines);
+        metrics.bytes.inc_by(counts.bytes);
+        metrics.duplicates.inc_by(counts.duplicates);
+        if counts.holes > 0 {
+            metrics.gap(line::GapReason::SequenceHole, counts.holes);
+        }
+        if counts.limited > 0 {
+            metrics.gap(line::GapReason::RateLimited, counts.limited);
+        }
+        greeted.submitted = entries.next_seq;
+        let boot = Arc::clone(&greeted.boot);
+        self.context.queue.push(Job::Append { boot, entries, admit: true }).await;
+    }
+
+    /// Tells init what is on disk by now.
+    async fn acknowledge(&mut self) -> Result<(), Fault> {
+        let Some(greeted) = &mut self.greeted else { return Ok(()) };
+        let next_seq = greeted.boot.durable();
+        let flushed = greeted.flush.take_if(|barrier| *barrier <= next_seq);
+        if next_seq > greeted.acked {
+            greeted.acked = next_seq;
+            encode(&mut self.output, &Frame::Ack { next_seq });
+        }
+        if let Some(next_seq) = flushed {
+            encode(&mut self.output, &Frame::Flushed { next_seq });
+        }
+        self.write_out().await
+    }
+
+    async fn send(&mut self, frame: &Frame<'_>) -> Result<(), Fault> {
+        encode(&mut self.output, frame);
+        self.write_out().await
+    }
+
+    async fn write_out(&mut self) -> Result<(), Fault> {
+        let written = match self.stream.try_write(&self.output) {
+            Ok(written) => written,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(rest) = self.output.get(written..).filter(|rest| !rest.is_empty()) {
+            timeout(WRITE_DEADLINE, self.stream.write_all(rest)).await.map_err(|_| Fault::Gone)??;
+        }
+        self.output.clear();
+        Ok(())
+    }
+
+    async fn refuse(&mut self, code: &'static str, reason: &str) {
+        self.context.metrics.refused(code);
+        let address = &self.machine.address;
+        quiet_warn!(code, org = %address.org, instance = %address.instance, reason, "a Machine was sent away");
+        // It is sent away whether it hears why or not.
+        let _told = self.send(&Frame::Refused(Refused { code, reason })).await;
+    }
+
+    /// At the agent's end: takes what is in the socket already, and acknowledges it.
+    async fn drain(&mut self) -> Result<(), Fault> {
+        let until = Instant::now() + DRAIN;
+        while Instant::now() < until {
+            self.input.reserve(READ_BYTES);
+            match self.stream.try_read_buf(&mut self.input) {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {
+                    if let Next::Over = self.take_input().await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        self.settle(true).await;
+        self.context.queue.hasten();
+        if let Some(greeted) = &self.greeted {
+            let (boot, submitted) = (Arc::clone(&greeted.boot), greeted.submitted);
+            // Without it init sends again what was not acknowledged: to the next agent.
+            let _synced = timeout(LAST_SYNC, boot.wait_durable(submitted)).await;
+        }
+        self.acknowledge().await
+    }
+}
+
+fn encode(output: &mut Vec<u8>, frame: &Frame<'_>) {
+    // All that the agent sends is short; only a body over 256 KiB could fail.
+    let written = frame.write(output);
+    debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// Waits until more of the boot is on disk.
+async fn moved(greeted: Option<&Greeted>) {
+    match greeted {
+        Some(greeted) => greeted.boot.moved.notified().await,
+        None => std::future::pending().await,
+    }
+}
