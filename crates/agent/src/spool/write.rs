@@ -178,6 +178,10 @@ impl Spool {
             None => self.writer.prev,
         };
         let (checkpoint, left_out) = self.checkpoint(&HashMap::new());
+        // The segment before ends here even if making the next one fails: a half-made file that comes back after a power
+        // cut says so too.
+        self.writer.active = None;
+        self.writer.prev = prev;
         let (active, _) = self.make_segment(prev, &checkpoint, (len, false), now)?;
         let mut segments = self.shared.segments_mut();
         let oldest = segments.front().map_or(active.segment.header.base, |segment| segment.header.base);
