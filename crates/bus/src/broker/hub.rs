@@ -12,6 +12,9 @@ use super::{Config, Stats};
 use crate::roles::Role;
 use crate::sublist::Sublist;
 
+/// From this part of its bound on, a queue is deep.
+const DEEP_PART: usize = 16;
+
 /// One client's side that others reach: its queue.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -53,10 +56,10 @@ pub(super) struct Sub {
     pub(super) peer: Arc<Peer>,
     pub(super) sid: Bytes,
     pub(super) pattern: Bytes,
-    /// Messages given to it so far.
-    pub(super) delivered: AtomicU64,
+    /// Messages given to it so far. It and `max` change under the lock of the peer's queue.
+    delivered: AtomicU64,
     /// How many it may get in all; 0 is no limit.
-    pub(super) max: AtomicU64,
+    max: AtomicU64,
     /// It ended, but an answer of the index made before still names it.
     ended: AtomicBool,
 }
@@ -66,6 +69,15 @@ impl Sub {
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
+}
+
+/// Whose queue has something new, noted while many messages are handed out.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    /// To be woken.
+    pub(super) peers: Vec<Arc<Peer>>,
+    /// A queue is so full that its writer should have its turn.
+    pub(super) is_deep: bool,
 }
 
 /// A handle on a subscription, equal to itself only.
@@ -130,12 +142,7 @@ impl Hub {
 
     /// Gives a message to all who listen, and adds to `touched` whose queue now has something to write. Returns how many
     /// subscriptions got it.
-    pub(super) fn publish(
-        &self,
-        message: &Outbound<'_>,
-        from: &Origin,
-        touched: &mut Vec<Arc<Peer>>,
-    ) -> usize {
+    pub(super) fn publish(&self, message: &Outbound<'_>, from: &Origin, touched: &mut Touched) -> usize {
         let matched = self.subscriptions().matched(message.subject);
         let mut count = 0;
         for sub in &matched.plain {
@@ -152,51 +159,65 @@ impl Hub {
     }
 
     /// Gives a message to one subscription; `false` if it takes none any more.
-    fn deliver(
+    fn deliver(&self, sub: &Arc<Sub>, message: &Outbound<'_>, from: &Origin, touched: &mut Touched) -> bool {
+        if !from.echo && sub.peer.id == from.id {
+            return false;
+        }
+        let note = message.reply.filter(|_| sub.peer.role.may_answer());
+        self.hand_over(sub, message, touched, |outgoing| {
+            note.into_iter().for_each(|reply| outgoing.note_request(reply, from.now));
+        })
+    }
+
+    /// Gives a subscription a message from the broker itself.
+    pub(super) fn answer_self(&self, sub: &Arc<Sub>, message: &Outbound<'_>, touched: &mut Touched) {
+        self.hand_over(sub, message, touched, |_| {});
+    }
+
+    fn hand_over(
         &self,
         sub: &Arc<Sub>,
         message: &Outbound<'_>,
-        from: &Origin,
-        touched: &mut Vec<Arc<Peer>>,
+        touched: &mut Touched,
+        note: impl FnOnce(&mut Outgoing),
     ) -> bool {
         let peer = &sub.peer;
-        if sub.has_ended() || (!from.echo && peer.id == from.id) {
-            return false;
-        }
-        {
+        let is_last = {
             let mut outgoing = peer.outgoing();
-            if outgoing.is_closing() {
+            if outgoing.is_closing() || sub.has_ended() {
                 return false;
             }
             outgoing.push_message(&sub.sid, message, peer.headers);
-            if let Some(reply) = message.reply.filter(|_| peer.role.may_answer()) {
-                outgoing.note_request(reply, from.now);
-            }
-            if outgoing.pending_bytes() > self.config.max_pending_bytes {
+            note(&mut outgoing);
+            let pending_bytes = outgoing.pending_bytes();
+            if pending_bytes > self.config.max_pending_bytes {
                 outgoing.close(true);
                 self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that reads too slowly");
             }
+            touched.is_deep |= pending_bytes > self.config.max_pending_bytes / DEEP_PART;
+            if outgoing.call_writer() {
+                touched.peers.push(Arc::clone(peer));
+            }
+            let delivered = sub.delivered.fetch_add(1, Ordering::Relaxed) + 1;
+            let max = sub.max.load(Ordering::Relaxed);
+            let is_last = max > 0 && delivered >= max;
+            if is_last {
+                sub.ended.store(true, Ordering::Relaxed);
+            }
+            is_last
+        };
+        if is_last {
+            self.unsubscribe(sub);
         }
-        if !touched.iter().rev().take(8).any(|known| known.id == peer.id) {
-            touched.push(Arc::clone(peer));
-        }
-        self.count_delivery(sub);
         true
     }
 
-    /// Gives a subscription a message from the broker itself.
-    pub(super) fn answer_self(&self, sub: &Arc<Sub>, message: &Outbound<'_>) {
-        sub.peer.outgoing().push_message(&sub.sid, message, sub.peer.headers);
-        self.count_delivery(sub);
-    }
-
-    fn count_delivery(&self, sub: &Arc<Sub>) {
-        let delivered = sub.delivered.fetch_add(1, Ordering::Relaxed) + 1;
-        let max = sub.max.load(Ordering::Relaxed);
-        if max > 0 && delivered >= max {
-            self.unsubscribe(sub);
-        }
+    /// Ends a subscription after so many messages since it began. `false` if it had as many already.
+    pub(super) fn limit(&self, sub: &Sub, max: u64) -> bool {
+        let _lock = sub.peer.outgoing();
+        sub.max.store(max, Ordering::Relaxed);
+        sub.delivered.load(Ordering::Relaxed) < max
     }
 }
 

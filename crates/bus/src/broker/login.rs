@@ -32,11 +32,17 @@ const fn yes() -> bool {
     true
 }
 
+/// Deepest nesting of a CONNECT that is read. Real ones have one level.
+const MAX_DEPTH: usize = 8;
+
 /// Why a login fails, in the words of nats-server, which clients know.
 pub(super) const VIOLATION: &str = "Authorization Violation";
 
 /// Reads a CONNECT and finds its user. The error is what the client is told before the connection closes.
 pub(super) fn read(json: &[u8], users: &[User]) -> Result<(Connect, Role), &'static str> {
+    if depth(json) > MAX_DEPTH {
+        return Err(VIOLATION);
+    }
     let connect: Connect = serde_json::from_slice(json).map_err(|_| VIOLATION)?;
     if !matches!(connect.protocol, 0 | 1) {
         return Err("invalid client protocol");
@@ -59,6 +65,25 @@ pub(super) fn read(json: &[u8], users: &[User]) -> Result<(Connect, Role), &'sta
     found.map(|role| (connect, role)).ok_or(VIOLATION)
 }
 
+/// How deep brackets lie within each other.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Compares in a time that depends on the lengths alone.
 fn same(a: &[u8], b: &[u8]) -> bool {
     let differing = a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y));
@@ -76,6 +101,8 @@ mod tests {
         let users = [User { role: Role::Agent, credentials }];
         let check = |json: &str| read(json.as_bytes(), &users).map(|(_, role)| role);
         assert_eq!(check(r#"{"user":"agent","pass":"secret"}"#), Ok(Role::Agent));
+        let flat = r#"{"user":"agent","pass":"secret","x":"[[[[[[[[[[\"{{{{{{{{{{"}"#;
+        assert_eq!(check(flat), Ok(Role::Agent));
         for (json, why) in [
             ("{}", VIOLATION),
             ("", VIOLATION),
@@ -88,6 +115,10 @@ mod tests {
             (r#"{"user":"x","user":"agent","pass":"secret"}"#, VIOLATION),
             (r#"{"user":"agent","pass":"secret","account":"a"}"#, VIOLATION),
             (r#"{"user":"agent","pass":"secret","new_account":true}"#, VIOLATION),
+            (
+                &format!(r#"{{"user":"agent","pass":"secret","x":{}1{}}}"#, "[".repeat(8), "]".repeat(8)),
+                VIOLATION,
+            ),
             (r#"{"user":"agent","pass":"secret","protocol":2}"#, "invalid client protocol"),
             (
                 r#"{"user":"agent","pass":"secret","no_responders":true}"#,

@@ -24,6 +24,8 @@ pub(super) struct Outgoing {
     chunks: VecDeque<Vec<u8>>,
     spare: Vec<Vec<u8>>,
     pending_bytes: usize,
+    /// The writer is at work, or somebody is about to wake it.
+    is_called: bool,
     /// No more is taken; what is urgent still goes out, then the connection closes.
     closing: bool,
     requests: HashMap<Bytes, (u32, Instant)>,
@@ -100,9 +102,15 @@ impl Outgoing {
         if !self.urgent.is_empty() {
             return Some(std::mem::take(&mut self.urgent));
         }
-        let chunk = self.chunks.pop_front()?;
-        self.pending_bytes -= chunk.len();
-        Some(chunk)
+        let chunk = self.chunks.pop_front();
+        self.is_called = chunk.is_some();
+        self.pending_bytes -= chunk.as_ref().map_or(0, Vec::len);
+        chunk
+    }
+
+    /// Notes that the writer is needed. `true`: whoever asks must wake it, for nobody else does.
+    pub(super) const fn call_writer(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_called, true)
     }
 
     /// Gives a written buffer back for further use.

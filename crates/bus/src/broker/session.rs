@@ -1,6 +1,7 @@
 //! One client's connection: greet, log in, then read verbs and write what waits.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Duration, Instant, timeout};
 
-use super::hub::{Hub, Origin, Peer, Sub};
+use super::Stats;
+use super::hub::{Hub, Origin, Peer, Sub, Touched};
 use super::login::{self, Connect};
 use super::outgoing::{MAX_URGENT_BYTES, Outbound};
 use crate::codec::{ClientOp, ProtocolError, ServerReader, write};
@@ -25,55 +27,92 @@ const MAX_PINGS_OUT: u32 = 2;
 /// How long a client that is told why it is cut may take to read it.
 const LAST_WORD: Duration = Duration::from_secs(2);
 
+/// Counts a connection for as long as it lives, whichever way it ends.
+struct Counted(Arc<Stats>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves one connection to its end.
 pub(super) async fn run(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     let open = hub.stats.connections.fetch_add(1, Ordering::Relaxed);
-    let is_full = open >= hub.config.max_connections as u64;
-    serve(&hub, stream, peer, is_full).await;
-    hub.stats.connections.fetch_sub(1, Ordering::Relaxed);
-}
-
-async fn serve(hub: &Arc<Hub>, stream: TcpStream, from: SocketAddr, is_full: bool) {
+    let _counted = Counted(Arc::clone(&hub.stats));
     // Frames are small and already gathered; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let (mut reader, mut writer) = stream.into_split();
+    let max_connections = hub.config.max_connections as u64;
+    if open >= max_connections {
+        // Of very many that come too much, not even the last word is kept open for.
+        if open < max_connections.saturating_mul(2) {
+            refuse(&hub, &mut reader, &mut writer).await;
+        }
+        return;
+    }
+    if serve(&hub, &mut reader, writer, peer).await {
+        linger(&mut reader).await;
+    }
+}
+
+/// Tells a client that there are too many.
+async fn refuse(hub: &Hub, reader: &mut OwnedReadHalf, writer: &mut OwnedWriteHalf) {
+    let mut hello = Vec::new();
+    write::info(&mut hello, &info(hub, hub.next_id()));
+    write::error(&mut hello, "maximum connections exceeded");
+    let _ = timeout(LAST_WORD, writer.write_all(&hello)).await;
+    let _ = writer.shutdown().await;
+    linger(reader).await;
+}
+
+/// Reads what the client still sends, and forgets it. A socket that is closed with unread bytes sends a reset, which takes
+/// the last word from the client before it was read.
+async fn linger(reader: &mut OwnedReadHalf) {
+    let mut scratch = vec![0; 16 * 1024];
+    let drain = async { while matches!(reader.read(&mut scratch).await, Ok(count) if count > 0) {} };
+    let _ = timeout(LAST_WORD, drain).await;
+}
+
+/// Greets, logs in and serves. `true` if the client was sent a last word that it may not have read yet.
+async fn serve(
+    hub: &Arc<Hub>,
+    reader: &mut OwnedReadHalf,
+    mut writer: OwnedWriteHalf,
+    from: SocketAddr,
+) -> bool {
     let id = hub.next_id();
     let mut hello = Vec::new();
     write::info(&mut hello, &info(hub, id));
-    if is_full {
-        write::error(&mut hello, "maximum connections exceeded");
-    }
-    if writer.write_all(&hello).await.is_err() || is_full {
-        return;
+    if writer.write_all(&hello).await.is_err() {
+        return false;
     }
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let mut codec = ServerReader::new(hub.config.limits);
-    let login = timeout(hub.config.login_timeout, log_in(hub, &mut reader, &mut buffer, &mut codec)).await;
+    let login = timeout(hub.config.login_timeout, log_in(hub, reader, &mut buffer, &mut codec)).await;
     let (connect, role) = match login.unwrap_or(Err(Some("Authentication Timeout"))) {
         Ok(login) => login,
         Err(why) => {
             hub.stats.refused_logins.fetch_add(1, Ordering::Relaxed);
-            return say_goodbye(&mut writer, why).await;
+            say_goodbye(&mut writer, why).await;
+            return why.is_some();
         }
     };
     tracing::debug!(client = id, %role, %from, "bus client logged in");
     let peer = Arc::new(Peer::new(id, role, connect.headers));
     let mut session = Session::new(Arc::clone(hub), Arc::clone(&peer), connect);
-    {
-        let reading = session.read(&mut reader, buffer, codec);
-        let writing = write_out(hub, &peer, writer);
-        tokio::pin!(reading, writing);
-        tokio::select! {
-            () = &mut reading => {
-                // After the client's last verb only what is urgent is still worth writing, such as why it was cut.
-                peer.close(true);
-                let _ = timeout(LAST_WORD, writing).await;
-            }
-            () = &mut writing => {}
+    let reading = session.read(reader, buffer, codec);
+    let writing = write_out(hub, &peer, writer);
+    tokio::pin!(reading, writing);
+    tokio::select! {
+        is_cut = &mut reading => {
+            // After the client's last verb only what is urgent is still worth writing, such as why it was cut.
+            peer.close(true);
+            let _ = timeout(LAST_WORD, writing).await;
+            is_cut
         }
+        () = &mut writing => false,
     }
-    peer.close(true);
-    session.end();
 }
 
 fn ok(out: &mut Vec<u8>) {
@@ -104,6 +143,7 @@ async fn log_in(
             Err(ProtocolError::ControlLine) => return Err(Some("maximum control line exceeded")),
             // Whatever else comes before the login gets the same answer, be it HTTP, TLS or a verb.
             Ok(Some(_)) | Err(_) => return Err(Some(login::VIOLATION)),
+            Ok(None) if codec.awaits_payload() => return Err(Some(login::VIOLATION)),
             Ok(None) => match reader.read_buf(buffer).await {
                 Ok(count) if count > 0 => {}
                 _ => return Err(None),
@@ -130,14 +170,14 @@ async fn write_out(hub: &Hub, peer: &Peer, mut writer: OwnedWriteHalf) {
         };
         match next {
             Some(bytes) => {
-                match timeout(hub.config.stall, writer.write_all(&bytes)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return,
-                    Err(_) => {
+                match write_all(&mut writer, &bytes, hub.config.stall).await {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::TimedOut && !peer.outgoing().is_closing() => {
                         hub.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that stopped reading");
                         return;
                     }
+                    Err(_) => return,
                 }
                 peer.outgoing().recycle(bytes);
                 peer.drained.notify_waiters();
@@ -149,6 +189,18 @@ async fn write_out(hub: &Hub, peer: &Peer, mut writer: OwnedWriteHalf) {
             None => peer.wake.notified().await,
         }
     }
+}
+
+/// Writes all of `bytes`. Times out if the client takes not one byte for as long as `stall`; slowly is good enough.
+async fn write_all(writer: &mut OwnedWriteHalf, mut bytes: &[u8], stall: Duration) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let count = timeout(stall, writer.write(bytes)).await.map_err(|_| ErrorKind::TimedOut)??;
+        if count == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[count..];
+    }
+    Ok(())
 }
 
 /// The reading side of a client that is logged in.
@@ -178,24 +230,33 @@ impl Session {
         Self { hub, peer, connect, subs, last_allowed: Bytes::new(), now, pings_out: 0 }
     }
 
-    /// Reads verbs until the client is gone or must go.
-    async fn read(&mut self, reader: &mut OwnedReadHalf, mut buffer: BytesMut, mut codec: ServerReader) {
-        let mut touched = Vec::new();
+    /// Reads verbs until the client is gone (`false`) or must go (`true`).
+    async fn read(
+        &mut self,
+        reader: &mut OwnedReadHalf,
+        mut buffer: BytesMut,
+        mut codec: ServerReader,
+    ) -> bool {
+        let mut touched = Touched::default();
         loop {
             self.now = Instant::now();
             let next = self.handle_all(&mut buffer, &mut codec, &mut touched);
-            touched.drain(..).for_each(|peer: Arc<Peer>| peer.wake.notify_one());
+            touched.peers.drain(..).for_each(|peer| peer.wake.notify_one());
             if matches!(next, Next::Stop) {
-                return;
+                return true;
+            }
+            if std::mem::take(&mut touched.is_deep) {
+                // A reader that is only waiting for its turn must not be taken for a slow one.
+                tokio::task::yield_now().await;
             }
             self.wait_for_urgent_room().await;
             buffer.reserve(READ_BYTES);
             match timeout(self.hub.config.ping_interval, reader.read_buf(&mut buffer)).await {
                 Ok(Ok(count)) if count > 0 => self.pings_out = 0,
-                Ok(_) => return,
+                Ok(_) => return false,
                 Err(_) if self.pings_out >= MAX_PINGS_OUT => {
                     self.peer.urgent(|out| write::error(out, "Stale Connection"));
-                    return;
+                    return true;
                 }
                 Err(_) => {
                     self.pings_out += 1;
@@ -206,12 +267,7 @@ impl Session {
     }
 
     /// Handles every whole verb that was read.
-    fn handle_all(
-        &mut self,
-        buffer: &mut BytesMut,
-        codec: &mut ServerReader,
-        touched: &mut Vec<Arc<Peer>>,
-    ) -> Next {
+    fn handle_all(&mut self, buffer: &mut BytesMut, codec: &mut ServerReader, touched: &mut Touched) -> Next {
         loop {
             match codec.next(buffer) {
                 Ok(Some(op)) => {
@@ -243,7 +299,7 @@ impl Session {
         self.peer.urgent(|out| write::error(out, text));
     }
 
-    fn handle(&mut self, op: ClientOp, touched: &mut Vec<Arc<Peer>>) -> Next {
+    fn handle(&mut self, op: ClientOp, touched: &mut Touched) -> Next {
         match op {
             ClientOp::Publish { subject, reply, headers, payload } => {
                 return self.publish(&subject, reply, headers, &payload, touched);
@@ -295,6 +351,9 @@ impl Session {
         if self.subs.contains_key(sid) {
             return self.say_ok();
         }
+        if self.subs.len() >= self.hub.config.max_subscriptions {
+            self.subs.retain(|_, sub| !sub.has_ended());
+        }
         let allowed = subject::is_pattern(pattern) && self.peer.role.allows_subscribe(pattern);
         if !allowed || self.subs.len() >= self.hub.config.max_subscriptions {
             let group = queue.map(|q| format!(" using queue {}", quoted(&q))).unwrap_or_default();
@@ -316,9 +375,7 @@ impl Session {
     fn unsubscribe(&mut self, sid: &Bytes, max: Option<u64>) {
         if let Some(sub) = self.subs.get(sid) {
             match max {
-                Some(max) if sub.delivered.load(Ordering::Relaxed) < max => {
-                    sub.max.store(max, Ordering::Relaxed)
-                }
+                Some(max) if self.hub.limit(sub, max) => {}
                 _ => {
                     self.hub.unsubscribe(sub);
                     self.subs.remove(sid);
@@ -334,7 +391,7 @@ impl Session {
         reply: Option<Bytes>,
         headers: Option<Bytes>,
         payload: &Bytes,
-        touched: &mut Vec<Arc<Peer>>,
+        touched: &mut Touched,
     ) -> Next {
         if headers.is_some() && !self.connect.headers {
             self.error(&ProtocolError::Unknown.to_string());
@@ -378,13 +435,17 @@ impl Session {
     fn say_no_responders(&self, reply: &Bytes) {
         const NO_RESPONDERS: Bytes = Bytes::from_static(b"NATS/1.0 503\r\n\r\n");
         let message = Outbound { subject: reply, reply: None, headers: Some(&NO_RESPONDERS), payload: b"" };
+        let mut touched = Touched::default();
         for sub in self.subs.values().filter(|sub| subject::matches(&sub.pattern, reply)) {
-            self.hub.answer_self(sub, &message);
+            self.hub.answer_self(sub, &message, &mut touched);
         }
         self.peer.wake.notify_one();
     }
+}
 
-    fn end(&mut self) {
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.peer.close(true);
         self.subs.drain().for_each(|(_, sub)| self.hub.unsubscribe(&sub));
     }
 }
