@@ -385,10 +385,7 @@ impl<'a> Start<'a> {
         if let Some(Distrusted { from, records }) = distrusted {
             spool.failed_syncs += 1;
             spool.shared.set_durable(from);
-            spool.writer.prev = (NO_SEGMENT, 0);
-            for (pos, record) in records {
-                spool.writer.distrust(pos, &record);
-            }
+            spool.writer.distrust(&records);
             // If this fails too, the batches are readable and not durable, as after any failed sync.
             let _tried = spool.sync();
         }

@@ -58,10 +58,14 @@ impl Writer {
         self.unsynced.len()
     }
 
-    /// Takes over records that are readable but that the disk refused to make durable: they are written anew.
-    pub(super) fn distrust(&mut self, pos: Pos, record: &[u8]) {
-        self.unsynced.extend_from_slice(record);
-        self.unsynced_at.push((pos, self.unsynced.len()));
+    /// Takes over records that are readable but that the disk refused to make durable: they are written anew, into a
+    /// segment that ends the one they stand in, even if there are none.
+    pub(super) fn distrust(&mut self, records: &[(Pos, Vec<u8>)]) {
+        for (pos, record) in records {
+            self.unsynced.extend_from_slice(record);
+            self.unsynced_at.push((*pos, self.unsynced.len()));
+        }
+        self.prev = (NO_SEGMENT, 0);
         self.broken = true;
     }
 
