@@ -1,5 +1,9 @@
 //! The whole path, one module for each promise.
 
+mod cli_logs;
+mod cli_run;
+mod cli_up;
+mod cli_usage;
 mod parts;
 mod promise_2_addressed_and_numbered;
 mod promise_3_acknowledged_lines_survive;

@@ -101,20 +101,23 @@ impl Demo {
     async fn start(host: Host, dir: &Path) -> Result<Self> {
         let mut tail = host.logway("logs").args(["-j", "--lines", "1000"]).stdout(Stdio::piped()).spawn()?;
         let stdout = tail.stdout.take().context("the tail has no output")?;
+        host::pass_on("logs", host::stderr_of(&mut tail)?);
         let mut apps = Vec::new();
         for kind in Kind::ALL {
             let count = dir.join(format!("{}.count", kind.name()));
             let mut command = host.logway("run");
             command.args(["--app", kind.name(), "--region", "demo", "--"]).arg(host.program());
             command.args(["demo-app", kind.name(), "--count-file"]).arg(&count);
-            let child = command.spawn().with_context(|| format!("starting the app {}", kind.name()))?;
+            let mut child = command.spawn().with_context(|| format!("starting the app {}", kind.name()))?;
+            host::pass_on(kind.name(), host::stderr_of(&mut child)?);
             apps.push((kind, child, count));
         }
         notice(&format!(
             "{} three apps run: plain (text), json (levels), trace (stack traces on stderr)",
             check()
         ));
-        let (for_terminal, has_colour) = output::terminal();
+        // What the apps write here is ours, and one line shows what happens to control sequences: so even in a pipe.
+        let (for_terminal, has_colour) = (true, output::terminal().1);
         Ok(Self {
             host,
             apps,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bus::broker;
-use bus::client::{Client, Credentials, ServerAddr, Status};
+use bus::client::{Credentials, ServerAddr};
 use bus::roles::Role;
 use line::Name;
 use tokio::net::TcpListener;
@@ -24,8 +24,6 @@ use crate::output::{aside, notice};
 use crate::run::DEFAULT_REGION;
 use crate::signals::Signals;
 
-/// How long a given NATS server may take before it is reported as not reachable. It is tried for ever.
-const BUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the parts may take to end once they are told.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -144,9 +142,6 @@ async fn serve(
     parts: &mut Parts,
     signals: &mut Signals,
 ) -> Result<Option<anyhow::Error>> {
-    if args.nats.is_some() && args.to_vector.is_none() {
-        report_bus(data, running).await?;
-    }
     data.write_running(running)?;
     announce(args, data, running);
     let ended = tokio::select! {
@@ -303,26 +298,6 @@ fn agent_failed(error: agent::Error) -> anyhow::Error {
     let text = format!("{error:#}");
     let text = text.trim_start_matches(&format!("[{}] ", entry.code));
     Fail::new(Exit::Failure, text).code(entry.code).into()
-}
-
-/// Looks once whether the NATS server that was named can be used, and says so if not: the agent goes on trying.
-async fn report_bus(data: &Data, running: &Running) -> Result<()> {
-    let client = Client::start(bus_link::options(data, &running.nats, Role::Agent, "logway up")?);
-    let mut status = client.status();
-    let settled = |status: &Status| matches!(status, Status::Connected { .. } | Status::Refused { .. });
-    let _ = tokio::time::timeout(BUS_PATIENCE, status.wait_for(settled)).await;
-    match &*status.borrow() {
-        Status::Connected { .. } | Status::Closed => {}
-        Status::Refused { reason } => notice(&format!(
-            "warning[LB01]: the NATS server refuses the agent's login ({reason}); lines are spooled until it is let in"
-        )),
-        Status::Connecting { last_error, .. } => notice(&format!(
-            "warning[LA11]: the NATS server is not reachable ({}); lines are spooled, and go out when it is back",
-            last_error.as_deref().unwrap_or("it does not answer")
-        )),
-    }
-    client.close().await;
-    Ok(())
 }
 
 fn hostname() -> String {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use crate::data::{Data, Running};
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::output::aside;
 
 /// How long the start may take.
 const START: Duration = Duration::from_secs(30);
@@ -88,7 +89,8 @@ impl Host {
 
 fn command(program: &Path, data: &Path, name: &str) -> Command {
     let mut command = Command::new(program);
-    command.arg(name).arg("--data").arg(data).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command.arg(name).arg("--data").arg(data).process_group(0).kill_on_drop(true);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
@@ -96,9 +98,8 @@ fn command(program: &Path, data: &Path, name: &str) -> Command {
 async fn launch(program: &Path, data: &Path, nats: &str, http: &str) -> Result<Child> {
     let mut command = command(program, data, "up");
     command.args(["--region", "demo", "--nats-port", nats, "--http-port", http]);
-    let mut child = command.stderr(Stdio::piped()).spawn().context("starting 'logway up'")?;
-    let stderr = child.stderr.take().context("'logway up' has no stderr")?;
-    let mut rows = BufReader::new(stderr).lines();
+    let mut child = command.spawn().context("starting 'logway up'")?;
+    let mut rows = stderr_of(&mut child)?;
     let mut said = String::new();
     let ready = timeout(START, async {
         while let Some(row) = rows.next_line().await? {
@@ -112,13 +113,35 @@ async fn launch(program: &Path, data: &Path, nats: &str, http: &str) -> Result<C
     if !matches!(ready.await, Ok(Ok(true))) {
         return Fail::new(Exit::Failure, "'logway up' does not start").why(said).err();
     }
-    // Whatever it says from now on belongs to the person, and a pipe that nobody reads would block it.
+    pass_on("up", rows);
+    Ok(child)
+}
+
+/// What children say of the demo's own doing, and what its last lines say better.
+const EXPECTED: [&str; 6] = [
+    "■ ended",
+    "● live: ",
+    "terminated: ",
+    "logway-init: LI08",
+    "logway-init: connected to the agent",
+    "logway-init: the agent",
+];
+
+/// Passes on what a child says on stderr, if it is news to the person. A pipe that nobody reads would block the child.
+pub(crate) fn pass_on(who: &'static str, mut rows: Lines<BufReader<ChildStderr>>) {
     tokio::spawn(async move {
         while let Ok(Some(row)) = rows.next_line().await {
-            crate::output::aside(&format!("    up: {row}"));
+            if !EXPECTED.iter().any(|begin| row.starts_with(begin)) {
+                aside(&format!("    {who}: {row}"));
+            }
         }
     });
-    Ok(child)
+}
+
+/// The rows of a child's stderr.
+pub(crate) fn stderr_of(child: &mut Child) -> Result<Lines<BufReader<ChildStderr>>> {
+    let stderr = child.stderr.take().context("a child has no stderr")?;
+    Ok(BufReader::new(stderr).lines())
 }
 
 /// Asks a child to end.

@@ -1,0 +1,137 @@
+//! `logway logs` in pipes: what is data, what is notice, and how it ends.
+
+use std::io::Write;
+use std::process::Command;
+
+use logway_tests::{Process, Up, parts};
+use rustix::process::Signal;
+
+/// An app `web` that wrote these lines and ended.
+fn up_with(script: &str) -> Up {
+    let up = Up::start(&[]);
+    let (status, _, err) = up
+        .run("run", &["--app", "web", "-i", "i1", "-r", "lhr", "--", "sh", "-c", script])
+        .wait_with_output();
+    assert!(status.success(), "{err}");
+    up
+}
+
+fn logs(up: &Up, args: &[&str]) -> (i32, String, String) {
+    let (status, out, err) = up.run("logs", args).wait_with_output();
+    (status.code().expect("it ends by itself"), out, err)
+}
+
+#[test]
+fn text_has_flyctl_s_layout() {
+    let up = up_with("echo hello; echo 'ERROR: broken' >&2; printf '\\033[31mred\\033]0;t\\007\\n'");
+    let (code, out, err) = logs(&up, &["-a", "web", "-n"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for end in [
+        "Z app[i1] lhr [info] hello",
+        "Z app[i1] lhr [error] ERROR: broken",
+        // In a pipe the bytes stay as they are.
+        "Z app[i1] lhr [info] \u{1b}[31mred\u{1b}]0;t\u{7}",
+    ] {
+        let time = "2026-11-22T10:00:00";
+        assert!(
+            out.lines().any(|row| row.len() == time.len() + end.len() && row.ends_with(end)),
+            "{end:?}: {out}"
+        );
+    }
+    assert!(out.lines().any(|row| row.contains(" runner[i1] lhr [")), "{out}");
+    let (_, out, _) = logs(&up, &["-n"]);
+    assert!(out.contains(" app[web/i1] lhr [info] hello"), "{out}");
+    // Colours by force: then it is for a terminal in the end, and nothing but colours gets through.
+    let mut command = up.command("logs");
+    command.args(["-a", "web", "-n"]).env("CLICOLOR_FORCE", "1");
+    let (_, out, _) = Process::start("logway logs", &mut command).wait_with_output();
+    assert!(out.contains("\u{1b}[31mred\\x1b]0;t\\x07\u{1b}[0m"), "{out:?}");
+}
+
+#[test]
+fn json_is_one_compact_object_a_line() {
+    let up = up_with("echo '{\"a\": 1}'; echo two");
+    let (code, out, err) = logs(&up, &["-a", "web", "-n", "-j", "--lines", "10"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for row in out.lines() {
+        let value: serde_json::Value = serde_json::from_str(row).expect("each row is an object");
+        assert!(row.starts_with("{\"event\":{") && row.len() == value.to_string().len(), "compact: {row}");
+        let logway = &value["logway"];
+        assert!(
+            logway["boot"].is_string() && logway["seq"].is_u64() && logway["stream"].is_string(),
+            "{row}"
+        );
+    }
+    assert!(out.lines().count() >= 3, "{out}");
+}
+
+#[test]
+fn filters_choose_and_lines_counts_what_is_left() {
+    let up =
+        up_with("for i in 1 2 3 4 5; do echo info $i; echo WARN: warned $i; echo ERROR: failed $i; done");
+    let texts = |args: &[&str]| {
+        let (code, out, err) = logs(&up, &[&["-a", "web", "-n"], args].concat());
+        assert!(code == 0, "{err}");
+        let text = |row: &str| {
+            row.split_once("] ").and_then(|(_, rest)| rest.split_once("] ")).map(|(_, t)| t.to_owned())
+        };
+        out.lines().filter(|row| row.contains(" app[")).filter_map(text).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&["--grep", "failed", "--lines", "2"]), ["ERROR: failed 4", "ERROR: failed 5"]);
+    assert_eq!(texts(&["--level", "warn"]).len(), 5);
+    assert_eq!(texts(&["--level", ">=warn"]).len(), 10);
+    assert_eq!(texts(&["--grep", "FAILED"]).len(), 0);
+    assert_eq!(texts(&["--grep", "FAILED", "--ignore-case"]).len(), 5);
+    assert_eq!(texts(&["--grep", "o 3", "--lines", "1"]), ["info 3"]);
+    assert!(texts(&["--grep", "ed", "-v"]).iter().all(|text| text.starts_with("info")));
+    assert_eq!(texts(&["-r", "ams"]).len() + texts(&["-i", "i2"]).len(), 0);
+}
+
+#[test]
+fn no_lines_yet_is_no_error() {
+    let up = Up::start(&[]);
+    let (code, out, err) = logs(&up, &["-a", "nobody", "-n"]);
+    assert!(code == 0 && out.is_empty() && err.contains("no lines yet of app nobody"), "{code} {out}{err}");
+    let mut tail = up.run("logs", &["-a", "nobody"]);
+    tail.wait_for_stderr("that it is live", |line| {
+        line.contains("● live: connected, no logs yet of app nobody")
+    });
+    tail.signal(Signal::INT);
+    let (status, out, err) = tail.wait_with_output();
+    assert!(status.code() == Some(0) && out.is_empty() && err.contains("■ ended"), "{status} {out}{err}");
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let up = up_with(
+        "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo a line that fills a pipe sooner or later $i; done",
+    );
+    let script = r#"{ "$0" logs --data "$1" -a web -n --lines 2000; echo "code $?" >&2; } | head -n 1"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(parts::logway()).arg(up.data());
+    let (status, out, err) = Process::start("sh", &mut command).wait_with_output();
+    assert!(status.success());
+    assert_eq!((out.lines().count(), err.as_str()), (1, "code 0\n"), "{out}{err}");
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"{ "$0" --help; echo "code $?" >&2; } | true"#]).arg(parts::logway());
+    let (_, _, err) = Process::start("sh", &mut command).wait_with_output();
+    assert_eq!(err, "code 0\n");
+}
+
+#[test]
+fn a_live_tail_writes_each_line_when_it_comes() {
+    let up = Up::start(&[]);
+    let tail = up.run("logs", &["-a", "web"]);
+    tail.wait_for_stderr("that it is live", |line| line.contains("live"));
+    let fifo = up.files().join("words");
+    assert!(Command::new("mkfifo").arg(&fifo).status().expect("starting mkfifo").success());
+    let script = format!("while read word; do echo got $word; done < {}", fifo.display());
+    let mut app = up.run("run", &["--app", "web", "--", "sh", "-c", &script]);
+    let mut words = std::fs::OpenOptions::new().write(true).open(&fifo).expect("opening the pipe");
+    for word in ["one", "two", "three"] {
+        words.write_all(format!("{word}\n").as_bytes()).expect("writing a word");
+        tail.wait_for_stdout(word, |row| row.ends_with(&format!("got {word}")));
+    }
+    drop(words);
+    assert!(app.wait().success());
+}

@@ -1,0 +1,109 @@
+//! `logway up` where it cannot: each fault has its code, its cause and what to do.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use logway_tests::{NatsServer, NatsVersion, Process, Up, parts, skip};
+use rustix::process::Signal;
+
+fn up(data: &std::path::Path, args: &[&str]) -> Process {
+    let mut command = Command::new(parts::logway());
+    command.arg("up").arg("--data").arg(data).args(args);
+    Process::start("logway up", &mut command)
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("binding a port");
+    let port = taken.local_addr().expect("it has an address").port().to_string();
+    for flag in ["--nats-port", "--http-port"] {
+        let dir = logway_tests::short_dir();
+        let other = if flag == "--nats-port" { "--http-port" } else { "--nats-port" };
+        let (status, out, err) = up(&dir.path().join("d"), &[flag, &port, other, "0"]).wait_with_output();
+        assert!(status.code() == Some(1) && out.is_empty(), "{out}{err}");
+        assert!(err.starts_with("error[LB03]: ") && err.contains(&port) && err.contains(flag), "{err}");
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_made_or_read() {
+    let dir = logway_tests::short_dir();
+    std::fs::write(dir.path().join("file"), "").expect("writing a file");
+    let (status, _, err) =
+        up(&dir.path().join("file"), &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    assert!(status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains("hint: "), "{err}");
+    let inside = dir.path().join("file/d");
+    let (status, _, err) = up(&inside, &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    assert!(
+        status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains("Not a directory"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_data_directory_that_another_one_uses() {
+    let mut first = Up::start(&[]);
+    let (status, _, err) = up(&first.data(), &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    let pid = first.process().pid().to_string();
+    assert!(status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains(&pid), "{err}");
+}
+
+#[test]
+fn a_socket_path_that_is_too_long() {
+    let dir = logway_tests::short_dir();
+    let deep = dir.path().join("d".repeat(100));
+    let (status, _, err) = up(&deep, &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    assert!(status.code() == Some(1) && err.starts_with("error[LA13]: ") && err.contains("hint: "), "{err}");
+}
+
+#[test]
+fn secrets_are_for_the_owner_and_the_end_is_clean() {
+    let mut up = Up::start(&[]);
+    let mode = |path: &str| {
+        let path = up.data().join(path);
+        std::fs::metadata(&path)
+            .unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (mode(""), mode("bus"), mode("bus/api"), mode("agent/admin.sock")),
+        (0o700, 0o700, 0o600, 0o600)
+    );
+    let org = up.org();
+    up.restart();
+    assert_eq!(up.org(), org, "the org is minted once");
+    up.process().signal(Signal::TERM);
+    assert_eq!(up.process().wait().code(), Some(0));
+    assert!(!up.data().join("up.json").exists());
+}
+
+#[test]
+fn a_nats_server_that_is_away_is_reported_once_and_spooled_for() {
+    // Nobody listens on port 1.
+    let mut up = Up::start(&["--nats", "nats://127.0.0.1:1"]);
+    assert!(up.run("run", &["--app", "web", "--", "echo", "hello"]).wait().success());
+    up.process().signal(Signal::TERM);
+    let (status, _, err) = up.process().wait_with_output();
+    assert_eq!((status.code(), err.matches("LA11").count()), (Some(0), 1), "{err}");
+}
+
+#[test]
+fn a_wrong_password_for_nats_is_named() {
+    let test = "a_wrong_password_for_nats_is_named";
+    let Some(server) =
+        NatsServer::start(test, NatsVersion::Current, "authorization { user: a, password: b }\n")
+    else {
+        return skip(test, "no nats-server");
+    };
+    let url = server.url().replace("nats://", "nats://agent:wrong@");
+    let mut up = Up::start(&["--nats", &url]);
+    assert!(up.run("run", &["--app", "web", "--", "echo", "hello"]).wait().success());
+    let (status, _, err) = up.run("logs", &["-n"]).wait_with_output();
+    assert!(status.code() == Some(4) && err.starts_with("error[LB01]: ") && !err.contains("wrong"), "{err}");
+    up.process().signal(Signal::TERM);
+    let (_, _, err) = up.process().wait_with_output();
+    assert!(err.contains("LB01") && !err.contains("agent:wrong"), "{err}");
+}

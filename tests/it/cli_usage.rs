@@ -1,0 +1,97 @@
+//! What a person sees who types something wrong, or asks for help.
+
+use std::process::Command;
+
+use logway_tests::{Process, Up, parts};
+
+/// Runs `logway ARGS...` to its end: exit code, stdout, stderr.
+fn logway(args: &[&str]) -> (i32, String, String) {
+    let (status, out, err) =
+        Process::start("logway", Command::new(parts::logway()).args(args)).wait_with_output();
+    (status.code().expect("it ends by itself"), out, err)
+}
+
+#[test]
+fn every_help_has_examples_and_the_first_one_the_exit_codes() {
+    let (code, top, _) = logway(&["--help"]);
+    assert!(code == 0 && top.contains("Exit codes:") && top.contains("Examples:"), "{top}");
+    for command in ["up", "run", "logs", "explain", "demo"] {
+        let (code, help, err) = logway(&[command, "--help"]);
+        assert!(code == 0 && err.is_empty(), "{command}: {err}");
+        assert!(help.contains("Examples:") && help.contains(&format!("  logway {command} ")), "{help}");
+        assert!(top.contains(&format!("\n  {command} ")), "{top}");
+    }
+    assert!(!top.contains("demo-app") && !top.contains("\n  init"), "{top}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
+    for args in [
+        &["--bogus"][..],
+        &["fly"],
+        &["up", "--bogus"],
+        &["up", "--nats-port", "70000"],
+        &["up", "--spool-quota", "much"],
+        &["up", "--to-vector", "/no/scheme"],
+        &["up", "--nats", "nats://h", "--nats-port", "1"],
+        &["run", "--", "true"],
+        &["run", "--app", "web", "--policy", "maybe", "--", "true"],
+        &["logs", "--level", "loud"],
+        &["logs", "-v"],
+        &["logs", "--lines", "-1"],
+        &["demo", "--for", "soon"],
+        &["explain"],
+    ] {
+        let (code, out, err) = logway(args);
+        assert!(code == 2 && out.is_empty() && err.starts_with("error: "), "{args:?}: {code} {out}{err}");
+    }
+}
+
+#[test]
+fn explain_knows_codes_and_their_neighbours() {
+    let (code, out, _) = logway(&["explain", "la02"]);
+    assert!(code == 0 && out.starts_with("LA02: Machine vanished") && out.contains("What to do: "), "{out}");
+    let (code, out, err) = logway(&["explain", "LA2"]);
+    assert!(code == 3 && out.is_empty() && err.contains("hint: ") && err.contains("LA02"), "{err}");
+    let (code, out, _) = logway(&["explain", "--all"]);
+    assert!(code == 0 && line::codes::ALL.iter().all(|entry| out.contains(entry.code)), "{out}");
+}
+
+#[test]
+fn without_a_running_logway_it_is_said_where_and_what_to_do() {
+    let dir = logway_tests::short_dir();
+    let data = dir.path().join("d");
+    let data = data.to_str().expect("the path is text");
+    for args in [&["run", "--data", data, "--app", "web", "--", "true"][..], &["logs", "--data", data, "-n"]]
+    {
+        let (code, out, err) = logway(args);
+        assert!(code == 5 && out.is_empty(), "{args:?}: {code} {out}{err}");
+        assert!(err.starts_with("error[LA17]: ") && err.contains("hint: start it with 'logway up"), "{err}");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_killed_logway_is_not_taken_for_a_running_one() {
+    let mut up = Up::start(&[]);
+    up.process().kill();
+    for (command, args) in [("run", &["--app", "web", "--", "true"][..]), ("logs", &["-n"])] {
+        let (status, out, err) = up.run(command, args).wait_with_output();
+        assert!(
+            status.code() == Some(5) && out.is_empty() && err.contains("hint: "),
+            "{command}: {out}{err}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_command_is_nothing_to_run() {
+    for args in
+        [&["run", "--app", "web"][..], &["run", "--app", "web", "--"], &["run", "--app", "web", "--", ""]]
+    {
+        let (code, _, err) = logway(args);
+        assert!(
+            code == 125 && err.starts_with("error[LI01]: ") && err.contains("hint: "),
+            "{args:?}: {code} {err}"
+        );
+    }
+}
