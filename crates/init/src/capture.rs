@@ -22,8 +22,8 @@ const BUSY_NS: i64 = 10_000_000;
 /// How long a line without its end is held, in nanoseconds: a prompt must be seen.
 const IDLE_NS: i64 = 1_000_000_000;
 
-/// How long the other output waits for the rest of a long line, in nanoseconds.
-const HOLD_NS: i64 = 20_000_000;
+/// How long the other output waits for the rest of a long line, in nanoseconds: what comes of it at all comes at once.
+const HOLD_NS: i64 = 5_000_000;
 
 /// What the least room in the ring must be for the next read, in bytes, when nothing may be dropped.
 const LEAST_READ_BYTES: usize = 4096;
@@ -75,8 +75,13 @@ impl Capture {
 
     /// Which outputs should wake init now. `room` is how many bytes the ring takes; `None`: any, it drops.
     pub(crate) fn interest(&self, now: i64, room: Option<usize>) -> [bool; 2] {
-        let paused = now < self.next_read || self.most(room) == 0;
-        [0, 1].map(|at| !paused && self.sides[at].is_open && !self.is_held(at, now))
+        let wanted = !self.is_paused(now) && self.most(room) > 0;
+        [0, 1].map(|at| wanted && self.sides[at].is_open && !self.is_held(at, now))
+    }
+
+    /// Whether nothing is read now because more will have come soon.
+    pub(crate) fn is_paused(&self, now: i64) -> bool {
+        now < self.next_read
     }
 
     /// Whether the output waits for the rest of a long line on the other one.
@@ -165,9 +170,13 @@ impl Capture {
         sys.close(output);
     }
 
-    /// Sends the lines whose end has not come for a second.
-    pub(crate) fn tick(&mut self, ring: &mut Ring, now: i64) {
+    /// Sends the lines whose end has not come for a second. Time in which nothing is read, for lack of `room`, does not count.
+    pub(crate) fn tick(&mut self, ring: &mut Ring, now: i64, room: Option<usize>) {
+        let is_blocked = self.most(room) == 0;
         for (at, output) in (0..).zip(Output::ALL) {
+            if is_blocked {
+                self.sides[at].last_bytes = now;
+            }
             let side: &Side = &self.sides[at];
             if side.splitter.is_open() && now >= side.last_bytes + IDLE_NS {
                 self.flush_one(ring, output, now);

@@ -30,10 +30,23 @@ impl<S: Sys> Init<'_, S> {
         if self.policy == (Policy::Block { limit: None }) {
             self.policy = Policy::Block { limit: Some(self.config.flush_timeout) };
         }
-        let Some(capture) = &mut self.capture else { return Ok(()) };
-        capture.expect_bytes();
         let limit = self.drain_limit();
-        self.turn_until(limit, |init| init.capture.as_ref().is_none_or(|capture| capture.is_dry()))
+        if let Some(capture) = &mut self.capture {
+            capture.expect_bytes();
+        }
+        loop {
+            self.read_outputs([true; 2])?;
+            let Some(capture) = self.capture.as_ref().filter(|capture| !capture.is_dry()) else {
+                return Ok(());
+            };
+            let now = self.sys.boottime();
+            if now >= limit {
+                return Ok(());
+            }
+            // A full ring has to be waited for, bytes that are there have not.
+            let waits = self.waits_for_room() && capture.is_blocked(self.ring.free_bytes());
+            self.turn(if waits { limit } else { now })?;
+        }
     }
 
     fn drain_limit(&self) -> i64 {
@@ -143,7 +156,9 @@ impl<S: Sys> Init<'_, S> {
         let begun = self.sys.boottime();
         self.ring.seal();
         self.link.flush(self.ring.next_seq());
-        let limit = after(begun, self.config.flush_timeout);
+        // Whoever has waited in vain for room has waited for this agent already.
+        let is_given_up = self.is_dropping && !self.link.is_up();
+        let limit = if is_given_up { begun } else { after(begun, self.config.flush_timeout) };
         let flushed = |init: &Self| {
             init.link.is_flushed(&init.ring)
                 || init.stop.is_hurried

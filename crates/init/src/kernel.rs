@@ -41,7 +41,9 @@ impl Output {
 pub struct Interest {
     /// Bytes or the end of each output, in the order of [`Output::ALL`].
     pub outputs: [bool; 2],
-    /// Room to send more to the agent. Bytes from the agent always wake.
+    /// Bytes from the agent, or its end.
+    pub agent_read: bool,
+    /// Room to send more to the agent.
     pub agent_write: bool,
 }
 

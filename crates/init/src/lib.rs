@@ -16,6 +16,8 @@
 
 mod capture;
 mod config;
+#[cfg(test)]
+mod double;
 mod exec;
 mod exit;
 mod kernel;

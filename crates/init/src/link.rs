@@ -102,8 +102,8 @@ impl Link {
         }
     }
 
-    /// Does what is due by the clock: connect, ping, give up on a silent agent.
-    pub(crate) fn tick(&mut self, sys: &mut impl Sys, ring: &mut Ring, now: i64) {
+    /// Does what is due by the clock: connect, ping, give up on a silent agent. True once in each heartbeat.
+    pub(crate) fn tick(&mut self, sys: &mut impl Sys, ring: &mut Ring, now: i64) -> bool {
         match self.state {
             State::Down { retry_at } if now >= retry_at => self.connect(sys, ring, now),
             State::Greeting | State::Up if now >= self.silent_at() => self.lose(sys, ring, now),
@@ -111,9 +111,11 @@ impl Link {
                 let ping = Ping { next_seq: ring.next_seq(), realtime: sys.realtime(), boottime: now };
                 self.put(&Frame::Ping(ping));
                 self.next_ping = now + self.heartbeat_ns;
+                return true;
             }
             _ => {}
         }
+        false
     }
 
     /// When [`Link::tick`] next has something to do.
@@ -204,14 +206,21 @@ impl Link {
                     return;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.lose(sys, ring, now),
+                Err(_) => {
+                    // What the agent said last may be why it closed.
+                    self.receive(sys, ring, now);
+                    if self.is_connected() {
+                        self.lose(sys, ring, now);
+                    }
+                    return;
+                }
             }
         }
     }
 
     /// Sends one piece; `None` if there is nothing to send.
     fn send_next(&mut self, sys: &mut impl Sys, ring: &mut Ring) -> Option<std::io::Result<()>> {
-        if matches!(self.state, State::Down { .. }) {
+        if !self.is_connected() {
             return None;
         }
         if self.frame_sent == 0 && self.control_sent < self.control.len() {
@@ -278,7 +287,7 @@ impl Link {
                 Parsed::Unknown { used, .. } | Parsed::Garbage { used, .. } => used,
                 Parsed::Incomplete { .. } => break,
             };
-            if matches!(self.state, State::Down { .. }) {
+            if !self.is_connected() {
                 return;
             }
         }
@@ -311,7 +320,7 @@ impl Link {
         }
         self.state = State::Up;
         self.backoff = Backoff::default();
-        self.window_bytes = usize::try_from(welcome.window_bytes).unwrap_or(usize::MAX);
+        self.window_bytes = usize::try_from(welcome.window_bytes).unwrap_or(usize::MAX).max(1);
         let heartbeat_ms = welcome.heartbeat_ms.clamp(MIN_HEARTBEAT_MS, MAX_HEARTBEAT_MS);
         self.heartbeat_ns = i64::from(heartbeat_ms) * 1_000_000;
         self.next_ping = now + self.heartbeat_ns;
@@ -339,6 +348,10 @@ impl Link {
     /// Whether the next [`Link::pump`] should wait until the socket takes more.
     pub(crate) fn wants_room(&self) -> bool {
         self.is_full
+    }
+
+    fn is_connected(&self) -> bool {
+        !matches!(self.state, State::Down { .. })
     }
 
     /// Whether the agent takes records.

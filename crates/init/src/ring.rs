@@ -25,9 +25,6 @@ pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// What events may take besides the ring's size.
 const EVENT_BYTES: usize = 64 * 1024;
 
-/// Buffers of acknowledged frames that are kept for the next ones.
-const SPARE_BUFFERS: usize = 4;
-
 /// What comes next on the way to the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
@@ -58,7 +55,10 @@ pub(crate) struct Ring {
     capacity_bytes: usize,
     /// Nobody pushes lines into a full ring, so that what overflows it are events.
     lossless: bool,
+    /// Buffers of acknowledged frames, for the next ones.
     spare: Vec<Vec<u8>>,
+    /// How many of them were never needed since the last [`Ring::trim`].
+    unused: usize,
 }
 
 /// The frame that records are added to.
@@ -85,6 +85,7 @@ impl Ring {
             capacity_bytes,
             lossless: false,
             spare: Vec::new(),
+            unused: 0,
         }
     }
 
@@ -95,9 +96,10 @@ impl Ring {
         if self.open.as_ref().is_some_and(|open| open.writer.frame_bytes() + need > FRAME_BYTES) {
             self.seal();
         }
-        let (next_seq, spare) = (self.next_seq, &mut self.spare);
+        let (next_seq, spare, unused) = (self.next_seq, &mut self.spare, &mut self.unused);
         let open = self.open.get_or_insert_with(|| {
             let buffer = spare.pop().unwrap_or_else(|| Vec::with_capacity(FRAME_BYTES));
+            *unused = spare.len().min(*unused);
             Open { writer: BatchWriter::new(buffer, next_seq, time), since: time, events: 0 }
         });
         open.writer.push(time, stream, flags, text);
@@ -132,9 +134,16 @@ impl Ring {
     }
 
     fn keep_buffer(&mut self, buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() >= FRAME_BYTES {
+        let taken_bytes = self.held_bytes + self.spare.len() * FRAME_BYTES;
+        if buffer.capacity() >= FRAME_BYTES && taken_bytes + FRAME_BYTES <= self.capacity_bytes {
             self.spare.push(buffer);
         }
+    }
+
+    /// Gives memory back: the buffers that were not needed since this was last called.
+    pub(crate) fn trim(&mut self) {
+        self.spare.truncate(self.spare.len() - self.unused.min(self.spare.len()));
+        self.unused = self.spare.len();
     }
 
     /// Drops until what is held leaves room for the next frame.

@@ -1,5 +1,8 @@
 //! The loop: what init holds, and one turn of it. Every step of the instance's life turns this loop until its own end has come.
 
+#[cfg(test)]
+mod tests;
+
 use line::frame::RecordFlags;
 use line::{Boot, Event, Stream};
 
@@ -11,8 +14,9 @@ use crate::ring::Ring;
 use crate::signals::Stop;
 use crate::{Error, Signal};
 
-/// The longest that a record waits for more to be sent with it, in nanoseconds.
-const SEND_NS: i64 = 20_000_000;
+/// The longest that a record waits for more to be sent with it, in nanoseconds. With the pauses of `capture` it makes the
+/// 20 ms for which init holds a line at most.
+const SEND_NS: i64 = 10_000_000;
 
 /// With a bounded `block`, an agent that is away for longer than this is not waited for, in nanoseconds.
 const DEAD_AGENT_NS: i64 = 15_000_000_000;
@@ -52,7 +56,7 @@ pub(crate) struct Init<'a, S> {
     /// Since when nothing was read because the ring is full.
     full_since: Option<i64>,
     /// The bounded wait is over: drop until the ring has room again.
-    is_dropping: bool,
+    pub(crate) is_dropping: bool,
 }
 
 impl<'a, S: Sys> Init<'a, S> {
@@ -121,10 +125,13 @@ impl<'a, S: Sys> Init<'a, S> {
 
     /// Does what the clock says is due.
     fn tick(&mut self, now: i64) {
-        self.link.tick(self.sys, &mut self.ring, now);
+        if self.link.tick(self.sys, &mut self.ring, now) {
+            self.ring.trim();
+        }
         self.insist(now);
+        let room = self.room_rule()(&self.ring);
         if let Some(capture) = &mut self.capture {
-            capture.tick(&mut self.ring, now);
+            capture.tick(&mut self.ring, now, room);
         }
         self.watch_room(now);
         if self.link.can_send(&self.ring) && self.send_at() <= now {
@@ -145,13 +152,17 @@ impl<'a, S: Sys> Init<'a, S> {
 
     /// What to wait for, and until when.
     fn wanted(&self, now: i64, until: i64) -> (Interest, i64) {
-        let mut interest = Interest { agent_write: self.link.wants_room(), ..Interest::default() };
+        let can_send = self.link.can_send(&self.ring);
+        let mut interest =
+            Interest { outputs: [false; 2], agent_read: true, agent_write: self.link.wants_room() };
         let mut deadline = until.min(self.link.deadline()).min(self.stop.deadline());
         if let Some(capture) = &self.capture {
             interest.outputs = capture.interest(now, self.room_rule()(&self.ring));
             deadline = deadline.min(capture.deadline(now));
+            // Within a pause, acknowledgements wait for its end: one wake-up for both.
+            interest.agent_read = !(can_send && capture.is_paused(now));
         }
-        if self.link.can_send(&self.ring) {
+        if can_send {
             deadline = deadline.min(self.send_at());
         }
         (interest, deadline.min(self.give_up_at()))
@@ -168,19 +179,24 @@ impl<'a, S: Sys> Init<'a, S> {
             let now = self.sys.boottime();
             self.link.receive(self.sys, &mut self.ring, now);
         }
-        if let Some(mut capture) = self.capture.take() {
-            let room = self.room_rule();
-            let read = capture.read(self.sys, &mut self.ring, ready.outputs, room);
-            self.capture = Some(capture);
-            read.map_err(Error::Read)?;
-        }
-        Ok(())
+        self.read_outputs(ready.outputs)
+    }
+
+    /// Reads each output that is `ready` once.
+    pub(crate) fn read_outputs(&mut self, ready: [bool; 2]) -> Result<(), Error> {
+        let room = self.room_rule();
+        let Some(capture) = &mut self.capture else { return Ok(()) };
+        capture.read(self.sys, &mut self.ring, ready, room).map_err(Error::Read)
+    }
+
+    /// Whether a full ring keeps the outputs from being read.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        matches!(self.policy, Policy::Block { .. }) && !self.is_dropping
     }
 
     /// How many bytes of records a ring takes; `None`: any, it drops.
     fn room_rule(&self) -> fn(&Ring) -> Option<usize> {
-        let waits = matches!(self.policy, Policy::Block { .. }) && !self.is_dropping;
-        if waits { |ring| Some(ring.free_bytes()) } else { |_| None }
+        if self.waits_for_room() { |ring| Some(ring.free_bytes()) } else { |_| None }
     }
 
     /// Ends a bounded wait for room, and its dropping when half of the ring is free again.

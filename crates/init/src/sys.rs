@@ -184,12 +184,13 @@ impl Sys for Kernel {
         };
         let output =
             |at: usize| entry(self.outputs[at].as_ref().filter(|_| interest.outputs[at]), libc::POLLIN);
-        let to_agent = if interest.agent_write { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+        let agent = if interest.agent_read { libc::POLLIN } else { 0 }
+            | if interest.agent_write { libc::POLLOUT } else { 0 };
         let mut fds = [
             entry(self.signals.as_ref(), libc::POLLIN),
             output(0),
             output(1),
-            entry(self.agent.as_ref(), to_agent),
+            entry(self.agent.as_ref().filter(|_| agent != 0), agent),
         ];
         let time = timeout.map(|time| libc::timespec {
             tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),

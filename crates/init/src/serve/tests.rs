@@ -1,0 +1,234 @@
+use std::time::Duration;
+
+use line::{Event, Stream};
+use proptest::prelude::*;
+
+use crate::config::{Config, Policy};
+use crate::double::{Double, Happening, MS};
+use crate::kernel::{Death, Output, Signal};
+use crate::{ExitStatus, run};
+
+use Happening::{Exit, Listen, Signal as Send, Write};
+
+fn config() -> Config {
+    Config::new("/s", vec!["app".into()])
+}
+
+fn out(at_ms: i64, text: &str) -> (i64, Happening) {
+    (at_ms * MS, Write(Output::Stdout, text.into()))
+}
+
+fn err(at_ms: i64, text: &str) -> (i64, Happening) {
+    (at_ms * MS, Write(Output::Stderr, text.into()))
+}
+
+fn exit(at_ms: i64, code: i32) -> (i64, Happening) {
+    (at_ms * MS, Exit(Death::Code(code)))
+}
+
+fn go(config: &Config, sys: &mut Double) -> u8 {
+    let ExitStatus { code, .. } = run(config, sys).unwrap();
+    code
+}
+
+/// When the first record with these bytes arrived, in nanoseconds.
+fn arrival(sys: &Double, text: &str) -> i64 {
+    sys.arrived.iter().find(|record| record.bytes == text.as_bytes()).map(|record| record.at).unwrap()
+}
+
+fn events(sys: &Double) -> Vec<String> {
+    let events = sys.arrived.iter().filter(|record| record.stream == Stream::Init);
+    events.map(|record| Event::read(&record.bytes).unwrap().kind.into_owned()).collect()
+}
+
+#[test]
+fn the_order_of_a_life() {
+    let mut sys = Double::new(vec![out(100, "hi\n"), exit(200, 3)]);
+    assert_eq!(go(&config(), &mut sys), 3);
+    assert_eq!(
+        sys.steps(),
+        [
+            "prepare",
+            "connect",
+            "hello 1..1",
+            "spawn app",
+            "batch 1..2",
+            "batch 2..3",
+            "close stdout",
+            "close stderr",
+            "batch 3..4",
+            "flush 4",
+            "bye 4",
+            "disconnect",
+        ]
+    );
+    assert_eq!(events(&sys), ["started", "exited"]);
+    assert!(sys.said.is_empty());
+}
+
+#[test]
+fn a_command_that_is_missing_is_told_and_flushed() {
+    let mut sys = Double::new(Vec::new());
+    let config = Config::new("/s", vec!["missing".into()]);
+    assert_eq!(go(&config, &mut sys), 127);
+    assert_eq!(events(&sys), ["exec_failed", "exited"]);
+    assert_eq!(sys.steps().last(), Some(&"disconnect"));
+    assert!(sys.said[0].starts_with("LI02: cannot run missing"));
+}
+
+#[test]
+fn a_quiet_app_is_heard_at_once() {
+    let mut sys = Double::new(vec![out(500, "a\n"), out(1500, "b\n"), exit(2000, 0)]);
+    go(&config(), &mut sys);
+    assert_eq!((arrival(&sys, "a"), arrival(&sys, "b")), (500 * MS, 1500 * MS));
+}
+
+#[test]
+fn a_busy_app_is_read_in_steps() {
+    let lines: Vec<_> = (0..1000).map(|at| out(100 + at, &format!("line {at}\n"))).collect();
+    let mut sys = Double::new([lines, vec![exit(2000, 0)]].concat());
+    go(&config(), &mut sys);
+    let batches = sys.times("batch").len();
+    assert!((100..300).contains(&batches), "{batches} batches for 1000 lines in a second");
+}
+
+#[test]
+fn a_prompt_is_sent_after_a_second() {
+    let mut sys = Double::new(vec![out(500, "name? "), exit(9000, 0)]);
+    go(&config(), &mut sys);
+    assert_eq!(arrival(&sys, "name? "), 1500 * MS);
+}
+
+#[test]
+fn the_fragments_of_a_long_line_stay_together() {
+    let half = "x".repeat(20_000);
+    let mut sys = Double::new(vec![
+        out(500, &half),
+        err(501, "stderr\n"),
+        out(503, &format!("{half}\n")),
+        exit(900, 0),
+    ]);
+    go(&config(), &mut sys);
+    let streams: Vec<_> = sys.arrived.iter().map(|record| record.stream).collect();
+    let (o, e, i) = (Stream::Stdout, Stream::Stderr, Stream::Init);
+    assert_eq!(streams, [i, o, o, o, e, i]);
+}
+
+#[test]
+fn a_long_line_that_stands_still_holds_nobody_up() {
+    let mut sys = Double::new(vec![out(500, &"x".repeat(20_000)), err(501, "stderr\n"), exit(5000, 0)]);
+    go(&config(), &mut sys);
+    assert!(arrival(&sys, "stderr") <= 521 * MS);
+}
+
+#[test]
+fn a_stop_is_insisted_on() {
+    let config = Config { kill_timeout: Duration::from_secs(5), ..config() };
+    for (signal, wanted) in [
+        (Signal::INT, &[(1000, "SIGINT"), (6000, "SIGTERM"), (7000, "SIGKILL")][..]),
+        (Signal::TERM, &[(1000, "SIGTERM"), (6000, "SIGKILL")]),
+    ] {
+        let mut sys = Double::new(vec![(1000 * MS, Send(signal)), (2000 * MS, Send(Signal::WINCH))]);
+        assert_eq!(go(&config, &mut sys), 137);
+        let kills: Vec<_> = sys.log.iter().filter(|(_, entry)| entry.starts_with("kill 100")).collect();
+        let kills: Vec<_> =
+            kills.iter().map(|(at, entry)| (*at, &entry[9..])).filter(|kill| kill.1 != "SIGWINCH").collect();
+        assert_eq!(kills, wanted);
+    }
+}
+
+#[test]
+fn a_signal_before_the_start_reaches_the_app() {
+    let mut sys = Double::new(vec![(0, Send(Signal::USR1)), exit(100, 0)]);
+    go(&config(), &mut sys);
+    let steps = sys.steps();
+    let at = |what: &str| steps.iter().position(|step| *step == what).unwrap();
+    assert!(at("spawn app") < at("kill 100 SIGUSR1"));
+}
+
+#[test]
+fn an_absent_agent_is_tried_with_growing_waits_and_told_once() {
+    let mut sys = Double::new(vec![out(10, "early\n"), (10_000 * MS, Listen(true)), exit(20_000, 0)]);
+    sys.listens = false;
+    go(&config(), &mut sys);
+    let tries = sys.times("connect");
+    let waits: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (wait, wanted) in waits.iter().zip([50, 100, 200, 400, 800, 1600, 2000, 2000]) {
+        assert!((wanted * 3 / 4 - 1..=wanted * 5 / 4).contains(wait), "{waits:?}");
+    }
+    assert!(tries.len() < 14, "{tries:?}");
+    assert_eq!(sys.said.len(), 2);
+    assert!(sys.said[0].starts_with("LI08: cannot reach the agent at /s"));
+    assert!(arrival(&sys, "early") > 10_000 * MS);
+}
+
+#[test]
+fn a_silent_agent_is_left_after_three_heartbeats() {
+    let mut sys = Double::new(vec![exit(40_000, 0)]);
+    sys.pongs = false;
+    sys.ack_ns = None;
+    go(&config(), &mut sys);
+    assert_eq!(sys.times("ping")[..2], [5000, 10_000]);
+    assert_eq!(sys.times("disconnect")[0], 15_000);
+    assert!((15_001..16_000).contains(&sys.times("connect")[1]));
+}
+
+#[test]
+fn the_end_waits_for_the_agent_as_long_as_it_was_told() {
+    let mut sys = Double::new(vec![out(10, "last\n"), exit(1000, 0)]);
+    sys.ack_ns = None;
+    go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
+    assert_eq!(sys.times("bye"), [4000]);
+    assert!(sys.said[0].starts_with("LI06: 1 lines were not confirmed by the agent at /s within 3000 ms"));
+}
+
+#[test]
+fn with_block_a_dead_agent_stops_the_reading_and_with_a_limit_not_for_ever() {
+    let flood = "x".repeat(99) + "\n";
+    let flood = flood.repeat(10_000);
+    for (limit, dropped) in [(None, false), (Some(Duration::from_secs(2)), true)] {
+        let timetable = vec![out(10, &flood), (30_000 * MS, Listen(true)), exit(40_000, 0)];
+        let mut sys = Double::new(timetable);
+        sys.listens = false;
+        let config = Config { policy: Policy::Block { limit }, ring_bytes: Some(256 * 1024), ..config() };
+        go(&config, &mut sys);
+        assert_eq!(!sys.times("gap").is_empty(), dropped, "{limit:?}");
+        let lines = sys.arrived.iter().filter(|record| record.stream == Stream::Stdout).count();
+        assert_eq!(lines == 10_000, !dropped, "{limit:?}: {lines}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Init's share of the first promise, under a clock that stands still but for waiting.
+    #[test]
+    fn no_line_is_held_for_more_than_twenty_milliseconds(
+        gaps_us in proptest::collection::vec(0i64..30_000, 1..300),
+        ack_ms in 0i64..100,
+        long in any::<bool>(),
+    ) {
+        let mut at = 100 * MS;
+        let mut timetable = Vec::new();
+        for (index, gap_us) in gaps_us.iter().enumerate() {
+            at += gap_us * 1000;
+            let output = Output::ALL[index % 2];
+            timetable.push((at, Write(output, format!("{at}\n").into_bytes())));
+            if long && index % 50 == 7 {
+                timetable.push((at, Write(output, vec![b'x'; 17_000])));
+            }
+        }
+        timetable.push((at + 3000 * MS, Exit(Death::Code(0))));
+        let mut sys = Double::new(timetable);
+        sys.ack_ns = Some(ack_ms * MS);
+        go(&config(), &mut sys);
+        let mut seen = 0;
+        for record in &sys.arrived {
+            let text = String::from_utf8_lossy(&record.bytes);
+            if let Ok(written) = text.parse::<i64>() {
+                prop_assert!(record.at - written <= 20 * MS, "held for {} ns", record.at - written);
+                seen += 1;
+            }
+        }
+        prop_assert!(long || seen == gaps_us.len());
+    }
+}
