@@ -166,9 +166,22 @@ async fn control_lines_of_who_is_logged_in() {
     for literal in ["o.a>", "o.a*b"] {
         rows.push((format!("SUB {literal} 1\r\n").into(), String::new(), Stays));
     }
-    for line in ["SUB", "SUB ", "SUB o.>", "UNSUB", "UNSUB 1 2 3", "PUB", "HPUB", "", " PING", "\0\0", "PIN", "HELLO x"]
-        .into_iter()
-        .chain(["MSG a 1 2", "HMSG a 1 2 3", "RS+ a", "LS+ a", "A+ a", "RMSG a b 1", "CONNECTX {}"])
+    for line in [
+        "SUB",
+        "SUB ",
+        "SUB o.>",
+        "UNSUB",
+        "UNSUB 1 2 3",
+        "PUB",
+        "HPUB",
+        "",
+        " PING",
+        "\0\0",
+        "PIN",
+        "HELLO x",
+    ]
+    .into_iter()
+    .chain(["MSG a 1 2", "HMSG a 1 2 3", "RS+ a", "LS+ a", "A+ a", "RMSG a b 1", "CONNECTX {}"])
     {
         rows.push((format!("{line}\r\n").into(), unknown(), Closes));
     }
