@@ -18,7 +18,7 @@ use super::login::{self, Connect};
 use super::outgoing::{MAX_URGENT_BYTES, Outbound};
 use crate::codec::{ClientOp, ProtocolError, ServerReader, write};
 use crate::roles::Role;
-use crate::subject;
+use crate::subject::{self, quoted};
 
 /// Bytes asked for in one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -448,22 +448,4 @@ impl Drop for Session {
         self.peer.close(true);
         self.subs.drain().for_each(|(_, sub)| self.hub.unsubscribe(&sub));
     }
-}
-
-/// Text in quotes as nats-server writes it, which is as Go's `%q` does.
-fn quoted(text: &[u8]) -> String {
-    let mut out = String::from("\"");
-    for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c => out.push(c),
-            }
-        }
-        chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
-    }
-    out.push('"');
-    out
 }

@@ -10,9 +10,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
-use super::subscription::Delivery;
+use super::outbox::Outbox;
+use super::subscription::Entry;
 use super::{Credentials, ServerAddr, Shared, Status};
-use crate::codec::{ClientReader, ServerOp, write};
+use crate::codec::{ClientReader, ServerMessage, ServerOp, write};
+use crate::subject;
 
 /// How long a server may take to accept, greet and let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +28,10 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const DEAD_AFTER: Duration = Duration::from_secs(60);
 /// Bytes asked for in one read.
 const READ_BYTES: usize = 64 * 1024;
+/// Less room than this is not worth a read. More is not asked for: each message that waits holds the buffer that it came in.
+const MIN_READ_BYTES: usize = 8 * 1024;
+/// A connection that lived as long was a good one: its loss is met with a try at once.
+const GOOD_AFTER: Duration = Duration::from_secs(2);
 
 /// Why a connection ended or never began.
 enum Lost {
@@ -65,13 +71,24 @@ struct Session {
 
 /// Keeps the connection until the client is closed or nobody holds it.
 pub(super) async fn run(shared: Weak<Shared>) {
+    let Some(strong) = shared.upgrade() else { return };
+    let mut status = strong.status.subscribe();
+    drop(strong);
+    tokio::select! {
+        () = keep(&shared) => {}
+        // An error says that the status is gone with the last handle.
+        _ = status.wait_for(|status| *status == Status::Closed) => {}
+    }
+    if let Some(strong) = shared.upgrade() {
+        strong.outbox.shut();
+        strong.subscriptions().clear();
+    }
+}
+
+async fn keep(shared: &Weak<Shared>) {
     let (mut epoch, mut attempts) = (0, 0);
     loop {
         let Some(strong) = shared.upgrade() else { return };
-        if *strong.status.borrow() == Status::Closed {
-            strong.subscriptions().clear();
-            return;
-        }
         let options = &strong.options;
         let turn = usize::try_from(attempts).unwrap_or(0) % options.servers.len().max(1);
         let Some(server) = options.servers.get(turn).cloned() else { return };
@@ -83,8 +100,12 @@ pub(super) async fn run(shared: Weak<Shared>) {
             Err(_) => Lost::Broken("the server did not answer in 5 seconds".to_owned()),
             Ok(Err(lost)) => lost,
             Ok(Ok(session)) => {
-                (epoch, attempts) = (epoch + 1, 0);
-                serve(&shared, session, &server, epoch).await
+                epoch += 1;
+                let since = Instant::now();
+                let lost = serve(shared, session, &server, epoch).await;
+                // One that ends as soon as it begins must not be taken up again without a pause.
+                attempts = if since.elapsed() >= GOOD_AFTER { 0 } else { attempts };
+                lost
             }
         };
         let Some(strong) = shared.upgrade() else { return };
@@ -97,9 +118,6 @@ pub(super) async fn run(shared: Weak<Shared>) {
 /// Tells everyone that the connection is lost, and gives the pause before the next try.
 fn note_loss(shared: &Shared, server: &ServerAddr, attempts: u64, lost: Lost) -> Duration {
     shared.outbox.shut();
-    if *shared.status.borrow() == Status::Closed {
-        return Duration::ZERO;
-    }
     let (status, pause) = match lost {
         Lost::Refused(reason) => (Status::Refused { reason: format!("{server}: {reason}") }, REFUSED_PAUSE),
         Lost::Broken(why) => {
@@ -111,7 +129,7 @@ fn note_loss(shared: &Shared, server: &ServerAddr, attempts: u64, lost: Lost) ->
             (Status::Connecting { attempts, last_error: Some(format!("{server}: {why}")) }, pause)
         }
     };
-    shared.status.send_replace(status);
+    shared.set_status(status);
     pause
 }
 
@@ -187,17 +205,14 @@ impl Session {
 async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epoch: u64) -> Lost {
     let outbox = {
         let Some(strong) = shared.upgrade() else { return Lost::Broken("closed".to_owned()) };
-        resubscribe(&strong, epoch).await;
-        if *strong.status.borrow() == Status::Closed {
-            return Lost::Broken("closed".to_owned());
-        }
+        resubscribe(&strong, epoch);
         let max_payload = session.max_payload;
-        strong.status.send_replace(Status::Connected { server: server.to_string(), max_payload, epoch });
+        strong.set_status(Status::Connected { server: server.to_string(), max_payload, epoch });
         Arc::clone(&strong.outbox)
     };
     let Session { mut reader, mut writer, mut buffer, mut codec, .. } = session;
     let reading = async {
-        let mut heard = Instant::now();
+        let mut silent = Duration::ZERO;
         loop {
             loop {
                 match codec.next(&mut buffer) {
@@ -210,18 +225,20 @@ async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epo
                     Err(why) => return Lost::Broken(format!("it does not speak NATS: {why}")),
                 }
             }
-            buffer.reserve(READ_BYTES);
+            if buffer.capacity() - buffer.len() < MIN_READ_BYTES {
+                buffer.reserve(READ_BYTES);
+            }
             match timeout(KEEPALIVE, reader.read_buf(&mut buffer)).await {
                 Ok(Ok(0)) => return Lost::Broken("the server closed the connection".to_owned()),
-                Ok(Ok(_)) => heard = Instant::now(),
+                Ok(Ok(_)) => silent = Duration::ZERO,
                 Ok(Err(error)) => return error.into(),
-                Err(_) if heard.elapsed() >= DEAD_AFTER => {
-                    return Lost::Broken("the server fell silent".to_owned());
+                Err(_) => {
+                    silent += KEEPALIVE;
+                    if silent >= DEAD_AFTER {
+                        return Lost::Broken("the server fell silent".to_owned());
+                    }
+                    outbox.push_now(b"PING\r\n", true);
                 }
-                Err(_) => match shared.upgrade() {
-                    Some(strong) => strong.outbox.push_now(b"PING\r\n", true),
-                    None => return Lost::Broken("closed".to_owned()),
-                },
             }
         }
     };
@@ -239,17 +256,14 @@ async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epo
 }
 
 /// Marks the interruption on every subscription, in order behind what came before it, and has them all subscribed anew.
-async fn resubscribe(shared: &Shared, epoch: u64) {
-    let entries: Vec<_> = shared.subscriptions().iter().map(|(sid, entry)| (*sid, entry.clone())).collect();
-    if epoch > 1 {
-        for (_, entry) in &entries {
-            entry.tell(Delivery::Interrupted { epoch }).await;
-        }
-    }
+fn resubscribe(shared: &Shared, epoch: u64) {
     // The table is locked while the queue opens: a subscription that comes later finds the queue open and writes itself.
     let subscriptions = shared.subscriptions();
     let mut bytes = Vec::new();
     for (sid, entry) in subscriptions.iter() {
+        if epoch > 1 {
+            entry.interrupt(epoch);
+        }
         write::sub(&mut bytes, &entry.pattern, entry.queue.as_deref(), *sid);
     }
     shared.outbox.open(bytes);
@@ -262,39 +276,46 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
             let sid = std::str::from_utf8(&message.sid).ok().and_then(|text| text.parse().ok());
             let entry = sid.and_then(|sid: u64| shared.subscriptions().get(&sid).cloned());
             if let Some(entry) = entry {
+                let outbox = Arc::clone(&shared.outbox);
                 drop(shared);
-                entry.deliver(message).await;
+                deliver(&entry, message, &outbox).await;
             }
         }
         ServerOp::Ping => shared.outbox.push_now(b"PONG\r\n", false),
         ServerOp::Pong => {
             shared.outbox.answered();
         }
-        ServerOp::Err(text) => return note_error(&shared, &text).await,
+        ServerOp::Err(text) => return note_error(&shared, &text),
         ServerOp::Info(_) | ServerOp::Ok => {}
     }
     None
 }
 
+/// Hands a message over. While its reader lets us wait, the server hears from us: that shows when it has cut us.
+async fn deliver(entry: &Entry, message: ServerMessage, outbox: &Outbox) {
+    let delivering = entry.deliver(message);
+    tokio::pin!(delivering);
+    while timeout(KEEPALIVE, &mut delivering).await.is_err() {
+        outbox.push_now(b"PING\r\n", true);
+    }
+}
+
 /// An error of the server in mid-session. Only one about the login ends the session from our side; for all others the
 /// server closes, or it does not.
-async fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
+fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
     let text = String::from_utf8_lossy(text).into_owned();
     if text.starts_with("Permissions Violation for Publish") {
         shared.violations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         tracing::warn!(reason = %text, "the bus refused a message");
-    } else if let Some(rest) = text.strip_prefix("Permissions Violation for Subscription to \"") {
-        let pattern = rest.split('"').next().unwrap_or_default();
+    } else if let Some(rest) = text.strip_prefix("Permissions Violation for Subscription to ") {
         let denied: Vec<_> = {
             let mut subscriptions = shared.subscriptions();
-            let of_pattern = |e: &super::Entry| &*e.pattern == pattern;
+            let of_pattern = |e: &Entry| rest.starts_with(&subject::quoted(e.pattern.as_bytes()));
             let sids: Vec<u64> =
                 subscriptions.iter().filter(|(_, e)| of_pattern(e)).map(|(sid, _)| *sid).collect();
             sids.iter().filter_map(|sid| subscriptions.remove(sid)).collect()
         };
-        for entry in denied {
-            entry.tell(Delivery::Denied { reason: text.clone() }).await;
-        }
+        denied.iter().for_each(|entry| entry.deny(text.clone()));
     } else if let refused @ Lost::Refused(_) = refusal(&text) {
         return Some(refused);
     } else {

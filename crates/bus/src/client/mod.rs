@@ -16,6 +16,7 @@ pub use subscription::{Delivery, Message, Subscription};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -23,6 +24,9 @@ use crate::codec::write;
 use crate::{Error, subject};
 use outbox::Outbox;
 use subscription::Entry;
+
+/// How long a client that is closed waits for the server to handle what is queued.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,17 @@ struct Shared {
 impl Shared {
     fn subscriptions(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the status, unless the client was closed: that is for good.
+    fn set_status(&self, status: Status) {
+        self.status.send_if_modified(|now| {
+            let is_open = *now != Status::Closed;
+            if is_open {
+                *now = status;
+            }
+            is_open
+        });
     }
 }
 
@@ -171,10 +186,10 @@ impl Client {
         self.shared.violations.load(Ordering::Relaxed)
     }
 
-    /// Writes what is queued, then ends the connection for good.
+    /// Has the server handle what is queued, for at most 5 seconds, then ends the connection for good.
     pub async fn close(self) {
-        let _ = self.flush().await;
-        self.shared.status.send_replace(Status::Closed);
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.flush()).await;
+        self.shared.set_status(Status::Closed);
         self.shared.outbox.shut();
     }
 }

@@ -1,6 +1,7 @@
 //! A subscription: what the server sends for it, in order, with every interruption marked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
@@ -10,15 +11,21 @@ use crate::codec::{ServerMessage, write};
 
 /// Messages that may wait for their reader. The reading of the socket stops while there are more.
 const MAX_QUEUED: usize = 4096;
-/// Bytes of payload that may wait for their reader, with the same effect.
+/// Bytes that may wait for their reader, with the same effect. A message counts as [`MIN_WEIGHT`] at least, so that there are
+/// never more than [`MAX_QUEUED`].
 const MAX_QUEUED_BYTES: u32 = 8 * 1024 * 1024;
+/// What the smallest message counts as, in bytes.
+const MIN_WEIGHT: u32 = 2 * 1024;
+/// Places in the queue: for the messages, for one interruption between any two of them, and for a refusal.
+const PLACES: usize = 2 * MAX_QUEUED + 2;
 
 /// What a subscription gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// A message.
     Message(Message),
-    /// The connection was lost and is back, and the subscription with it: messages in between may be missing.
+    /// The connection was lost and is back, and the subscription with it: messages in between may be missing. Said once for
+    /// several losses without a message in between.
     Interrupted {
         /// Counts connections, from 1.
         epoch: u64,
@@ -52,6 +59,8 @@ pub(super) struct Entry {
     pub(super) queue: Option<Arc<str>>,
     sender: mpsc::Sender<Delivery>,
     room: Arc<Semaphore>,
+    /// What was queued last is an interruption: another would say nothing new.
+    is_interrupted: Arc<AtomicBool>,
 }
 
 /// A subscription. Dropped, it ends.
@@ -68,36 +77,62 @@ pub(super) fn new(
     pattern: &str,
     queue: Option<&str>,
 ) -> (Entry, Subscription) {
-    let (sender, receiver) = mpsc::channel(MAX_QUEUED);
+    let (sender, receiver) = mpsc::channel(PLACES);
     let room = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
-    let entry =
-        Entry { pattern: pattern.into(), queue: queue.map(Into::into), sender, room: Arc::clone(&room) };
+    let entry = Entry {
+        pattern: pattern.into(),
+        queue: queue.map(Into::into),
+        sender,
+        room: Arc::clone(&room),
+        is_interrupted: Arc::default(),
+    };
     (entry, Subscription { shared, sid, receiver, room })
 }
 
-/// What a message takes of the room in bytes: never more than there is in all.
-fn weight(payload: &Bytes) -> u32 {
-    u32::try_from(payload.len()).unwrap_or(u32::MAX).clamp(1, MAX_QUEUED_BYTES)
+/// What a delivery takes of the room in bytes: never more than there is in all. The rest has places of its own.
+fn weight(delivery: &Delivery) -> u32 {
+    match delivery {
+        Delivery::Message(Message { payload, headers, .. }) => {
+            let bytes = payload.len() + headers.as_ref().map_or(0, Bytes::len);
+            u32::try_from(bytes).unwrap_or(u32::MAX).clamp(MIN_WEIGHT, MAX_QUEUED_BYTES)
+        }
+        Delivery::NoResponders => MIN_WEIGHT,
+        Delivery::Interrupted { .. } | Delivery::Denied { .. } => 0,
+    }
 }
 
 impl Entry {
     /// Hands a message over, waiting while the reader is behind.
     pub(super) async fn deliver(&self, message: ServerMessage) {
-        if message.payload.is_empty()
-            && message.headers.as_ref().is_some_and(|h| h.starts_with(b"NATS/1.0 503"))
-        {
-            return self.tell(Delivery::NoResponders).await;
-        }
-        let Ok(permit) = self.room.acquire_many(weight(&message.payload)).await else { return };
+        let is_503 = message.headers.as_ref().is_some_and(|block| block.starts_with(b"NATS/1.0 503"));
+        let delivery = if is_503 && message.payload.is_empty() {
+            Delivery::NoResponders
+        } else {
+            let ServerMessage { subject, reply, headers, payload, .. } = message;
+            Delivery::Message(Message { subject, reply, headers, payload })
+        };
+        // The room is closed when the subscription was dropped.
+        let Ok(permit) = self.room.acquire_many(weight(&delivery)).await else { return };
         permit.forget();
-        let ServerMessage { subject, reply, headers, payload, .. } = message;
-        self.tell(Delivery::Message(Message { subject, reply, headers, payload })).await;
+        self.is_interrupted.store(false, Ordering::Relaxed);
+        self.put(delivery);
     }
 
-    /// Hands over something that is not a message.
-    pub(super) async fn tell(&self, delivery: Delivery) {
-        // A dropped subscription is on its way out of the table.
-        let _ = self.sender.send(delivery).await;
+    /// Says that the connection was lost and is back. Never waits: who does not read must not hold up a connection.
+    pub(super) fn interrupt(&self, epoch: u64) {
+        if !self.is_interrupted.swap(true, Ordering::Relaxed) {
+            self.put(Delivery::Interrupted { epoch });
+        }
+    }
+
+    /// Says that the server refused the subscription.
+    pub(super) fn deny(&self, reason: String) {
+        self.put(Delivery::Denied { reason });
+    }
+
+    fn put(&self, delivery: Delivery) {
+        // There is a place for each by construction; a dropped subscription is on its way out of the table.
+        let _ = self.sender.try_send(delivery);
     }
 }
 
@@ -115,8 +150,8 @@ impl Subscription {
     }
 
     fn account(&self, delivery: Option<Delivery>) -> Option<Delivery> {
-        if let Some(Delivery::Message(message)) = &delivery {
-            self.room.add_permits(weight(&message.payload) as usize);
+        if let Some(delivery) = &delivery {
+            self.room.add_permits(weight(delivery) as usize);
         }
         delivery
     }
