@@ -63,6 +63,9 @@ pub(crate) struct Double {
     pub(crate) welcomes: bool,
     /// The agent answers pings.
     pub(crate) pongs: bool,
+    /// The most bytes that the socket takes before it is full; after a wait it takes as many again.
+    pub(crate) takes: usize,
+    is_full: bool,
     /// Signals that end the app.
     pub(crate) deadly: Vec<Signal>,
     /// What was asked, in order, with the time in milliseconds.
@@ -90,6 +93,8 @@ impl Double {
             ack_ns: Some(2 * MS),
             welcomes: true,
             pongs: true,
+            takes: usize::MAX,
+            is_full: false,
             deadly: vec![Signal::KILL],
             log: Vec::new(),
             arrived: Vec::new(),
@@ -227,6 +232,7 @@ impl Sys for Double {
                 self.happen(happening);
             }
             let ready = self.ready(interest);
+            self.is_full &= !ready.agent_write;
             if ready != Ready::default() || end.is_some_and(|end| end <= self.now) {
                 return Ok(ready);
             }
@@ -295,7 +301,12 @@ impl Sys for Double {
         if !self.connected {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        self.outbox.extend_from_slice(bytes);
+        if self.is_full {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let taken = bytes.len().min(self.takes);
+        self.is_full = taken < bytes.len();
+        self.outbox.extend_from_slice(&bytes[..taken]);
         let outbox = std::mem::take(&mut self.outbox);
         let mut at = 0;
         while let Parsed::Frame { frame, used } = parse(&outbox[at..]) {
@@ -303,7 +314,7 @@ impl Sys for Double {
             at += used;
         }
         self.outbox = outbox[at..].to_vec();
-        Ok(bytes.len())
+        Ok(taken)
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -20,6 +20,8 @@ const TERM_GRACE: Duration = Duration::from_secs(2);
 const END_OF_OUTPUT: Duration = Duration::from_secs(2);
 /// How often is looked whether processes are left.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long a socket that is full is waited for with the goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
 /// What is allowed for the end besides the time to stop, when a stop was asked for and no agent is there.
 const AWAY: Duration = Duration::from_secs(5);
 
@@ -147,7 +149,7 @@ impl<S: Sys> Init<'_, S> {
             .flag("requested_stop", self.stop.requested_at().is_some());
         self.event(&event);
         self.flush()?;
-        self.say_goodbye();
+        self.say_goodbye()?;
         Ok(ExitStatus { code, raise: None })
     }
 
@@ -184,10 +186,14 @@ impl<S: Sys> Init<'_, S> {
         }
     }
 
-    /// Says goodbye, so that the agent knows that nothing is missing.
-    pub(crate) fn say_goodbye(&mut self) {
+    /// Says goodbye, so that the agent knows that nothing is missing, and closes.
+    pub(crate) fn say_goodbye(&mut self) -> Result<(), Error> {
         let now = self.sys.boottime();
-        self.link.bye(self.sys, &mut self.ring, now);
+        self.link.bye(self.sys, &self.ring, now);
+        self.link.pump(self.sys, &mut self.ring, now);
+        self.turn_until(after(now, GOODBYE), |init| init.link.has_spoken())?;
+        self.sys.disconnect();
+        Ok(())
     }
 
     /// Turns the loop until `done` or until `limit`.

@@ -94,7 +94,7 @@ pub fn run(config: &Config, sys: &mut impl Sys) -> Result<ExitStatus, Error> {
     init.await_end_of_output()?;
     let status = init.say_exited();
     init.flush()?;
-    init.say_goodbye();
+    init.say_goodbye()?;
     Ok(status)
 }
 

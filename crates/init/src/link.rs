@@ -154,14 +154,12 @@ impl Link {
             next_seq: ring.next_seq(),
             realtime: sys.realtime(),
             boottime: sys.boottime(),
-            ring_bytes: u32::try_from(ring.capacity_bytes()).unwrap_or(u32::MAX),
+            ring_bytes: u32::try_from(ring.announced_bytes()).unwrap_or(u32::MAX),
             policy: identity.policy,
             instance: &identity.instance,
         };
-        let mut bytes = std::mem::take(&mut self.control);
-        // A greeting is far shorter than the longest frame.
-        let _ = Frame::Hello(hello).write(&mut bytes);
-        self.control = bytes;
+        // Shorter than the longest frame: a name is cut at 64 KiB.
+        let _ = Frame::Hello(hello).write(&mut self.control);
     }
 
     /// Ends the connection; the next try comes after the backoff.
@@ -375,12 +373,18 @@ impl Link {
         self.flush_seq.is_some_and(|seq| self.flushed_seq.max(ring.first_seq()) >= seq)
     }
 
-    /// Says goodbye and closes.
-    pub(crate) fn bye(&mut self, sys: &mut impl Sys, ring: &mut Ring, now: i64) {
-        if self.is_up() && self.frame_sent == 0 {
-            self.put(&Frame::Bye(Bye { next_seq: ring.next_seq() }));
-            self.pump(sys, ring, now);
+    /// Says goodbye. When not everything could be sent, a last ping tells the agent how much is missing.
+    pub(crate) fn bye(&mut self, sys: &mut impl Sys, ring: &Ring, now: i64) {
+        let next_seq = ring.next_seq();
+        if self.is_up() && ring.next().is_none() {
+            self.put(&Frame::Bye(Bye { next_seq }));
+        } else if self.is_up() {
+            self.put(&Frame::Ping(Ping { next_seq, realtime: sys.realtime(), boottime: now }));
         }
-        sys.disconnect();
+    }
+
+    /// Whether everything but records is sent.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.control.is_empty()
     }
 }

@@ -25,6 +25,9 @@ pub(crate) const FRAME_BYTES: usize = 64 * 1024;
 /// What events may take besides the ring's size.
 const EVENT_BYTES: usize = 64 * 1024;
 
+/// What [`Ring::free_bytes`] leaves alone: the open frame, the next one, and what the slots themselves take.
+const RESERVED_BYTES: usize = 2 * FRAME_BYTES + FRAME_BYTES / 8;
+
 /// What comes next on the way to the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
@@ -70,7 +73,7 @@ struct Open {
 }
 
 impl Ring {
-    /// An empty ring of `capacity_bytes`, before the first record of a boot.
+    /// An empty ring of `capacity_bytes`, at least [`crate::Config::MIN_RING_BYTES`], before the first record of a boot.
     pub(crate) fn new(capacity_bytes: usize) -> Self {
         Self {
             old: VecDeque::new(),
@@ -366,8 +369,13 @@ impl Ring {
 
     /// Bytes that can be added, in whatever frames, before anything is dropped.
     pub(crate) fn free_bytes(&self) -> usize {
-        // The open frame, the next one, and what the slots themselves take.
-        self.capacity_bytes.saturating_sub(self.held_bytes + 2 * FRAME_BYTES + FRAME_BYTES / 8)
+        self.capacity_bytes.saturating_sub(self.held_bytes + RESERVED_BYTES)
+    }
+
+    /// What the agent is told of the size. Lines of half of this always fit, however they fall into frames, so that an agent
+    /// that acknowledges nothing before it has so much does not wait for ever.
+    pub(crate) fn announced_bytes(&self) -> usize {
+        self.capacity_bytes - RESERVED_BYTES - FRAME_BYTES / 2
     }
 
     /// Lines of the app that the agent has not acknowledged, dropped ones included.

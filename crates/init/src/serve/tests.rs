@@ -62,6 +62,7 @@ fn the_order_of_a_life() {
             "disconnect",
         ]
     );
+    assert_eq!((sys.times("bye"), sys.times("disconnect")), (vec![202], vec![202]), "the agent takes 2 ms");
     assert_eq!(events(&sys), ["started", "exited"]);
     assert!(sys.said.is_empty());
 }
@@ -180,6 +181,27 @@ fn the_end_waits_for_the_agent_as_long_as_it_was_told() {
     go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
     assert_eq!(sys.times("bye"), [4000]);
     assert!(sys.said[0].starts_with("LI06: 1 lines were not confirmed by the agent at /s within 3000 ms"));
+}
+
+#[test]
+fn frames_stay_whole_when_the_socket_takes_them_in_pieces() {
+    for takes in [1, 11, 1000, 50_000] {
+        let flood = |from: usize| (from..from + 500).map(|line| format!("{line} {}\n", "x".repeat(90)));
+        let mut timetable: Vec<_> = (0..8)
+            .map(|n| out(6000 * n + 10, &flood(500 * usize::try_from(n).unwrap()).collect::<String>()))
+            .collect();
+        timetable.push(exit(60_000, 0));
+        let mut sys = Double::new(timetable);
+        sys.takes = takes;
+        go(&Config { ring_bytes: Some(256 * 1024), ..config() }, &mut sys);
+        // 4000 lines and two events, in order, each once or in a gap; pings came between.
+        let mut seqs: Vec<_> = sys.arrived.iter().map(|record| record.seq).collect();
+        seqs.dedup();
+        assert!(seqs.is_sorted() && seqs.last() == Some(&4002), "takes {takes}: {:?}", seqs.last());
+        assert_eq!(seqs.len(), 4002, "takes {takes}");
+        assert!(sys.times("ping").len() >= 10);
+        assert_eq!(sys.times("bye").len(), 1);
+    }
 }
 
 #[test]
