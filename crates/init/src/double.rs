@@ -210,6 +210,10 @@ impl Sys for Double {
         0
     }
 
+    fn give_memory_back(&mut self) {
+        self.note("give memory back");
+    }
+
     fn prepare(&mut self) -> io::Result<()> {
         self.note("prepare");
         Ok(())

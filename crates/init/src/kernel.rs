@@ -150,6 +150,9 @@ pub trait Sys {
     /// How many processes the kernel has killed for lack of memory: in this cgroup where that is counted, else at all.
     fn oom_kills(&self) -> u64;
 
+    /// Gives the kernel back the memory that was freed.
+    fn give_memory_back(&mut self);
+
     /// Blocks the signals that init takes itself and makes init the parent of every orphan below it.
     fn prepare(&mut self) -> io::Result<()>;
     /// Starts `argv` in a session of its own: stdin /dev/null, stdout and stderr on pipes whose other ends init reads, no

@@ -143,10 +143,13 @@ impl Ring {
         }
     }
 
-    /// Gives memory back: the buffers that were not needed since this was last called.
-    pub(crate) fn trim(&mut self) {
-        self.spare.truncate(self.spare.len() - self.unused.min(self.spare.len()));
-        self.unused = self.spare.len();
+    /// Frees the buffers that were not needed since this was last called. False if there is none.
+    pub(crate) fn trim(&mut self) -> bool {
+        let left = self.spare.len() - self.unused.min(self.spare.len());
+        let has_unused = left < self.spare.len();
+        self.spare.truncate(left);
+        self.unused = left;
+        has_unused
     }
 
     /// Drops until what is held leaves room for the next frame.

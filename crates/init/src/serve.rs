@@ -125,8 +125,8 @@ impl<'a, S: Sys> Init<'a, S> {
 
     /// Does what the clock says is due.
     fn tick(&mut self, now: i64) {
-        if self.link.tick(self.sys, &mut self.ring, now) {
-            self.ring.trim();
+        if self.link.tick(self.sys, &mut self.ring, now) && self.ring.trim() {
+            self.sys.give_memory_back();
         }
         self.insist(now);
         let room = self.room_rule()(&self.ring);

@@ -131,6 +131,14 @@ impl Sys for Kernel {
         proc::oom_kills()
     }
 
+    fn give_memory_back(&mut self) {
+        #[cfg(target_env = "gnu")]
+        // SAFETY: malloc_trim has no precondition.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+
     fn prepare(&mut self) -> io::Result<()> {
         let set = taken_signals();
         // SAFETY: `set` is a valid sigset_t, the old mask is not asked for, and no handler is installed.

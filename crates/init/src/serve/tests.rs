@@ -94,6 +94,15 @@ fn a_busy_app_is_read_in_steps() {
 }
 
 #[test]
+fn memory_that_a_flood_took_is_given_back() {
+    let flood = ("x".repeat(99) + "\n").repeat(20_000);
+    let mut sys = Double::new(vec![out(1000, &flood), exit(30_000, 0)]);
+    sys.ack_ns = Some(500 * MS);
+    go(&config(), &mut sys);
+    assert_eq!(sys.times("give memory back"), [10_000], "once, after a heartbeat in which it was not needed");
+}
+
+#[test]
 fn a_prompt_is_sent_after_a_second() {
     let mut sys = Double::new(vec![out(500, "name? "), exit(9000, 0)]);
     go(&config(), &mut sys);
