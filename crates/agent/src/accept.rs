@@ -19,10 +19,16 @@ use crate::quiet::quiet_warn;
 use crate::session::{self, End, Session};
 use crate::spool::BootState;
 
+/// How long a new connection waits for the end of the one before it: init may come back before its old connection was
+/// noticed to be closed. Whoever comes while the old one is really in use waits in vain.
+const TURN: Duration = Duration::from_millis(250);
 /// An ephemeral Machine that never connects is forgotten after this time.
 const UNUSED: Duration = Duration::from_secs(600);
 /// How long to wait after a failed accept: the process is out of file descriptors.
 const ACCEPT_DELAY: Duration = Duration::from_millis(100);
+
+/// What a second connection is told.
+const IN_USE: &str = "another init is connected with this instance id";
 
 /// A Machine's socket and all that is needed to serve it.
 #[derive(Debug)]
@@ -53,10 +59,16 @@ impl Door {
         let vanish_after = self.context.vanish_after;
         let first_look = if self.machine.has_boots() { vanish_after } else { UNUSED };
         let mut look_at = Some(Instant::now() + first_look);
+        let mut waiting: Option<(UnixStream, Instant)> = None;
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => session = self.take(stream, session),
+                    Ok((stream, _)) if !self.may_use(&stream) => {
+                        self.refuse(&stream, "LA07", "this socket belongs to another user");
+                    }
+                    Ok((stream, _)) if session.is_none() => session = Some(self.begin(stream)),
+                    Ok((stream, _)) if waiting.is_none() => waiting = Some((stream, Instant::now() + TURN)),
+                    Ok((stream, _)) => self.refuse(&stream, "LA06", IN_USE),
                     Err(error) => {
                         quiet_warn!(%error, "a Machine's socket cannot accept");
                         sleep(ACCEPT_DELAY).await;
@@ -66,8 +78,15 @@ impl Door {
                     session = None;
                     self.context.metrics.connections.dec();
                     look_at = Some(Instant::now() + if end == End::Lost { vanish_after } else { UNUSED });
-                    if end == End::Bye && self.ephemeral && !self.machine.has_boots() {
+                    if let Some((stream, _)) = waiting.take() {
+                        session = Some(self.begin(stream));
+                    } else if end == End::Bye && self.ephemeral && !self.machine.has_boots() {
                         return Outcome::Over;
+                    }
+                }
+                () = until(waiting.as_ref().map(|(_, until)| *until)) => {
+                    if let Some((stream, _)) = waiting.take() {
+                        self.refuse(&stream, "LA06", IN_USE);
                     }
                 }
                 () = until(look_at) => {
@@ -82,24 +101,16 @@ impl Door {
         }
     }
 
-    /// Begins a session, or refuses the connection.
-    fn take(&self, stream: UnixStream, session: Option<JoinHandle<End>>) -> Option<JoinHandle<End>> {
-        let peer = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-        if !uid_may_use(peer, self.uid) && peer != geteuid().as_raw() {
-            self.refuse(&stream, "LA07", "this socket belongs to another user");
-            return session;
-        }
-        // A connection that has ended makes room, even if its task was not looked at yet.
-        if session.as_ref().is_some_and(|session| !session.is_finished()) {
-            self.refuse(&stream, "LA06", "another init is connected with this instance id");
-            return session;
-        }
-        if session.is_none() {
-            self.context.metrics.connections.inc();
-        }
-        let session =
-            Session::new(stream, Arc::clone(&self.context), Arc::clone(&self.machine), self.stop.clone());
-        Some(tokio::spawn(session.run()))
+    /// Whether the process at the other end is of the registered user, of the agent's, or root.
+    fn may_use(&self, stream: &UnixStream) -> bool {
+        let own = geteuid().as_raw();
+        stream.peer_cred().is_ok_and(|peer| uid_may_use(peer.uid(), self.uid) || peer.uid() == own)
+    }
+
+    fn begin(&self, stream: UnixStream) -> JoinHandle<End> {
+        self.context.metrics.connections.inc();
+        let (context, machine) = (Arc::clone(&self.context), Arc::clone(&self.machine));
+        tokio::spawn(Session::new(stream, context, machine, self.stop.clone()).run())
     }
 
     fn refuse(&self, stream: &UnixStream, code: &'static str, reason: &str) {

@@ -29,8 +29,6 @@ pub(crate) struct LiveBatch {
     pub(crate) first_seq: u64,
     /// Seq after the last.
     pub(crate) next_seq: u64,
-    /// Number of entries.
-    pub(crate) count: u32,
     /// When the host took them, Unix nanoseconds; what the first entry's time is relative to.
     pub(crate) base_time: i64,
     /// The entries.
@@ -53,7 +51,6 @@ impl From<spool::Batch> for LiveBatch {
             boot: batch.boot,
             first_seq: batch.first_seq,
             next_seq: batch.next_seq,
-            count: batch.count,
             base_time: batch.time,
             bytes: batch.bytes,
         }
@@ -228,7 +225,6 @@ mod tests {
             boot: 1,
             first_seq: pos,
             next_seq: pos + 1,
-            count: 1,
             base_time: 0,
             bytes: vec![0; bytes],
         }

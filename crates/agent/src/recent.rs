@@ -20,33 +20,30 @@ const AHEAD: usize = 2;
 /// Answers questions until the client is closed.
 pub(crate) async fn run(context: Arc<Context>, client: Client) {
     let turns = Arc::new(Semaphore::new(MAX_ANSWERS));
-    loop {
-        let mut questions = match client.subscribe(RECENT, None).await {
-            Ok(questions) => questions,
-            Err(error) => {
-                tracing::warn!(%error, "recent lines cannot be served");
+    let mut questions = match client.subscribe(RECENT, None).await {
+        Ok(questions) => questions,
+        Err(error) => {
+            tracing::warn!(%error, "recent lines cannot be served");
+            return;
+        }
+    };
+    while let Some(delivery) = questions.next().await {
+        match delivery {
+            Delivery::Message(message) => {
+                let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
+                let (context, client) = (Arc::clone(&context), client.clone());
+                tokio::spawn(async move {
+                    answer(&context, &client, &message).await;
+                    drop(turn);
+                });
+            }
+            Delivery::Denied { reason } => {
+                tracing::warn!(code = "LB02", %reason, "recent lines cannot be served: the bus does not let this role");
                 return;
             }
-        };
-        while let Some(delivery) = questions.next().await {
-            match delivery {
-                Delivery::Message(message) => {
-                    let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
-                    let (context, client) = (Arc::clone(&context), client.clone());
-                    tokio::spawn(async move {
-                        answer(&context, &client, &message).await;
-                        drop(turn);
-                    });
-                }
-                Delivery::Denied { reason } => {
-                    tracing::warn!(code = "LB02", %reason, "recent lines cannot be served: the bus does not let this role");
-                    return;
-                }
-                // Whoever asked meanwhile asks again.
-                Delivery::Interrupted { .. } | Delivery::NoResponders => {}
-            }
+            // Whoever asked meanwhile asks again.
+            Delivery::Interrupted { .. } | Delivery::NoResponders => {}
         }
-        return;
     }
 }
 

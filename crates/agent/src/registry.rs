@@ -207,7 +207,7 @@ fn same(entry: &Entry, address: &Address, uid: u32) -> Result<(), Refusal> {
             "instance {} is registered with app {}, region {} and uid {}; deregister it first, or use a fresh instance id",
             known.instance, known.app, known.region, entry.registration.uid
         );
-        return Err(Refusal::new("LA06", message));
+        return Err(Refusal::new("LA18", message));
     }
     Ok(())
 }
@@ -252,7 +252,7 @@ mod tests {
         assert!(new);
         assert_eq!(first.registration.app, "%4Dy%2E%41pp");
         assert_eq!(registry.register(registration("a", "My.App", "i1")).unwrap(), (first.clone(), false));
-        assert_eq!(registry.register(registration("a", "other", "i1")).unwrap_err().code, "LA06");
+        assert_eq!(registry.register(registration("a", "other", "i1")).unwrap_err().code, "LA18");
         assert_eq!(registry.register(registration("b", "My.App", "i1")).unwrap_err().code, "LA10");
         assert_eq!(registry.register(registration("B!", "x", "i2")).unwrap_err().code, "LA12");
         assert_eq!(registry.register(registration("a", "", "i2")).unwrap_err().code, "LA12");

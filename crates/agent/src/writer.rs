@@ -135,6 +135,13 @@ enum Unsynced {
     Ended(tokio::sync::oneshot::Sender<()>),
 }
 
+/// What the disk refused for now, and why.
+type Later<T> = Box<(T, spool::Error)>;
+
+fn later<T>(what: T, why: spool::Error) -> Later<T> {
+    Box::new((what, why))
+}
+
 impl Writer {
     fn new(parts: Parts, queue: Arc<Queue>) -> Self {
         Self {
@@ -185,7 +192,8 @@ impl Writer {
         while let Some(Queued { job, cost }) = self.jobs.pop_front() {
             match self.handle(job) {
                 Ok(()) => self.queue.done(cost),
-                Err((job, why)) => {
+                Err(refused) => {
+                    let (job, why) = *refused;
                     self.jobs.push_front(Queued { job, cost });
                     self.refused_by_disk(&why);
                     return;
@@ -195,7 +203,7 @@ impl Writer {
     }
 
     /// Does a job, or gives it back for later.
-    fn handle(&mut self, job: Job) -> Result<(), (Job, spool::Error)> {
+    fn handle(&mut self, job: Job) -> Result<(), Later<Job>> {
         match job {
             Job::Append { boot, entries, admit } => {
                 if admit && !self.admit(&boot, &entries) {
@@ -203,16 +211,16 @@ impl Writer {
                     return Ok(());
                 }
                 if let Err(why) = self.settle(&boot) {
-                    return Err((Job::Append { boot, entries, admit: false }, why));
+                    return Err(later(Job::Append { boot, entries, admit: false }, why));
                 }
-                self.append(&boot, entries).map_err(|(entries, why)| {
-                    let entries = *entries;
-                    (Job::Append { boot, entries, admit: false }, why)
+                self.append(&boot, entries).map_err(|refused| {
+                    let (entries, why) = *refused;
+                    later(Job::Append { boot, entries, admit: false }, why)
                 })
             }
             Job::Open { boot, reply } => {
                 if let Err(why) = self.settle(&boot) {
-                    return Err((Job::Open { boot, reply }, why));
+                    return Err(later(Job::Open { boot, reply }, why));
                 }
                 self.note_unsynced(Unsynced::Opened(boot, reply));
                 Ok(())
@@ -222,7 +230,7 @@ impl Writer {
                     self.note_unsynced(Unsynced::Ended(done));
                     Ok(())
                 }
-                Err(why) => Err((Job::End { boot, vanished, done }, why)),
+                Err(why) => Err(later(Job::End { boot, vanished, done }, why)),
             },
             Job::Fill { boot, entries } => self.fill(boot, entries),
             Job::SaveMarks => {
@@ -235,11 +243,11 @@ impl Writer {
     }
 
     /// Appends the gap record of a hole that the start found.
-    fn fill(&mut self, boot: Arc<BootHandle>, entries: Encoded) -> Result<(), (Job, spool::Error)> {
+    fn fill(&mut self, boot: Arc<BootHandle>, entries: Encoded) -> Result<(), Later<Job>> {
         match self.spool.fill(batch_ref(&boot, &entries)) {
             Ok(pos) => self.appended(&boot, entries, pos),
             Err(why @ (spool::Error::Full { .. } | spool::Error::Io { .. })) => {
-                return Err((Job::Fill { boot, entries }, why));
+                return Err(later(Job::Fill { boot, entries }, why));
             }
             Err(why) => recover::not_filled(&why),
         }
@@ -261,9 +269,9 @@ impl Writer {
                 boot.machine.metrics.gap(GapReason::SpoolFull, lines);
                 Ok(())
             }
-            Err((_, why)) => {
+            Err(refused) => {
                 self.refusals.put_back(boot, gap);
-                Err(why)
+                Err(refused.1)
             }
         }
     }
@@ -278,11 +286,7 @@ impl Writer {
     }
 
     /// Appends entries. What the spool has already is left out, what is missing is stated.
-    fn append(
-        &mut self,
-        boot: &Arc<BootHandle>,
-        entries: Encoded,
-    ) -> Result<(), (Box<Encoded>, spool::Error)> {
+    fn append(&mut self, boot: &Arc<BootHandle>, entries: Encoded) -> Result<(), Later<Encoded>> {
         match self.spool.append(batch_ref(boot, &entries)) {
             Ok(pos) => {
                 self.appended(boot, entries, pos);
@@ -301,12 +305,12 @@ impl Writer {
                 let time = entries.first_time.saturating_sub(1);
                 let gap = gap_entry(next_seq, span, time, Clock::Guest, GapReason::SequenceHole, 0);
                 boot.machine.metrics.gap(GapReason::SequenceHole, span);
-                if let Err((_, why)) = self.append(boot, Encoded::one(&gap)) {
-                    return Err((Box::new(entries), why));
+                if let Err(refused) = self.append(boot, Encoded::one(&gap)) {
+                    return Err(later(entries, refused.1));
                 }
                 self.append(boot, entries)
             }
-            Err(why) => Err((Box::new(entries), why)),
+            Err(why) => Err(later(entries, why)),
         }
     }
 
@@ -320,7 +324,6 @@ impl Writer {
             boot: boot.boot.bits(),
             first_seq: entries.first_seq,
             next_seq: entries.next_seq,
-            count: entries.count,
             base_time: entries.base_time,
             bytes: entries.bytes,
         });
@@ -334,7 +337,7 @@ impl Writer {
             let known = boot.known_next.load(Ordering::Acquire);
             let span = known.saturating_sub(state.next_seq).max(1);
             let gap = gap_entry(state.next_seq, span, now, Clock::Host, GapReason::Vanished, 0);
-            self.append(boot, Encoded::one(&gap)).map_err(|(_, why)| why)?;
+            self.append(boot, Encoded::one(&gap)).map_err(|refused| refused.1)?;
             boot.machine.metrics.gap(GapReason::Vanished, span);
         }
         self.spool.end_boot(&boot.machine.key, bits, now)

@@ -178,6 +178,12 @@ pub const ALL: &[Code] = &[
         "Start it with `logway up`, and use the same `--data` here and there.",
     ),
     code(
+        "LA18",
+        "Instance registered differently",
+        "The instance id is registered already, with another app, region or user: two programs use the same id.",
+        "Use a fresh instance id; `logway run` makes one when `--instance` is not given.",
+    ),
+    code(
         "LB01",
         "NATS refused the login",
         "The user or the password is wrong, or none was given: nothing on the bus is anonymous.",

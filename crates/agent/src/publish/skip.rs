@@ -104,7 +104,6 @@ mod tests {
             boot,
             first_seq,
             next_seq,
-            count: 1,
             base_time: 0,
             bytes: vec![0; 10],
         }

@@ -47,7 +47,8 @@ impl Session {
         let expected = resume_seq.max(1);
         let assembler = Assembler::new(expected, hello.ring_bytes, Stamper::new(last_time));
         let assembler = if state.is_none() { assembler.begin_unknown() } else { assembler };
-        self.greeted = Some(Greeted { boot, assembler, submitted: expected, acked: resume_seq, flush: None });
+        self.greeted =
+            Some(Greeted { boot, assembler, submitted: resume_seq, acked: resume_seq, flush: None });
         self.observe(hello.next_seq, hello.realtime, hello.boottime, now_ns).await;
         let window_bytes = (hello.ring_bytes / 2).clamp(64 << 10, MAX_WINDOW_BYTES);
         let welcome =

@@ -56,7 +56,8 @@ impl Keep {
             return;
         }
         self.last = Instant::now();
-        let kept = spool.save_cursor(LIVE).and_then(|_| spool.release(self.keep_bytes));
+        let marked = if last { spool.save_marks() } else { Ok(()) };
+        let kept = marked.and_then(|()| spool.save_cursor(LIVE)).and_then(|_| spool.release(self.keep_bytes));
         if let Err(why) = kept {
             health.spool_fails(&why);
         }

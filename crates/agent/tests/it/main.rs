@@ -1,4 +1,17 @@
 //! The agent as a whole: inits on its sockets, the embedded broker as its bus, a reader behind that.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on ends here, and says why where people look"
+)]
 
+mod admin;
+mod disk;
+mod lines;
+mod outlets;
 mod path;
+mod recent;
+mod sequence;
+mod sockets;
 mod support;

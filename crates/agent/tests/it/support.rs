@@ -314,6 +314,11 @@ impl Init {
         }
     }
 
+    /// Waits for the answer to a ping.
+    pub(crate) async fn wait_for_pong(&mut self) {
+        while !matches!(self.told().await, Told::Pong(_)) {}
+    }
+
     /// Waits until everything sent is on the host's disk.
     pub(crate) async fn flush(&mut self) {
         let next_seq = self.next_seq;
@@ -436,4 +441,43 @@ pub(crate) fn assert_covers(lines: &[Value], first: u64, next: u64) {
 /// A boot for a test.
 pub(crate) fn boot(number: u16) -> Boot {
     Boot::new(1_700_000_000_000, number)
+}
+
+/// A way to the bus that can be closed.
+pub(crate) struct Gate {
+    pub(crate) address: SocketAddr,
+    is_open: tokio::sync::watch::Sender<bool>,
+}
+
+impl Gate {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (is_open, opened) = tokio::sync::watch::channel(true);
+        tokio::spawn(async move {
+            while let Ok((mut inner, _)) = listener.accept().await {
+                let mut opened = opened.clone();
+                if !*opened.borrow_and_update() {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    let Ok(mut outer) = tokio::net::TcpStream::connect(to).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut inner, &mut outer) => {}
+                        _ = opened.wait_for(|opened| !opened) => {}
+                    }
+                });
+            }
+        });
+        Self { address, is_open }
+    }
+
+    /// Cuts all connections and takes none.
+    pub(crate) fn close(&self) {
+        self.is_open.send_replace(false);
+    }
+
+    pub(crate) fn reopen(&self) {
+        self.is_open.send_replace(true);
+    }
 }

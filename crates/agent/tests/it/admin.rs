@@ -1,0 +1,197 @@
+//! The admin socket and the registrations.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use agent::admin::{Error, Registration, Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::support::{Agent, Bus, Init, boot, nowhere, registration, within};
+
+fn code(answer: Result<Response, Error>) -> String {
+    match answer {
+        Err(Error::Refused { code, .. }) => code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+async fn answer_to(socket: &Path, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    // A client that is sent away while it still writes sees a broken pipe, and a reset after the answer.
+    let _written = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    while within("an answer", stream.read_buf(&mut answer)).await.is_ok_and(|read| read > 0) {}
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_of_another_org_is_refused_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = nowhere().await;
+    let agent = Agent::start(dir.path(), bus).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    assert_eq!(agent.register("k3f9", "web", "i1").await, socket);
+    let register = |org: &str, app: &str| Request::Register(registration(org, app, "i1"));
+    assert_eq!(code(agent.call(register("other", "web")).await), "LA10");
+    assert_eq!(code(agent.call(register("k3f9", "api")).await), "LA18");
+    let foreign = Request::Deregister { org: "other".into(), instance: "i1".into() };
+    agent.call(foreign).await.unwrap();
+    assert!(socket.exists());
+    agent.call(Request::Deregister { org: "k3f9".into(), instance: "i1".into() }).await.unwrap();
+    assert!(!socket.exists());
+    agent.stop().await;
+    let agent = Agent::start(dir.path(), bus).await;
+    assert_eq!(code(agent.call(register("other", "web")).await), "LA10");
+    agent.register("k3f9", "web", "i1").await;
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_names_and_bad_requests_are_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), nowhere().await).await;
+    for (org, app, instance) in
+        [("K!", "web", "i"), ("k", "", "i"), ("k", "web", ""), ("k", "web", &*"x".repeat(64))]
+    {
+        assert_eq!(code(agent.call(Request::Register(registration(org, app, instance))).await), "LA12");
+    }
+    let odd = registration("k", "a b.c\n*", "i");
+    let Response::Registered(odd) = agent.call(Request::Register(odd)).await.unwrap() else { panic!() };
+    assert_eq!(odd.app, "a%20b%2Ec%0A%2A");
+    let socket = agent.admin_socket();
+    for request in [&b"nonsense\n"[..], b"{\"stop\":{}}\n", b"\n", b"\xff\n"] {
+        assert!(answer_to(&socket, request).await.starts_with(r#"{"error":{"code":"LA08""#));
+    }
+    let endless = vec![b'x'; 70 << 10];
+    assert!(answer_to(&socket, &endless).await.starts_with(r#"{"error":{"code":"LA08""#));
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_client_is_told_to_wait_and_a_silent_one_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), nowhere().await).await;
+    let socket = agent.admin_socket();
+    assert_eq!(std::fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
+    let mut silent = UnixStream::connect(&socket).await.unwrap();
+    silent.write_all(b"{\"li").await.unwrap();
+    let second = answer_to(&socket, b"").await;
+    assert!(second.starts_with(r#"{"error":{"code":"LA06""#), "{second}");
+    // `call` waits for its turn: the silent one is cut after two seconds.
+    assert_eq!(agent.call(Request::List {}).await.unwrap(), Response::Machines(Vec::new()));
+    let mut rest = Vec::new();
+    within("the cut", silent.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty());
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn list_and_status_say_who_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    agent.register("k3f9", "web", "i2").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["one", "two"]).await;
+    init.flush().await;
+    let Response::Machines(machines) = agent.call(Request::List {}).await.unwrap() else { panic!() };
+    let shape: Vec<_> =
+        machines.iter().map(|machine| (machine.registered.instance.as_str(), machine.connected)).collect();
+    assert_eq!(shape, [("i1", true), ("i2", false)]);
+    let Response::Status(status) = agent.call(Request::Status {}).await.unwrap() else { panic!() };
+    assert_eq!((status.machines, status.connected, status.fault), (2, 1, None));
+    assert_eq!((status.apps.len(), status.apps[0].lines), (1, 2));
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_path_that_is_too_long_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("x".repeat(87 - dir.path().as_os_str().len()));
+    std::fs::create_dir(&deep).unwrap();
+    let agent = Agent::start(&deep, nowhere().await).await;
+    assert_eq!(code(agent.call(Request::Register(registration("k", "web", "i"))).await), "LA13");
+    agent.stop().await;
+    let deeper = deep.join("y".repeat(40));
+    std::fs::create_dir(&deeper).unwrap();
+    let options = crate::support::options(bus::roles::Role::Agent, nowhere().await);
+    let config = agent::Config::new(deeper, "h1".into(), "lhr".into(), options);
+    let error = agent::run(config, std::future::pending()).await.unwrap_err();
+    assert!(error.to_string().starts_with("[LA13]"), "{error}");
+}
+
+/// Connects as user 65534 and prints what the socket says. Needs root and `setpriv`, for changing the user.
+fn as_nobody(socket: &Path) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n\
+                  sys.stdout.buffer.write(s.recv(4096))";
+    let output = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", script])
+        .arg(socket)
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_user_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), nowhere().await).await;
+    let machine = agent.register("k3f9", "web", "i1").await;
+    let admin = agent.admin_socket();
+    // The permissions alone keep others out; here they are opened, so that the second check is met.
+    for path in [dir.path(), admin.parent().unwrap(), &admin, machine.parent().unwrap(), &machine]
+        .into_iter()
+        .chain(machine.ancestors().skip(2).take(1))
+    {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    for socket in [&admin, &machine] {
+        let Some(answer) = tokio::task::block_in_place(|| as_nobody(socket)) else {
+            println!("SKIPPED another_user_is_refused: it needs root, setpriv and python3");
+            return agent.stop().await;
+        };
+        assert!(answer.contains("LA07"), "{}: {answer:?}", socket.display());
+    }
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ephemeral_machine_is_gone_after_its_goodbye_and_after_it_vanished() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = nowhere().await;
+    let agent = Agent::start_with(dir.path(), bus, |config| {
+        config.vanish_after = std::time::Duration::from_millis(50);
+    })
+    .await;
+    let ephemeral = |instance| Registration { ephemeral: true, ..registration("k3f9", "web", instance) };
+    let said_goodbye = agent.register_as(ephemeral("i1")).await;
+    let vanished = agent.register_as(ephemeral("i2")).await;
+    for (socket, goodbye) in [(&said_goodbye, true), (&vanished, false)] {
+        let mut init = Init::greet(socket, boot(1)).await;
+        init.lines(&["x"]).await;
+        init.flush().await;
+        if goodbye {
+            init.bye().await;
+        }
+    }
+    within("the end of both", async {
+        loop {
+            let Response::Machines(machines) = agent.call(Request::List {}).await.unwrap() else { panic!() };
+            if machines.is_empty() && !said_goodbye.exists() && !vanished.exists() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let stolen = Request::Register(registration("other", "web", "i1"));
+    assert_eq!(code(agent.call(stolen).await), "LA10");
+    agent.stop().await;
+}

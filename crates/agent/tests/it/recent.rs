@@ -1,0 +1,112 @@
+//! `sys.recent`.
+
+use bus::sys::{Mark, RecentRequest};
+
+use crate::support::{Agent, Bus, Init, Tail, boot, seqs, text};
+
+fn org(org: &str) -> RecentRequest {
+    RecentRequest { org: org.into(), ..RecentRequest::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_filter_selects_and_no_other_org_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let tail = Tail::start(&bus, "o.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let mut between = 0;
+    for (owner, app, instance) in
+        [("k3f9", "web", "i1"), ("k3f9", "web", "i2"), ("k3f9", "api", "i3"), ("k3f", "web", "i4")]
+    {
+        let socket = agent.register(owner, app, instance).await;
+        let mut init = Init::greet(&socket, boot(1)).await;
+        let texts: Vec<String> = (1..=10).map(|i| format!("{owner} {app} {instance} {i}")).collect();
+        init.lines(&texts).await;
+        init.flush().await;
+        if instance == "i2" {
+            between = crate::support::now_ns();
+        }
+        init.bye().await;
+    }
+    let check = async |request: RecentRequest, prefix: &str, count: usize| {
+        let (lines, end) = tail.recent(&request).await;
+        assert_eq!((lines.len(), end.sent, end.error), (count, count as u64, None), "{request:?}");
+        assert!(lines.iter().all(|line| text(line).starts_with(prefix)), "{request:?}: {lines:?}");
+        assert_eq!(end.host, "h1");
+        (lines, end.truncated)
+    };
+    check(org("k3f9"), "k3f9 ", 30).await;
+    check(org("k3f"), "k3f ", 10).await;
+    check(org("k3"), "", 0).await;
+    check(RecentRequest { app: Some("web".into()), ..org("k3f9") }, "k3f9 web ", 20).await;
+    check(RecentRequest { instance: Some("i2".into()), ..org("k3f9") }, "k3f9 web i2 ", 10).await;
+    check(RecentRequest { instance: Some("i4".into()), ..org("k3f9") }, "", 0).await;
+    check(RecentRequest { region: Some("ams".into()), ..org("k3f9") }, "", 0).await;
+    check(RecentRequest { n: Some(0), ..org("k3f9") }, "", 0).await;
+    let (newest, truncated) = check(RecentRequest { n: Some(12), ..org("k3f9") }, "k3f9 ", 12).await;
+    assert_eq!((text(&newest[0]), text(&newest[11]), truncated), ("k3f9 web i2 9", "k3f9 api i3 10", false));
+    let (_, truncated) = check(RecentRequest { n: Some(1000), ..org("k3f9") }, "k3f9 ", 30).await;
+    assert!(!truncated);
+    check(RecentRequest { since: Some(between), ..org("k3f9") }, "k3f9 api i3 ", 10).await;
+    let mark = Mark { instance: "i1".into(), boot: boot(1).to_string(), next_seq: 8 };
+    let (lines, truncated) =
+        check(RecentRequest { since: Some(i64::MAX), after: vec![mark], ..org("k3f9") }, "k3f9 web i1 ", 3)
+            .await;
+    assert_eq!((seqs(&lines[0]).0, truncated), (8, false));
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_is_answered_with_an_error_and_much_in_several_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let tail = Tail::start(&bus, "o.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    let long: Vec<String> = (0..200).map(|i| format!("{i} {}", "x".repeat(10_000))).collect();
+    for part in long.chunks(20) {
+        init.lines(part).await;
+    }
+    init.flush().await;
+    let (lines, end) = tail.recent(&org("k3f9")).await;
+    assert_eq!((lines.len(), end.sent), (200, 200));
+    for bad in ["", "*", "o.k3f9"] {
+        let (lines, end) = tail.recent(&org(bad)).await;
+        assert!(lines.is_empty() && end.error.is_some(), "{bad}");
+    }
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_no_longer_there_are_said_to_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.>").await;
+    let agent = Agent::start_with(dir.path(), bus.address, |config| {
+        config.spool.segment_bytes = 64 << 10;
+        config.keep_bytes = 0;
+    })
+    .await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    let mut round = 0;
+    loop {
+        let texts: Vec<String> = (0..100).map(|_| "x".repeat(1000)).collect();
+        init.lines(&texts).await;
+        tail.take(100).await;
+        round += 1;
+        let (lines, end) = tail.recent(&RecentRequest { n: Some(100_000), ..org("k3f9") }).await;
+        if end.truncated {
+            assert!(lines.len() < round * 100);
+            break;
+        }
+    }
+    let mark = Mark { instance: "i1".into(), boot: boot(1).to_string(), next_seq: 2 };
+    let (_, end) = tail.recent(&RecentRequest { after: vec![mark], ..org("k3f9") }).await;
+    assert!(end.truncated);
+    agent.stop().await;
+    bus.stop().await;
+}

@@ -1,0 +1,98 @@
+//! What a Machine's socket takes and what it refuses.
+
+use line::frame::{Frame, Hello, Policy, Welcome};
+
+use crate::support::{Agent, Bus, Init, Tail, Told, boot, now_ns, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_init_is_refused_and_the_first_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut first = Init::greet(&socket, boot(1)).await;
+    let mut second = Init::connect(&socket, boot(2)).await;
+    assert_eq!(second.told().await, Told::Refused("LA06".into()));
+    assert_eq!(second.told().await, Told::Closed);
+    first.lines(&["still here"]).await;
+    assert_eq!(text(&tail.next().await), "still here");
+    first.bye().await;
+    // The place is free again.
+    Init::greet(&socket, boot(3)).await;
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::connect(&socket, boot(1)).await;
+    init.send_bytes(b"\0\xffLW half a frame of an earlier life").await;
+    init.hello(1).await;
+    assert_eq!(init.told().await, Told::Welcome { resume_seq: 0 });
+    init.send_bytes(b"LWLWLW\x03").await;
+    init.lines(&["after it"]).await;
+    // A frame whose bits were flipped on the way is as if it never came.
+    let mut torn = Vec::new();
+    Frame::Flush { next_seq: 9 }.write(&mut torn).unwrap();
+    torn[15] ^= 1;
+    init.send_bytes(&torn).await;
+    init.flush().await;
+    assert_eq!(text(&tail.next().await), "after it");
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_out_of_place_end_the_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), crate::support::nowhere().await).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let welcome = Frame::Welcome(Welcome { version: 1, resume_seq: 0, window_bytes: 0, heartbeat_ms: 0 });
+    for frame in [&Frame::Flush { next_seq: 1 }, &welcome] {
+        let mut init = Init::connect(&socket, boot(1)).await;
+        init.send(frame).await;
+        assert_eq!(init.told().await, Told::Refused("LA08".into()));
+        assert_eq!(init.told().await, Told::Closed);
+    }
+    for frame in [&Frame::Ack { next_seq: 1 }, &welcome] {
+        let mut init = Init::greet(&socket, boot(2)).await;
+        init.send(frame).await;
+        assert_eq!(init.told().await, Told::Refused("LA08".into()));
+        assert_eq!(init.told().await, Told::Closed);
+    }
+    let mut init = Init::greet(&socket, boot(3)).await;
+    init.hello(1).await;
+    assert_eq!(init.told().await, Told::Refused("LA08".into()));
+    let mut init = Init::connect(&socket, boot(4)).await;
+    let hello = Hello {
+        versions: (2, 9),
+        boot: boot(4),
+        first_seq: 1,
+        next_seq: 1,
+        realtime: now_ns(),
+        boottime: 0,
+        ring_bytes: 0,
+        policy: Policy::Block,
+        instance: "",
+    };
+    init.send(&Frame::Hello(hello)).await;
+    assert_eq!(init.told().await, Told::Refused("LA08".into()));
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ping_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), crate::support::nowhere().await).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.ping().await;
+    assert!(matches!(init.told().await, Told::Pong(_)));
+    agent.stop().await;
+}
