@@ -357,9 +357,9 @@ impl Link {
         self.state == State::Up
     }
 
-    /// How long the agent has been away, in nanoseconds.
-    pub(crate) fn away_ns(&self, now: i64) -> i64 {
-        if self.is_up() { 0 } else { now - self.down_since }
+    /// Since when the agent has been away; `None` while it takes records.
+    pub(crate) fn away_since(&self) -> Option<i64> {
+        if self.is_up() { None } else { Some(self.down_since) }
     }
 
     /// Asks the agent to say when everything below `next_seq` is safe.

@@ -37,7 +37,7 @@ pub(crate) enum Next<'a> {
     Gap(GapFrame),
 }
 
-/// The ring. Its sealed frames and the bookkeeping about them take at most [`Ring::capacity_bytes`] and 64 KiB for events.
+/// The ring. Its sealed frames and the bookkeeping about them take at most the size that was asked for and 64 KiB for events.
 #[derive(Debug)]
 pub(crate) struct Ring {
     old: VecDeque<Slot>,
@@ -365,14 +365,14 @@ impl Ring {
         self.next_seq
     }
 
-    /// The size that was asked for, in bytes.
-    pub(crate) fn capacity_bytes(&self) -> usize {
-        self.capacity_bytes
-    }
-
     /// Bytes that can be added, in whatever frames, before anything is dropped.
     pub(crate) fn free_bytes(&self) -> usize {
         self.capacity_bytes.saturating_sub(self.held_bytes + RESERVED_BYTES)
+    }
+
+    /// Whether at least half of what can be free is.
+    pub(crate) fn is_half_free(&self) -> bool {
+        self.free_bytes() >= (self.capacity_bytes - RESERVED_BYTES) / 2
     }
 
     /// What the agent is told of the size. Lines of half of this always fit, however they fall into frames, so that an agent

@@ -11,7 +11,7 @@ use crate::config::{Config, Policy};
 use crate::kernel::{Death, Interest, Pid, Ready, Reaped, Sys, Used};
 use crate::link::{Identity, Link};
 use crate::ring::Ring;
-use crate::signals::Stop;
+use crate::signals::{Stop, after};
 use crate::{Error, Signal};
 
 /// The longest that a record waits for more to be sent with it, in nanoseconds. With the pauses of `capture` it makes the
@@ -203,7 +203,7 @@ impl<'a, S: Sys> Init<'a, S> {
     fn watch_room(&mut self, now: i64) {
         let Policy::Block { .. } = self.policy else { return };
         if self.is_dropping {
-            self.is_dropping = self.ring.free_bytes() < self.ring.capacity_bytes() / 2;
+            self.is_dropping = !self.ring.is_half_free();
         } else if self.capture.as_ref().is_some_and(|capture| capture.is_blocked(self.ring.free_bytes())) {
             self.full_since.get_or_insert(now);
             self.is_dropping = now >= self.give_up_at();
@@ -221,14 +221,8 @@ impl<'a, S: Sys> Init<'a, S> {
         let (Some(since), Policy::Block { limit: Some(limit) }) = (self.full_since, self.policy) else {
             return i64::MAX;
         };
-        let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
-        let now = since;
-        let agent_dead_at = if self.link.is_up() {
-            i64::MAX
-        } else {
-            now.saturating_add(DEAD_AGENT_NS - self.link.away_ns(now))
-        };
-        since.saturating_add(limit_ns).min(agent_dead_at)
+        let dead_at = self.link.away_since().map_or(i64::MAX, |away| away.saturating_add(DEAD_AGENT_NS));
+        after(since, limit).min(dead_at)
     }
 
     /// Writes an event into the sequence.

@@ -229,6 +229,25 @@ fn with_block_a_dead_agent_stops_the_reading_and_with_a_limit_not_for_ever() {
     }
 }
 
+#[test]
+fn after_a_bounded_wait_a_living_agent_is_waited_for_again() {
+    let flood = ("x".repeat(99) + "\n").repeat(10_000);
+    let timetable = vec![
+        out(10, &flood),
+        (20_000 * MS, Listen(true)),
+        out(30_000, &flood),
+        (60_000 * MS, Exit(Death::Code(0))),
+    ];
+    let mut sys = Double::new(timetable);
+    (sys.listens, sys.ack_ns) = (false, Some(100 * MS));
+    let policy = Policy::Block { limit: Some(Duration::from_secs(2)) };
+    go(&Config { policy, ring_bytes: Some(256 * 1024), ..config() }, &mut sys);
+    assert_eq!(sys.times("gap").len(), 1);
+    let late =
+        sys.arrived.iter().filter(|record| record.at >= 30_000 * MS && record.stream == Stream::Stdout);
+    assert_eq!(late.count(), 10_000);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Init's share of the first promise, under a clock that stands still but for waiting.
