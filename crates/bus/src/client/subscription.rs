@@ -24,8 +24,9 @@ const PLACES: usize = 2 * MAX_QUEUED + 2;
 pub enum Delivery {
     /// A message.
     Message(Message),
-    /// The connection was lost and is back, and the subscription with it: messages in between may be missing. Said once for
-    /// several losses without a message in between.
+    /// The connection was lost and is back, and the subscription is being made anew: messages in between may be missing. What
+    /// this client sends from now on is handled after the new subscription; [`super::Client::flush`] waits for that. Said once
+    /// for several losses without a message in between.
     Interrupted {
         /// Counts connections, from 1.
         epoch: u64,
