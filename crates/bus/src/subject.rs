@@ -1,7 +1,7 @@
 //! Subjects and patterns: which are legal, which match, which lie within which.
 
-/// Longest subject in bytes.
-pub const MAX_BYTES: usize = 256;
+/// Longest subject in bytes. The subject of a line has up to 609: three names of 63 bytes, each of which escaping makes three.
+pub const MAX_BYTES: usize = 1024;
 /// Most tokens of a subject.
 pub const MAX_TOKENS: usize = 16;
 
@@ -110,9 +110,17 @@ mod tests {
                 "{subject}"
             );
         }
-        assert!(!is_pattern(b"\xff") && !is_pattern(&[b'a'; 257]));
+        assert!(!is_pattern(b"\xff") && !is_pattern(&[b'a'; MAX_BYTES + 1]));
         assert!(is_pattern("a.".repeat(16).trim_end_matches('.').as_bytes()));
         assert!(!is_pattern("a.".repeat(17).trim_end_matches('.').as_bytes()));
+    }
+
+    #[test]
+    fn the_longest_subject_of_a_line_is_legal() {
+        let (org, name) = ("o".repeat(32), format!("{}x", "я".repeat(31)));
+        let address = line::Address::new(line::OrgId::new(&org).unwrap(), &name, &name, &name).unwrap();
+        let subject = line::subject::inner(&address);
+        assert!(is_literal(subject.as_bytes()), "{} bytes", subject.len());
     }
 
     fn any_pattern() -> impl Strategy<Value = String> {
