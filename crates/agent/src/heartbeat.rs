@@ -25,7 +25,8 @@ pub(crate) async fn run(context: Arc<Context>, client: Client, every: Duration) 
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        context.queue.push(Job::SaveMarks).await;
+        // A disk that is full must not silence the heartbeat.
+        context.queue.try_push(Job::SaveMarks);
         let message = heartbeat(&context, unix_ns());
         if let Ok(payload) = serde_json::to_vec(&message) {
             // Without a connection there is nobody to hear it; the next one says the same.

@@ -321,7 +321,6 @@ impl Session {
     /// Hands what was collected to the spool's thread; waits as long as its queue is full.
     async fn hand_over(&mut self) {
         let Some(greeted) = &mut self.greeted else { return };
-        let Some(entries) = greeted.assembler.take() else { return };
         let counts = greeted.assembler.counts();
         let metrics = &self.machine.metrics;
         metrics.lines.inc_by(counts.lines);
@@ -333,6 +332,7 @@ impl Session {
         if counts.limited > 0 {
             metrics.gap(line::GapReason::RateLimited, counts.limited);
         }
+        let Some(entries) = greeted.assembler.take() else { return };
         greeted.submitted = entries.next_seq;
         let boot = Arc::clone(&greeted.boot);
         self.context.queue.push(Job::Append { boot, entries, admit: true }).await;

@@ -98,7 +98,12 @@ impl Running {
         let reader = parts.spool.reader();
         let writer = Writer::new(parts, Arc::clone(&queue));
         let named = std::thread::Builder::new().name("spool".into());
-        let thread = named.spawn(move || writer.run()).map_err(Error::Thread)?;
+        let alarm = Alarm { queue: Arc::clone(&queue), health: Arc::clone(&health) };
+        let run = move || {
+            let _alarm = alarm;
+            writer.run();
+        };
+        let thread = named.spawn(run).map_err(Error::Thread)?;
         Ok(Self { queue, live, cursor, reader, metrics, health, thread })
     }
 
@@ -111,6 +116,21 @@ impl Running {
     }
 }
 
+/// Says so if the thread dies of a fault in the program: from then on nothing is acknowledged.
+struct Alarm {
+    queue: Arc<Queue>,
+    health: Arc<Health>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue.stop();
+            self.health.spool_fails(&spool::Error::Invalid("its thread has died; restart the agent"));
+        }
+    }
+}
+
 struct Writer {
     spool: Spool,
     live: Arc<LiveQueue>,
@@ -120,6 +140,8 @@ struct Writer {
     jobs: VecDeque<Queued>,
     refusals: Refusals,
     keep: Keep,
+    /// The live reader has to be woken.
+    has_news: bool,
     /// What the next sync makes durable.
     unsynced: Vec<Unsynced>,
     /// When that is due.
@@ -153,6 +175,7 @@ impl Writer {
             jobs: VecDeque::new(),
             refusals: Refusals::default(),
             keep: Keep::new(parts.cursor, parts.keep_bytes),
+            has_news: false,
             unsynced: Vec::new(),
             sync_at: None,
             retry_at: None,
@@ -170,7 +193,9 @@ impl Writer {
                 self.append_jobs();
                 self.append_refusals(taken.hasten || taken.stopped);
             }
-            self.live.wake();
+            if std::mem::take(&mut self.has_news) {
+                self.live.wake();
+            }
             let asked = (taken.hasten || taken.stopped) && !self.unsynced.is_empty();
             if asked || self.sync_at.is_some_and(|at| now >= at) {
                 self.sync();
@@ -317,6 +342,7 @@ impl Writer {
     fn appended(&mut self, boot: &Arc<BootHandle>, entries: Encoded, pos: Pos) {
         self.note_unsynced(Unsynced::Entries(Arc::clone(boot), entries.next_seq));
         self.keep.dirty();
+        self.has_news = true;
         self.live.push(LiveBatch {
             pos,
             next: self.spool.end(),

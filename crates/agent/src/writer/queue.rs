@@ -117,6 +117,16 @@ impl Queue {
         }
     }
 
+    /// Queues a job if there is room now; for what is asked again soon anyway.
+    pub(crate) fn try_push(&self, job: Job) {
+        let cost = job.cost();
+        if let Ok(permit) = self.room.try_acquire_many(cost) {
+            permit.forget();
+            self.state().jobs.push_back(Queued { job, cost });
+            self.wake.notify_one();
+        }
+    }
+
     /// Asks for a sync as soon as what is queued now has been appended.
     pub(crate) fn hasten(&self) {
         self.state().hasten = true;
