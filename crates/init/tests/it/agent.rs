@@ -123,6 +123,17 @@ impl Agent {
         std::fs::remove_file(&self.path).unwrap();
     }
 
+    /// Takes the next connection, says `frame` without reading, and closes.
+    pub(crate) fn turn_away(&mut self, frame: &Frame<'_>) {
+        let begun = Instant::now();
+        while self.stream.is_none() {
+            assert!(begun.elapsed() < DEADLINE, "nobody connects");
+            self.accept(Duration::from_millis(100));
+        }
+        self.answer(frame);
+        self.drop_connection();
+    }
+
     /// Whether init is connected.
     pub(crate) fn is_connected(&self) -> bool {
         self.stream.is_some()
@@ -166,7 +177,8 @@ impl Agent {
         match stream.read(&mut chunk) {
             Ok(0) => self.drop_connection(),
             Ok(len) => self.take(&chunk[..len]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // The time was up, or something woke the thread before.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(_) => self.drop_connection(),
         }
     }
