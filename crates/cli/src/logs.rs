@@ -82,7 +82,7 @@ Format:
 
 Missing lines:
   Each line has a number. What is missing is asked for; what nobody has is drawn as '— 12 lines lost: why —'.
-  Such records pass every filter.
+  Such records pass every filter. Of recent lines, the newest 20,000 are looked through.
 
 Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail that is ended by Ctrl-C ends with 0.";
 

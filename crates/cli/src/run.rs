@@ -17,6 +17,8 @@ use crate::output::notice;
 
 /// How long the agent may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long the end waits for the agent under `--policy block`.
+const BLOCK_FLUSH: &str = "30s";
 /// The region when neither the person nor a running `logway up` names one.
 pub(crate) const DEFAULT_REGION: &str = "local";
 
@@ -39,6 +41,9 @@ pub(crate) struct Args {
     /// Lines a second that the app may write; more become a gap record [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
+    /// How long the end may wait until the agent has all lines on disk, as 30s [default: 5s; with --policy block 30s]
+    #[arg(long, value_name = "TIME")]
+    flush_timeout: Option<String>,
     /// The user that runs the app, when init will not run as you
     #[arg(long)]
     uid: Option<u32>,
@@ -150,6 +155,11 @@ fn become_init(args: &Args, registered: &Registered) -> anyhow::Error {
     let beside = this.with_file_name("logway-init");
     let mut command = init_command(&this, &beside);
     command.arg("--socket").arg(&registered.socket).arg("--instance").arg(&registered.instance);
+    // Whoever rather waits than loses a line while the app runs does so at its end too.
+    let block = args.policy.starts_with("block").then_some(BLOCK_FLUSH);
+    if let Some(time) = args.flush_timeout.as_deref().or(block) {
+        command.arg("--flush-timeout").arg(time);
+    }
     command.arg("--policy").arg(&args.policy).arg("--").args(&args.command);
     let error = command.exec();
     anyhow::Error::new(error).context(format!("starting {}", PathBuf::from(command.get_program()).display()))

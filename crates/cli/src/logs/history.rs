@@ -63,6 +63,12 @@ impl History {
         }
     }
 
+    /// How far each boot has come. What was interrupted goes on from there: agents give the oldest lines first.
+    pub(crate) fn marks(&self) -> Vec<(Source, u64)> {
+        let end = |stretches: &Vec<Seen>| stretches.iter().map(|seen| seen.seq + seen.span).max();
+        self.seen.iter().filter_map(|(source, stretches)| Some((source.clone(), end(stretches)?))).collect()
+    }
+
     /// Tells the stitch what is known, and gives the lines, oldest first.
     pub(crate) fn finish(self, stitch: &mut Stitch<Item>) -> Vec<Item> {
         for (source, mut stretches) in self.seen {
@@ -109,6 +115,9 @@ mod tests {
         {
             history.add(item(instance, seq, time, text), &Filter::default());
         }
+        let marks: Vec<_> =
+            history.marks().iter().map(|(source, next)| (source.instance.to_string(), *next)).collect();
+        assert_eq!(marks, [("a".to_owned(), 3), ("b".to_owned(), 10)]);
         let mut stitch = Stitch::new(0, Limits::TAIL);
         assert_eq!(texts(&history.finish(&mut stitch)), ["b8", "a2", "b9"]);
         // What was not kept counts as seen too.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bus::client::{Client, Delivery, Subscription};
 use bus::sys::{self, RecentEnd, RecentRequest};
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::item::Item;
@@ -14,6 +15,44 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// How long other agents are waited for when the first has said all: twice what that took, within these bounds. Nobody
 /// knows how many agents there are.
 const LINGER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// What is being asked. Asking goes on in a task of its own: it waits for the bus, and the bus may wait until the lines
+/// that came before are taken.
+pub(crate) enum Asked {
+    /// Nothing.
+    Nothing,
+    /// The question is on its way.
+    Asking(JoinHandle<Option<Question>>),
+    /// It is being answered.
+    Open(Question),
+}
+
+impl Asked {
+    /// Asks.
+    pub(crate) fn ask(client: &Client, request: RecentRequest) -> Self {
+        let client = client.clone();
+        Self::Asking(tokio::spawn(async move { Question::ask(&client, &request).await }))
+    }
+
+    /// Whether nothing is being asked.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
+    /// The next part of the answer; never, while nothing is asked. Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Answer {
+        loop {
+            match self {
+                Self::Nothing => std::future::pending().await,
+                Self::Asking(asking) => match asking.await {
+                    Ok(Some(question)) => *self = Self::Open(question),
+                    _ => return Answer::Failed("the connection was lost"),
+                },
+                Self::Open(question) => return question.next().await,
+            }
+        }
+    }
+}
 
 /// A question that is being answered.
 pub(crate) struct Question {
@@ -40,7 +79,7 @@ pub(crate) enum Answer {
 
 impl Question {
     /// Asks. `None` while there is no connection.
-    pub(crate) async fn ask(client: &Client, request: &RecentRequest) -> Option<Self> {
+    async fn ask(client: &Client, request: &RecentRequest) -> Option<Self> {
         let payload = serde_json::to_vec(request).ok()?;
         let answers = client.request_many(sys::RECENT, &payload).await.ok()?;
         let asked = Instant::now();
@@ -49,7 +88,7 @@ impl Question {
     }
 
     /// The next part of the answer. Nothing is lost when the future is dropped. After `Done` and `Failed` comes nothing.
-    pub(crate) async fn next(&mut self) -> Answer {
+    async fn next(&mut self) -> Answer {
         match timeout_at(self.until, self.answers.next()).await {
             Ok(Some(Delivery::Message(message))) => self.read(&message.payload),
             Ok(Some(Delivery::NoResponders)) => Answer::Failed("no agent is on the bus"),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::history::History;
 use super::item::Item;
 use super::printer::Printer;
-use super::question::{Answer, Question};
+use super::question::{Answer, Asked};
 use super::stitch::{Ask, Limits, Show, Source, Stitch};
 use crate::exit::Exit;
 use crate::fail::Fail;
@@ -29,7 +29,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Lines that are taken at once before they are written.
 const BATCH: usize = 512;
 /// Of how many recent lines the newest that pass a filter are chosen.
-const FILTERED_LINES: usize = 100_000;
+const FILTERED_LINES: usize = 20_000;
 
 /// Whose lines.
 #[derive(Debug, Clone)]
@@ -85,8 +85,11 @@ pub(crate) struct Tail {
     begun: Instant,
     /// Recent lines that are being collected; `None` once they are shown.
     history: Option<History>,
-    question: Option<Question>,
+    question: Asked,
     ask_at: Instant,
+    /// When a recent line came last, and why none did since.
+    progress_at: Instant,
+    last_failure: &'static str,
     is_connected: bool,
     is_live: bool,
 }
@@ -104,8 +107,10 @@ impl Tail {
             show: Vec::new(),
             begun,
             history: Some(History::new(lines)),
-            question: None,
+            question: Asked::Nothing,
             ask_at: begun,
+            progress_at: begun,
+            last_failure: "no agent answered",
             is_connected: true,
             is_live: false,
         }
@@ -114,14 +119,14 @@ impl Tail {
     /// Shows recent lines and ends.
     pub(crate) async fn recent(mut self, mut signals: Signals) -> Result<Exit> {
         while self.history.is_some() {
-            self.ask().await;
+            self.ask();
             tokio::select! {
-                answer = next_answer(&mut self.question) => self.answer(answer)?,
-                () = sleep(TICK), if self.question.is_none() => {}
+                answer = self.question.next() => self.answer(answer)?,
+                () = sleep(TICK), if self.question.is_nothing() => {}
                 _ = signals.next() => return Ok(Exit::Interrupted),
             }
-            if self.begun.elapsed() > FIRST_ANSWER && self.question.is_none() {
-                return no_agent("no agent gives recent lines").err();
+            if self.progress_at.elapsed() > FIRST_ANSWER && self.question.is_nothing() {
+                return no_agent(self.last_failure).err();
             }
         }
         self.flush()?;
@@ -132,19 +137,20 @@ impl Tail {
     /// Shows recent lines, then live ones until a signal comes.
     pub(crate) async fn follow(mut self, mut signals: Signals) -> Result<Exit> {
         self.is_live = true;
-        let mut lines = self.client.subscribe(&self.scope.pattern(), None).await?;
+        // The lines come last: from then on they must be taken, or nothing else would get through.
         let mut beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
+        let mut lines = self.client.subscribe(&self.scope.pattern(), None).await?;
         let mut status = self.client.status();
         status.mark_unchanged();
         let why = loop {
-            self.ask().await;
+            self.ask();
             tokio::select! {
                 delivery = lines.next() => match delivery {
                     Some(delivery) => self.deliveries(delivery, &mut lines)?,
                     None => break "the bus closed the subscription".to_owned(),
                 },
                 Some(delivery) = beats.next() => self.heartbeat(&delivery),
-                answer = next_answer(&mut self.question) => self.answer(answer)?,
+                answer = self.question.next() => self.answer(answer)?,
                 () = sleep(TICK), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
                 Ok(()) = status.changed() => self.status(&mut status),
                 signal = signals.next() => {
@@ -162,7 +168,7 @@ impl Tail {
 
     /// Whether something is to be done soon even if nothing comes.
     fn is_waiting(&self) -> bool {
-        self.stitch.is_waiting() || (self.history.is_some() && self.question.is_none())
+        self.stitch.is_waiting() || (self.history.is_some() && self.question.is_nothing())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -204,10 +210,7 @@ impl Tail {
     }
 
     fn interrupted(&mut self) {
-        self.question = None;
-        if self.history.is_some() {
-            self.history = Some(History::new(self.lines));
-        }
+        self.question = Asked::Nothing;
         self.stitch.interrupted(self.begun.elapsed());
     }
 
@@ -224,33 +227,34 @@ impl Tail {
     }
 
     /// Asks what there is to ask, one question at a time.
-    async fn ask(&mut self) {
-        if self.question.is_some() || !self.is_connected || Instant::now() < self.ask_at {
+    fn ask(&mut self) {
+        if !self.question.is_nothing() || !self.is_connected || Instant::now() < self.ask_at {
             return;
         }
         let mut request = self.scope.request();
-        if self.history.is_some() {
+        let mark = |(source, next_seq): (Source, u64)| Mark {
+            instance: source.instance.to_string(),
+            boot: source.boot.to_string(),
+            next_seq,
+        };
+        if let Some(history) = &self.history {
+            request.after = history.marks().into_iter().map(mark).collect();
             let all = if self.printer.filter().is_open() { self.lines } else { FILTERED_LINES };
             request.n = Some(u32::try_from(if self.lines == 0 { 0 } else { all }).unwrap_or(u32::MAX));
         } else {
             let Some(Ask { after, since }) = self.stitch.ask(self.begun.elapsed()) else { return };
-            let mark = |(source, next_seq): (Source, u64)| Mark {
-                instance: source.instance.to_string(),
-                boot: source.boot.to_string(),
-                next_seq,
-            };
             (request.after, request.since) = (after.into_iter().map(mark).collect(), Some(since));
         }
-        self.question = Question::ask(&self.client, &request).await;
-        if self.question.is_none() {
-            self.stitch.unanswered(self.begun.elapsed(), &mut self.show);
-        }
+        self.question = Asked::ask(&self.client, request);
     }
 
     fn answer(&mut self, answer: Answer) -> Result<()> {
         let now = self.begun.elapsed();
         match (answer, &mut self.history) {
             (Answer::Lines(items), Some(history)) => {
+                if !items.is_empty() {
+                    self.progress_at = Instant::now();
+                }
                 items.into_iter().for_each(|item| history.add(item, self.printer.filter()));
             }
             (Answer::Lines(items), None) => {
@@ -261,14 +265,14 @@ impl Tail {
             (Answer::Note(note), _) => notice(&note),
             (Answer::Done, Some(_)) => self.begin()?,
             (Answer::Done, None) => {
-                self.question = None;
+                self.question = Asked::Nothing;
                 self.stitch.answered(now, &mut self.show);
             }
             (Answer::Failed(why), Some(_)) => {
-                self.question = None;
+                self.question = Asked::Nothing;
                 self.ask_at = Instant::now() + ASK_AGAIN;
-                self.history = Some(History::new(self.lines));
-                if now > FIRST_ANSWER && self.is_live {
+                self.last_failure = why;
+                if self.progress_at.elapsed() > FIRST_ANSWER && self.is_live {
                     notice(&format!("◌ no recent lines yet: {why}"));
                     // As after an interruption: what comes meanwhile is fetched when an agent answers.
                     self.stitch.interrupted(now);
@@ -276,7 +280,7 @@ impl Tail {
                 }
             }
             (Answer::Failed(_), None) => {
-                self.question = None;
+                self.question = Asked::Nothing;
                 self.stitch.unanswered(now, &mut self.show);
             }
         }
@@ -285,7 +289,7 @@ impl Tail {
 
     /// The recent lines are there: shows them, and then whatever came live meanwhile.
     fn begin(&mut self) -> Result<()> {
-        self.question = None;
+        self.question = Asked::Nothing;
         let Some(history) = self.history.take() else { return Ok(()) };
         let items = history.finish(&mut self.stitch);
         for item in &items {
@@ -325,19 +329,11 @@ impl Tail {
     }
 }
 
-/// The next part of the answer; never, while nothing is asked.
-async fn next_answer(question: &mut Option<Question>) -> Answer {
-    match question {
-        Some(question) => question.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-fn no_agent(what: &str) -> Fail {
-    Fail::new(Exit::Disconnected, what)
+fn no_agent(why: &str) -> Fail {
+    Fail::new(Exit::Disconnected, "there are no recent lines to be had")
         .code("LA17")
-        .why("the bus is there, but no agent answers on it")
-        .hint("start one with 'logway up', or wait until it has started")
+        .why(why)
+        .hint("start an agent with 'logway up', or wait until it has started")
 }
 
 fn denied(reason: &str) -> Fail {
