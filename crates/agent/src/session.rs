@@ -195,7 +195,8 @@ impl Session {
         input.advance(used_bytes);
         self.input =
             if input.is_empty() && input.capacity() > 4 * READ_BYTES { BytesMut::new() } else { input };
-        self.hand_over().await;
+        // Also when the Machine never pauses: what is over its limit is stated once a second.
+        self.settle(false).await;
         Ok(next)
     }
 
