@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Command;
 
-use logway_tests::{Process, Up, parts};
+use logway_tests::{Process, Up, lines, parts};
 use rustix::process::Signal;
 
 /// An app `web` that wrote these lines and ended.
@@ -134,4 +134,20 @@ fn a_live_tail_writes_each_line_when_it_comes() {
     }
     drop(words);
     assert!(app.wait().success());
+}
+
+#[test]
+fn a_tail_under_a_flood_misses_nothing_and_shows_nothing_twice() {
+    let up = Up::start(&[]);
+    let tail = up.run("logs", &["-a", "web", "-j"]);
+    tail.wait_for_stderr("that it is live", |line| line.contains("live"));
+    let mut app = up.run("run", &["--app", "web", "--policy", "block", "--", "seq", "1", "40000"]);
+    assert!(app.wait().success());
+    tail.wait_for_stdout("the exit event", |row| row.contains("\"kind\":\"exited\""));
+    for text in [tail.stdout().text(), logs(&up, &["-a", "web", "-n", "-j", "--lines", "100000"]).1] {
+        let messages = lines::parse(&text);
+        assert_eq!(lines::Coverage::of(&messages).assert_whole().1, 0, "none is lost");
+        let numbers = messages.iter().filter_map(|message| message.message.parse::<u64>().ok());
+        assert!(numbers.eq(1..=40_000), "each once and in order");
+    }
 }
