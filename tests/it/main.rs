@@ -6,6 +6,7 @@ mod cli_run;
 mod cli_up;
 mod cli_usage;
 mod parts;
+mod promise_1_no_stage_holds_a_line;
 mod promise_2_addressed_and_numbered;
 mod promise_3_acknowledged_lines_survive;
 mod promise_4_goes_on_where_it_stopped;
