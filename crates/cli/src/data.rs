@@ -17,6 +17,21 @@ use crate::fail::Fail;
 /// The roles that have a credential in `bus/`.
 pub(crate) const ROLES: [&str; 5] = ["agent", "proxy", "api", "store", "registry"];
 
+/// The option of the commands that use a data directory.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct DataArg {
+    /// Where Logway keeps its data [default: /var/lib/logway for root, else ~/.local/share/logway]
+    #[arg(long = "data", env = "LOGWAY_DATA", value_name = "DIR")]
+    path: Option<PathBuf>,
+}
+
+impl DataArg {
+    /// The directory that was asked for, else that of this user.
+    pub(crate) fn dir(&self) -> Result<Data> {
+        Data::new(self.path.as_deref())
+    }
+}
+
 /// A data directory. Nothing is known of it until it is used.
 #[derive(Debug, Clone)]
 pub(crate) struct Data {

@@ -49,8 +49,9 @@ Examples:
   logway demo --for 10s --kill-agent    the sum must balance even so
   logway demo --for 10s >/dev/null      only what it says of itself
 
-At the end it prints: produced N  delivered N  gaps N. Produced is what the apps counted themselves, delivered what the
-tail wrote, by the id in each line, and gaps the lines that gap records say are lost.
+At the end it prints: produced N  delivered N  gaps N. Produced is what the apps counted
+themselves, delivered what the tail wrote, by the id in each line, and gaps the lines that gap
+records say are lost.
 Ends with 0 only if produced = delivered + gaps.";
 
 fn time(text: &str) -> Result<Duration, String> {

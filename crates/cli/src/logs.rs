@@ -22,7 +22,7 @@ use self::printer::Printer;
 use self::render::Style;
 use self::tail::{Scope, Tail};
 use crate::bus_link;
-use crate::data::Data;
+use crate::data::DataArg;
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output;
@@ -64,6 +64,8 @@ pub(crate) struct Args {
     /// Read from this NATS server instead of the one that 'logway up' uses
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
+    #[command(flatten)]
+    data: DataArg,
 }
 
 /// Examples, for the end of the help.
@@ -76,15 +78,17 @@ Examples:
   logway logs -a web -r lhr -i 148e36           one region, one Machine
 
 Format:
-  TIME PROVIDER[INSTANCE] REGION [LEVEL] MESSAGE, as flyctl has it, with a blank before the message.
+  TIME PROVIDER[INSTANCE] REGION [LEVEL] MESSAGE: that of flyctl, and a blank before the message
   2026-11-22T10:00:00Z app[148e36] lhr [info] listening on port 80
-  On a terminal, lines of stderr begin with a faint '2>', and control sequences of apps are shown, not obeyed.
+  On a terminal, lines of stderr begin with a faint '2>', and control sequences of apps are shown,
+  not obeyed.
 
 Missing lines:
-  Each line has a number. What is missing is asked for; what nobody has is drawn as '— 12 lines lost: why —'.
+  Each line has a number. What is missing is asked for; what nobody has is drawn as
+  '— 12 lines lost: why —'.
   Such records pass every filter. Of recent lines, the newest 20,000 are looked through.
 
-Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail that is ended by Ctrl-C ends with 0.";
+Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail ended by Ctrl-C ends with 0.";
 
 impl Args {
     fn scope(&self, org: OrgId) -> Result<Scope> {
@@ -105,7 +109,8 @@ impl Args {
 }
 
 /// Shows the lines.
-pub(crate) async fn run(args: &Args, data: &Data) -> Result<Exit> {
+pub(crate) async fn run(args: &Args) -> Result<Exit> {
+    let data = &args.data.dir()?;
     let signals = Signals::listen()?;
     let org = OrgId::new(&data.org()?.id)?;
     let scope = args.scope(org.clone())?;

@@ -15,22 +15,18 @@ mod up;
 
 use std::future::Future;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use crate::data::Data;
 use crate::exit::Exit;
 
 /// Carries what programs print to the people who need to read it, and can prove that no line was lost.
 #[derive(Debug, Parser)]
 #[command(name = "logway", version, after_help = TOP_HELP, max_term_width = 120, propagate_version = true)]
+#[command(arg_required_else_help = true)]
 struct Cli {
-    /// Where Logway keeps its data [default: /var/lib/logway for root, else ~/.local/share/logway]
-    #[arg(long, global = true, env = "LOGWAY_DATA", value_name = "DIR", hide_env = false)]
-    data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,14 +86,13 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> Result<Exit> {
-    let data = || Data::new(cli.data.as_deref());
     match &cli.command {
         Command::Up(args) => {
             log_to_stderr();
-            block_on(Box::pin(up::run(args, &data()?)))
+            block_on(Box::pin(up::run(args)))
         }
-        Command::Run(args) => run::run(args, &data()?),
-        Command::Logs(args) => block_on(Box::pin(logs::run(args, &data()?))),
+        Command::Run(args) => run::run(args),
+        Command::Logs(args) => block_on(Box::pin(logs::run(args))),
         Command::Explain(args) => {
             let mut out = output::Data::stdout();
             let exit = explain::run(args, &mut out)?;
@@ -148,6 +143,10 @@ mod tests {
             let name = command.get_name().to_owned();
             let help = command.render_help().to_string();
             assert!(help.contains("Examples:") && help.contains(&format!("logway {name}")), "{name}: {help}");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            // Clap breaks what is wider where it is not told the width of a terminal, and examples do not bear that.
+            let wide = after.lines().find(|line| line.chars().count() > 98);
+            assert_eq!(wide, None, "{name}");
         }
     }
 }

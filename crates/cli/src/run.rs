@@ -10,7 +10,7 @@ use agent::admin::{self, Registered, Registration, Request, Response};
 use anyhow::{Context, Result};
 use line::Name;
 
-use crate::data::{Data, random};
+use crate::data::{Data, DataArg, random};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::notice;
@@ -50,6 +50,8 @@ pub(crate) struct Args {
     /// The command, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    data: DataArg,
 }
 
 /// Examples, for the end of the help.
@@ -61,7 +63,8 @@ Examples:
   logway run --app hello -- sh -c 'echo hello; exit 3'     ends with 3
 
 The app's output goes to its readers ('logway logs -a web'), not to this terminal.
-Ends with the app's own code; 125 nothing to run, 126 not executable, 127 not found, 128+N killed by signal N.";
+Ends with the app's own code; 125 nothing to run, 126 not executable, 127 not found,
+128+N killed by signal N.";
 
 /// Refuses what init would refuse, before anything is registered.
 fn policy(text: &str) -> Result<String, String> {
@@ -71,7 +74,8 @@ fn policy(text: &str) -> Result<String, String> {
 }
 
 /// Registers, then replaces this process by init. Returns only if that fails.
-pub(crate) fn run(args: &Args, data: &Data) -> Result<Exit> {
+pub(crate) fn run(args: &Args) -> Result<Exit> {
+    let data = &args.data.dir()?;
     if args.command.first().is_none_or(|program| program.is_empty()) {
         return Fail::new(Exit::NoCommand, "there is no command to run")
             .code("LI01")

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::bus_link;
-use crate::data::{Data, Running};
+use crate::data::{Data, DataArg, Running};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::{aside, notice};
@@ -54,17 +54,20 @@ pub(crate) struct Args {
     /// Hand lines to Vector's socket source instead of publishing them on NATS
     #[arg(long, value_name = "unix:PATH", value_parser = vector)]
     to_vector: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArg,
 }
 
 /// Examples, for the end of the help.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  logway up                                        bus on 127.0.0.1:4222, metrics on http://127.0.0.1:4280/metrics
-  logway up --data ./data --nats-port 0 --http-port 0    anywhere, on free ports
-  logway up --region lhr --nats nats://10.0.0.5:4222     a real nats-server; login in DATA/bus/agent, or in the URL
-  logway up --to-vector unix:/run/logway/vector.sock     Vector publishes
+  logway up                                             bus on port 4222, metrics on port 4280
+  logway up --data ./data --nats-port 0 --http-port 0   anywhere, on free ports
+  logway up --region lhr --nats nats://10.0.0.5:4222    on a real nats-server
+  logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
-Prints the addresses, then 'ready' when all parts serve; all on stderr. SIGTERM or Ctrl-C ends it.
+Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
+The login for --nats stands in the URL, or as user:password in DIR/bus/agent and DIR/bus/api.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
 /// A number of bytes, as `1GiB`.
@@ -102,7 +105,8 @@ fn vector(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Runs until a signal comes or a part fails.
-pub(crate) async fn run(args: &Args, data: &Data) -> Result<Exit> {
+pub(crate) async fn run(args: &Args) -> Result<Exit> {
+    let data = &args.data.dir()?;
     let mut signals = Signals::listen()?;
     let _lock = data.take()?;
     data.mint_org()?;
