@@ -1,11 +1,12 @@
 //! Who listens to what, and the delivery of messages to them.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::outgoing::{Outbound, Outgoing};
 use super::{Config, Stats};
@@ -14,6 +15,12 @@ use crate::sublist::Sublist;
 
 /// From this part of its bound on, a queue is deep.
 const DEEP_PART: usize = 16;
+/// From this part of its bound on, a queue has publishers wait.
+const FULL_PART: usize = 2;
+/// How long a publisher waits at most for its readers, each time after up to 64 KiB were read from it: nats-server's bound.
+/// So nobody makes a publisher slower than 6.4 MB/s: a reader that takes less is cut when its queue is over its bound. One
+/// that takes nothing is not waited for after a second, see [`super::outgoing::STUCK_AFTER`].
+const MAX_HOLD: Duration = Duration::from_millis(10);
 
 /// One client's side that others reach: its queue.
 #[derive(Debug)]
@@ -39,13 +46,17 @@ impl Peer {
 
     /// Queues an urgent frame and has it written.
     pub(super) fn urgent(&self, frame: impl FnOnce(&mut Vec<u8>)) {
-        self.outgoing().push_urgent(frame);
-        self.wake.notify_one();
+        self.change(|outgoing| outgoing.push_urgent(frame));
     }
 
-    /// Ends the connection once what is urgent has been written.
-    pub(super) fn close(&self, drop_frames: bool) {
-        self.outgoing().close(drop_frames);
+    /// Queues an answer behind the messages that wait, and has it written.
+    pub(super) fn answer(&self, now: Instant, frame: impl FnOnce(&mut Vec<u8>)) {
+        self.change(|outgoing| outgoing.push_answer(now, frame));
+    }
+
+    /// Changes the queue and has the writer look at it.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Outgoing)) {
+        change(&mut self.outgoing());
         self.wake.notify_one();
     }
 }
@@ -78,6 +89,15 @@ pub(super) struct Touched {
     pub(super) peers: Vec<Arc<Peer>>,
     /// A queue is so full that its writer should have its turn.
     pub(super) is_deep: bool,
+    /// By id: those with so much waiting that whoever publishes should let them catch up.
+    full: HashMap<u64, Arc<Peer>>,
+}
+
+impl Touched {
+    /// Has all writers look at their queues.
+    pub(super) fn wake(&mut self) {
+        self.peers.drain(..).for_each(|peer| peer.wake.notify_one());
+    }
 }
 
 /// A handle on a subscription, equal to itself only.
@@ -96,13 +116,55 @@ pub(super) struct Hub {
     pub(super) stats: Arc<Stats>,
     subscriptions: Mutex<Sublist<SubRef>>,
     next_id: AtomicU64,
+    /// The broker ends: everybody writes out what waits.
+    ending: watch::Sender<bool>,
 }
 
 impl Hub {
     pub(super) fn new(config: Config, stats: Arc<Stats>) -> Self {
         // Ids start at random: they should not tell how many clients came before.
         let next_id = AtomicU64::new(u64::from(fastrand::u32(1..1 << 30)));
-        Self { config, stats, subscriptions: Mutex::new(Sublist::new()), next_id }
+        let subscriptions = Mutex::new(Sublist::new());
+        Self { config, stats, subscriptions, next_id, ending: watch::Sender::new(false) }
+    }
+
+    /// Has all sessions end.
+    pub(super) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Waits until the broker ends.
+    pub(super) async fn ended(&self) {
+        let mut ending = self.ending.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ended = ending.wait_for(|ending| *ending).await;
+    }
+
+    /// Has a publisher wait for readers that are behind: for a moment, and for none that does not read. Without that, one
+    /// that publishes at full speed would get every reader cut that is slower.
+    pub(super) async fn wait_for_readers(&self, touched: &mut Touched) {
+        if touched.full.is_empty() {
+            return;
+        }
+        let until = Instant::now() + MAX_HOLD;
+        let mut has_waited = false;
+        for (_, peer) in touched.full.drain() {
+            loop {
+                let drained = peer.drained.notified();
+                let now = Instant::now();
+                if now >= until || !peer.outgoing().is_behind(self.full_bytes(), now) {
+                    break;
+                }
+                has_waited = true;
+                // Whether it came in time shows in the queue.
+                let _ = timeout_at(until, drained).await;
+            }
+        }
+        self.stats.held_up.fetch_add(u64::from(has_waited), Ordering::Relaxed);
+    }
+
+    const fn full_bytes(&self) -> usize {
+        self.config.max_pending_bytes / FULL_PART
     }
 
     pub(super) fn next_id(&self) -> u64 {
@@ -191,11 +253,14 @@ impl Hub {
             note(&mut outgoing);
             let pending_bytes = outgoing.pending_bytes();
             if pending_bytes > self.config.max_pending_bytes {
-                outgoing.close(true);
+                outgoing.cut();
                 self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that reads too slowly");
             }
             touched.is_deep |= pending_bytes > self.config.max_pending_bytes / DEEP_PART;
+            if pending_bytes > self.full_bytes() {
+                touched.full.entry(peer.id).or_insert_with(|| Arc::clone(peer));
+            }
             if outgoing.call_writer() {
                 touched.peers.push(Arc::clone(peer));
             }

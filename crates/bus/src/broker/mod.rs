@@ -1,14 +1,16 @@
 //! The embedded broker: core NATS in this process, for one machine.
 //!
 //! Each connection is a [`session`]: it reads verbs, logs in ([`login`]), and hands messages to the [`hub`], which knows who
-//! listens. Each session has an [`outgoing`] queue of its own, and its slowness stays there: whoever publishes never waits for
-//! whoever reads. A reader whose queue is over its bound, or that takes nothing for ten seconds, is cut with a plain close,
-//! from which every NATS client recovers by itself.
+//! listens. Each session has an [`outgoing`] queue of its own ([`writer`] takes from it), and its slowness stays there: whoever
+//! publishes waits for whoever reads for ten milliseconds at a time, and for none that does not read. A reader whose queue is
+//! over its bound, or that takes nothing for ten seconds, is cut with a plain close, from which every NATS client recovers by
+//! itself.
 
 mod hub;
 mod login;
 mod outgoing;
 mod session;
+mod writer;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -40,7 +42,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// Bounds of what a client may send.
     pub limits: Limits,
-    /// Bytes that may wait for one client. More, and it is cut.
+    /// Bytes that may wait for one client. More, and it is cut. From half of it on, publishers are held up a little: with the
+    /// usual 32 MiB, a reader that gets no turn from a busy machine for two seconds is not cut by one at full speed.
     pub max_pending_bytes: usize,
     /// How long a client may take nothing of what waits for it. Longer, and it is cut.
     pub stall: Duration,
@@ -60,7 +63,7 @@ impl Config {
         Self {
             users,
             limits: Limits::default(),
-            max_pending_bytes: 8 * 1024 * 1024,
+            max_pending_bytes: 32 * 1024 * 1024,
             stall: Duration::from_secs(10),
             login_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(30),
@@ -85,13 +88,19 @@ pub struct Stats {
     pub out_bytes: AtomicU64,
     /// Clients that were cut because they were slow.
     pub slow_consumers: AtomicU64,
+    /// Times that a publisher was held up (10 ms at most) because a reader was behind.
+    pub held_up: AtomicU64,
     /// Messages and subscriptions refused because the role may not.
     pub violations: AtomicU64,
     /// Logins refused.
     pub refused_logins: AtomicU64,
 }
 
-/// Serves clients on `listener` until `shutdown` resolves; then all connections are closed. Fails only if the listener does.
+/// How long clients may take at the end for what waits for them.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves clients on `listener` until `shutdown` resolves; then they are given what waits for them, for one second at most,
+/// and all connections are closed. Fails only if the listener does.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -126,6 +135,10 @@ pub async fn run_with(
             Some(_) = sessions.join_next() => {}
         }
     }
+    drop(listener);
+    hub.end();
+    let farewell = async { while sessions.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
     sessions.shutdown().await;
     Ok(())
 }

@@ -14,22 +14,48 @@ const CHUNK_BYTES: usize = 64 * 1024;
 const MAX_SPARE: usize = 4;
 /// Requests that may wait for answers from one client; the oldest gives way.
 const MAX_REQUESTS: usize = 1024;
-/// Bytes of urgent frames that may wait. The client is not read while there are more.
-pub(super) const MAX_URGENT_BYTES: usize = 8 * 1024;
+/// Bytes of answers (PONG, `+OK`, `-ERR`) that may wait. The client is not read while there are more.
+pub(super) const MAX_ANSWER_BYTES: usize = 8 * 1024;
+/// How long an answer stands in line behind the messages that came before it. A client that drains (UNSUB, PING, read up to
+/// the PONG) relies on that line, and one that asks whether we live relies on an answer at all: clients give up on a PONG
+/// after ten seconds or more, so one that has waited for half of that goes ahead.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may take nothing and still count as one that reads.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(1);
 
-/// The queue: whole frames in chunks, and urgent ones (PONG, INFO, `-ERR`) that go out between two chunks.
+/// The queue: whole frames in chunks, in order; and urgent ones (our PING, a last word) that go out between two chunks.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     urgent: Vec<u8>,
-    chunks: VecDeque<Vec<u8>>,
+    chunks: VecDeque<Chunk>,
     spare: Vec<Vec<u8>>,
+    /// Bytes in chunks.
     pending_bytes: usize,
+    /// Those of them that are answers.
+    answer_bytes: usize,
+    /// While the writer is writing: when the client last took something, or the writer began.
+    writing_since: Option<Instant>,
     /// The writer is at work, or somebody is about to wake it.
     is_called: bool,
-    /// No more is taken; what is urgent still goes out, then the connection closes.
+    /// No more is taken; what is here may still go out, then the connection closes.
     closing: bool,
     requests: HashMap<Bytes, (u32, Instant)>,
     request_order: VecDeque<Bytes>,
+}
+
+/// Whole frames that are written at once.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    answers: VecDeque<Answer>,
+}
+
+/// Where in a chunk an answer stands.
+#[derive(Debug)]
+struct Answer {
+    at: usize,
+    len: usize,
+    since: Instant,
 }
 
 /// A message on its way to subscriptions.
@@ -49,7 +75,7 @@ impl Outgoing {
         let headers = message.headers.filter(|_| with_headers);
         let header_bytes = headers.map(Bytes::len);
         let total = header_bytes.unwrap_or(0) + message.payload.len();
-        let chunk = self.chunk(total + message.subject.len() + 64);
+        let chunk = &mut self.chunk(total + message.subject.len() + 64).bytes;
         let before = chunk.len();
         write::message_head(chunk, message.subject, sid, message.reply.map(|r| &r[..]), header_bytes, total);
         headers.into_iter().for_each(|block| chunk.extend_from_slice(block));
@@ -59,14 +85,28 @@ impl Outgoing {
         self.pending_bytes += grown;
     }
 
-    fn chunk(&mut self, wanted: usize) -> &mut Vec<u8> {
-        let has_room = self.chunks.back().is_some_and(|c| c.is_empty() || c.len() + wanted <= CHUNK_BYTES);
-        if !has_room {
-            let fresh = self.spare.pop().unwrap_or_default();
-            self.chunks.push_back(fresh);
+    fn chunk(&mut self, wanted: usize) -> &mut Chunk {
+        let fits = |chunk: &Chunk| chunk.bytes.is_empty() || chunk.bytes.len() + wanted <= CHUNK_BYTES;
+        if !self.chunks.back().is_some_and(fits) {
+            let bytes = self.spare.pop().unwrap_or_default();
+            self.chunks.push_back(Chunk { bytes, answers: VecDeque::new() });
         }
         let last = self.chunks.len() - 1;
         &mut self.chunks[last]
+    }
+
+    /// Appends an answer (PONG, `+OK`, `-ERR`) behind the messages that are here.
+    pub(super) fn push_answer(&mut self, now: Instant, frame: impl FnOnce(&mut Vec<u8>)) {
+        if self.closing {
+            return;
+        }
+        let chunk = self.chunk(256);
+        let at = chunk.bytes.len();
+        frame(&mut chunk.bytes);
+        let len = chunk.bytes.len() - at;
+        chunk.answers.push_back(Answer { at, len, since: now });
+        self.pending_bytes += len;
+        self.answer_bytes += len;
     }
 
     /// Appends an urgent frame.
@@ -76,13 +116,40 @@ impl Outgoing {
         }
     }
 
-    /// Ends the queue. With `drop_frames` what waits is forgotten: the client is too slow to ever take it.
-    pub(super) fn close(&mut self, drop_frames: bool) {
+    /// Ends the queue and forgets what waits: the client is too slow to ever take it, or gone.
+    pub(super) fn cut(&mut self) {
         self.closing = true;
-        if drop_frames {
-            self.chunks.clear();
-            self.pending_bytes = 0;
+        self.drop_chunks();
+    }
+
+    /// Ends the queue. What waits still goes out.
+    pub(super) const fn end(&mut self) {
+        self.closing = true;
+    }
+
+    /// Ends the queue when the client will send no more. A little that waits still goes out, such as the last answers;
+    /// for much the connection is not kept.
+    pub(super) fn end_soon(&mut self) {
+        if !self.closing && self.pending_bytes > CHUNK_BYTES {
+            self.drop_chunks();
         }
+        self.closing = true;
+    }
+
+    /// Ends the queue with a last word, which is heard even if much waits.
+    pub(super) fn end_with(&mut self, now: Instant, frame: impl FnOnce(&mut Vec<u8>)) {
+        if self.pending_bytes > CHUNK_BYTES {
+            self.drop_chunks();
+            self.push_urgent(frame);
+        } else {
+            self.push_answer(now, frame);
+        }
+        self.closing = true;
+    }
+
+    fn drop_chunks(&mut self) {
+        self.chunks.clear();
+        (self.pending_bytes, self.answer_bytes) = (0, 0);
     }
 
     pub(super) const fn is_closing(&self) -> bool {
@@ -93,19 +160,65 @@ impl Outgoing {
         self.pending_bytes
     }
 
-    pub(super) fn urgent_bytes(&self) -> usize {
-        self.urgent.len()
+    /// Bytes that wait and that the client itself asked for.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes + self.urgent.len()
     }
 
-    /// The next bytes to write: all that is urgent, else a chunk.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
-        if !self.urgent.is_empty() {
-            return Some(std::mem::take(&mut self.urgent));
+    /// Whether a client with more than `limit_bytes` waiting reads, so that a little patience helps it.
+    pub(super) fn is_behind(&self, limit_bytes: usize, now: Instant) -> bool {
+        let reads = self.writing_since.is_none_or(|since| now.saturating_duration_since(since) < STUCK_AFTER);
+        !self.closing && self.pending_bytes > limit_bytes && reads
+    }
+
+    /// The next bytes to write: all that is urgent or has waited for too long, else a chunk.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.answer_bytes > 0 {
+            self.move_ahead(now);
         }
-        let chunk = self.chunks.pop_front();
-        self.is_called = chunk.is_some();
-        self.pending_bytes -= chunk.as_ref().map_or(0, Vec::len);
-        chunk
+        let next =
+            if self.urgent.is_empty() { self.next_chunk() } else { Some(std::mem::take(&mut self.urgent)) };
+        self.writing_since = next.is_some().then_some(now);
+        self.is_called = next.is_some();
+        next
+    }
+
+    fn next_chunk(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let Chunk { bytes, answers } = self.chunks.pop_front()?;
+            self.pending_bytes -= bytes.len();
+            self.answer_bytes -= answers.iter().map(|answer| answer.len).sum::<usize>();
+            // One whose answers have all gone ahead may be empty.
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+            self.recycle(bytes);
+        }
+    }
+
+    /// Makes answers urgent that have waited for too long. They keep their order among themselves.
+    fn move_ahead(&mut self, now: Instant) {
+        for chunk in &mut self.chunks {
+            let is_late = |answer: &&Answer| now.saturating_duration_since(answer.since) >= ANSWER_PATIENCE;
+            let mut moved = 0;
+            while let Some(Answer { at, len, .. }) = chunk.answers.front().filter(is_late) {
+                let start = at - moved;
+                self.urgent.extend(chunk.bytes.drain(start..start + len));
+                moved += len;
+                chunk.answers.pop_front();
+            }
+            chunk.answers.iter_mut().for_each(|answer| answer.at -= moved);
+            self.pending_bytes -= moved;
+            self.answer_bytes -= moved;
+            if !chunk.answers.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Notes that the client took something.
+    pub(super) const fn note_taken(&mut self, now: Instant) {
+        self.writing_since = Some(now);
     }
 
     /// Notes that the writer is needed. `true`: whoever asks must wake it, for nobody else does.
@@ -156,6 +269,14 @@ mod tests {
         Outbound { subject, reply: None, headers: None, payload }
     }
 
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn pong(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"PONG\r\n");
+    }
+
     #[test]
     fn urgent_frames_overtake_at_a_frame_boundary() {
         let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
@@ -163,13 +284,78 @@ mod tests {
         for _ in 0..3 {
             queue.push_message(b"1", &message(&subject, &payload), false);
         }
-        let first = queue.next().unwrap();
+        let first = queue.next(now()).unwrap();
         assert!(first.starts_with(b"MSG a 1 40000\r\n") && first.ends_with(b"\r\n"));
-        queue.push_urgent(|out| out.extend_from_slice(b"PONG\r\n"));
-        assert_eq!(queue.next().unwrap(), b"PONG\r\n");
-        assert!(queue.next().unwrap().ends_with(b"x\r\n"));
-        assert!(queue.next().is_some() && queue.next().is_none());
+        queue.push_urgent(|out| out.extend_from_slice(b"PING\r\n"));
+        assert_eq!(queue.next(now()).unwrap(), b"PING\r\n");
+        assert!(queue.next(now()).unwrap().ends_with(b"x\r\n"));
+        assert!(queue.next(now()).is_some() && queue.next(now()).is_none());
         assert_eq!(queue.pending_bytes(), 0);
+    }
+
+    #[test]
+    fn an_answer_stands_in_line_for_five_seconds_and_then_goes_ahead() {
+        let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+        let (begun, payload) = (now(), vec![b'x'; 40_000]);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        queue.push_answer(after(0), |out| out.extend_from_slice(b"+OK\r\n"));
+        queue.push_message(b"1", &message(&subject, &payload), false);
+        queue.push_answer(after(1), pong);
+        queue.push_message(b"1", &message(&subject, b"m"), false);
+        queue.push_answer(after(3), pong);
+        queue.push_message(b"1", &message(&subject, &payload), false);
+        assert_eq!(queue.answer_bytes(), 17);
+        // Late are the two oldest; the third keeps its place.
+        assert_eq!(queue.next(after(6)).unwrap(), b"+OK\r\nPONG\r\n");
+        assert_eq!(queue.answer_bytes(), 6);
+        let chunk = queue.next(after(6)).unwrap();
+        assert!(chunk.starts_with(b"MSG a 1 40000\r\n"));
+        assert!(chunk.ends_with(b"x\r\nMSG a 1 1\r\nm\r\nPONG\r\n"), "{:?}", chunk.len());
+        assert!(queue.next(after(7)).unwrap().starts_with(b"MSG a 1 40000\r\n"));
+        assert_eq!((queue.pending_bytes(), queue.answer_bytes(), queue.next(after(8))), (0, 0, None));
+        // A chunk of which nothing is left is passed over.
+        queue.push_answer(after(8), pong);
+        queue.push_message(b"1", &message(&subject, &[b'x'; 70_000]), false);
+        assert_eq!(queue.next(after(13)).unwrap(), b"PONG\r\n");
+        assert!(queue.next(after(13)).unwrap().starts_with(b"MSG"));
+        assert_eq!((queue.pending_bytes(), queue.next(after(13))), (0, None));
+    }
+
+    #[test]
+    fn only_who_reads_is_waited_for() {
+        let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+        let begun = now();
+        let after = |ms| begun + Duration::from_millis(ms);
+        assert!(!queue.is_behind(0, begun));
+        for _ in 0..3 {
+            queue.push_message(b"1", &message(&subject, &[b'x'; 60_000]), false);
+        }
+        // The writer has not had its turn: that is not the client's fault, however long it takes.
+        assert!(queue.is_behind(100_000, after(90_000)) && !queue.is_behind(200_000, begun));
+        assert!(queue.next(begun).is_some());
+        assert!(queue.is_behind(100_000, after(999)) && !queue.is_behind(100_000, after(1000)));
+        queue.note_taken(after(1500));
+        assert!(queue.is_behind(100_000, after(2499)) && !queue.is_behind(100_000, after(2500)));
+        queue.cut();
+        assert!(!queue.is_behind(0, after(1500)));
+    }
+
+    #[test]
+    fn a_last_word_is_heard_however_much_waits() {
+        for (count, kept) in [(1, true), (2, false)] {
+            let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+            for _ in 0..count {
+                queue.push_message(b"1", &message(&subject, &[b'x'; 60_000]), false);
+            }
+            queue.end_with(now(), |out| write::error(out, "Stale Connection"));
+            queue.end_soon();
+            let mut all = Vec::new();
+            while let Some(bytes) = queue.next(now()) {
+                all.extend(bytes);
+            }
+            assert!(all.ends_with(b"-ERR 'Stale Connection'\r\n"));
+            assert_eq!(all.starts_with(b"MSG "), kept);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,6 @@
 //! One client's connection: greet, log in, then read verbs and write what waits.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +14,8 @@ use tokio::time::{Duration, Instant, timeout};
 use super::Stats;
 use super::hub::{Hub, Origin, Peer, Sub, Touched};
 use super::login::{self, Connect};
-use super::outgoing::{MAX_URGENT_BYTES, Outbound};
+use super::outgoing::{MAX_ANSWER_BYTES, Outbound, Outgoing};
+use super::writer::write_out;
 use crate::codec::{ClientOp, ProtocolError, ServerReader, write};
 use crate::roles::Role;
 use crate::subject::{self, quoted};
@@ -89,7 +89,10 @@ async fn serve(
     }
     let mut buffer = BytesMut::with_capacity(READ_BYTES);
     let mut codec = ServerReader::new(hub.config.limits);
-    let login = timeout(hub.config.login_timeout, log_in(hub, reader, &mut buffer, &mut codec)).await;
+    let login = tokio::select! {
+        login = timeout(hub.config.login_timeout, log_in(hub, reader, &mut buffer, &mut codec)) => login,
+        () = hub.ended() => return false,
+    };
     let (connect, role) = match login.unwrap_or(Err(Some("Authentication Timeout"))) {
         Ok(login) => login,
         Err(why) => {
@@ -106,12 +109,16 @@ async fn serve(
     tokio::pin!(reading, writing);
     tokio::select! {
         is_cut = &mut reading => {
-            // After the client's last verb only what is urgent is still worth writing, such as why it was cut.
-            peer.close(true);
+            peer.change(Outgoing::end_soon);
             let _ = timeout(LAST_WORD, writing).await;
             is_cut
         }
         () = &mut writing => false,
+        () = hub.ended() => {
+            peer.change(Outgoing::end);
+            writing.await;
+            true
+        }
     }
 }
 
@@ -161,48 +168,6 @@ async fn say_goodbye(writer: &mut OwnedWriteHalf, why: Option<&str>) {
     let _ = writer.shutdown().await;
 }
 
-/// Writes what waits, until the queue is closed and empty or the client takes nothing for too long.
-async fn write_out(hub: &Hub, peer: &Peer, mut writer: OwnedWriteHalf) {
-    loop {
-        let (next, is_closing) = {
-            let mut outgoing = peer.outgoing();
-            (outgoing.next(), outgoing.is_closing())
-        };
-        match next {
-            Some(bytes) => {
-                match write_all(&mut writer, &bytes, hub.config.stall).await {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::TimedOut && !peer.outgoing().is_closing() => {
-                        hub.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
-                        tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that stopped reading");
-                        return;
-                    }
-                    Err(_) => return,
-                }
-                peer.outgoing().recycle(bytes);
-                peer.drained.notify_waiters();
-            }
-            None if is_closing => {
-                let _ = writer.shutdown().await;
-                return;
-            }
-            None => peer.wake.notified().await,
-        }
-    }
-}
-
-/// Writes all of `bytes`. Times out if the client takes not one byte for as long as `stall`; slowly is good enough.
-async fn write_all(writer: &mut OwnedWriteHalf, mut bytes: &[u8], stall: Duration) -> std::io::Result<()> {
-    while !bytes.is_empty() {
-        let count = timeout(stall, writer.write(bytes)).await.map_err(|_| ErrorKind::TimedOut)??;
-        if count == 0 {
-            return Err(ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[count..];
-    }
-    Ok(())
-}
-
 /// The reading side of a client that is logged in.
 struct Session {
     hub: Arc<Hub>,
@@ -223,10 +188,10 @@ enum Next {
 
 impl Session {
     fn new(hub: Arc<Hub>, peer: Arc<Peer>, connect: Connect) -> Self {
-        if connect.verbose {
-            peer.urgent(ok);
-        }
         let (subs, now) = (HashMap::new(), Instant::now());
+        if connect.verbose {
+            peer.answer(now, ok);
+        }
         Self { hub, peer, connect, subs, last_allowed: Bytes::new(), now, pings_out: 0 }
     }
 
@@ -241,7 +206,7 @@ impl Session {
         loop {
             self.now = Instant::now();
             let next = self.handle_all(&mut buffer, &mut codec, &mut touched);
-            touched.peers.drain(..).for_each(|peer| peer.wake.notify_one());
+            touched.wake();
             if matches!(next, Next::Stop) {
                 return true;
             }
@@ -249,13 +214,14 @@ impl Session {
                 // A reader that is only waiting for its turn must not be taken for a slow one.
                 tokio::task::yield_now().await;
             }
-            self.wait_for_urgent_room().await;
+            self.hub.wait_for_readers(&mut touched).await;
+            self.wait_for_answer_room().await;
             buffer.reserve(READ_BYTES);
             match timeout(self.hub.config.ping_interval, reader.read_buf(&mut buffer)).await {
                 Ok(Ok(count)) if count > 0 => self.pings_out = 0,
                 Ok(_) => return false,
                 Err(_) if self.pings_out >= MAX_PINGS_OUT => {
-                    self.peer.urgent(|out| write::error(out, "Stale Connection"));
+                    self.last_word("Stale Connection");
                     return true;
                 }
                 Err(_) => {
@@ -276,27 +242,26 @@ impl Session {
                     }
                 }
                 Ok(None) => return Next::Go,
-                Err(why) => {
-                    self.error(&why.to_string());
-                    return Next::Stop;
-                }
+                Err(why) => return self.last_word(&why.to_string()),
             }
         }
     }
 
     /// A client that sends PINGs and does not read the answers is not read either.
-    async fn wait_for_urgent_room(&self) {
+    async fn wait_for_answer_room(&self) {
         loop {
             let drained = self.peer.drained.notified();
-            if self.peer.outgoing().urgent_bytes() < MAX_URGENT_BYTES {
+            if self.peer.outgoing().answer_bytes() < MAX_ANSWER_BYTES {
                 return;
             }
             drained.await;
         }
     }
 
-    fn error(&self, text: &str) {
-        self.peer.urgent(|out| write::error(out, text));
+    /// Tells the client why it is cut.
+    fn last_word(&self, text: &str) -> Next {
+        self.peer.change(|outgoing| outgoing.end_with(Instant::now(), |out| write::error(out, text)));
+        Next::Stop
     }
 
     fn handle(&mut self, op: ClientOp, touched: &mut Touched) -> Next {
@@ -306,7 +271,7 @@ impl Session {
             }
             ClientOp::Subscribe { subject, queue, sid } => self.subscribe(&subject, queue, &sid),
             ClientOp::Unsubscribe { sid, max } => self.unsubscribe(&sid, max),
-            ClientOp::Ping => self.peer.urgent(|out| out.extend_from_slice(b"PONG\r\n")),
+            ClientOp::Ping => self.peer.answer(self.now, |out| out.extend_from_slice(b"PONG\r\n")),
             ClientOp::Connect(json) => return self.connect_again(&json),
             ClientOp::Pong | ClientOp::Ignored => {}
             ClientOp::Hangup => return Next::Stop,
@@ -324,26 +289,20 @@ impl Session {
                 self.say_ok();
                 Next::Go
             }
-            Ok(_) => {
-                self.error(login::VIOLATION);
-                Next::Stop
-            }
-            Err(why) => {
-                self.error(why);
-                Next::Stop
-            }
+            Ok(_) => self.last_word(login::VIOLATION),
+            Err(why) => self.last_word(why),
         }
     }
 
     fn say_ok(&self) {
         if self.connect.verbose {
-            self.peer.urgent(ok);
+            self.peer.answer(self.now, ok);
         }
     }
 
     fn violation(&self, text: &str) {
         self.hub.stats.violations.fetch_add(1, Ordering::Relaxed);
-        self.error(text);
+        self.peer.answer(self.now, |out| write::error(out, text));
     }
 
     fn subscribe(&mut self, pattern: &Bytes, queue: Option<Bytes>, sid: &Bytes) {
@@ -394,8 +353,7 @@ impl Session {
         touched: &mut Touched,
     ) -> Next {
         if headers.is_some() && !self.connect.headers {
-            self.error(&ProtocolError::Unknown.to_string());
-            return Next::Stop;
+            return self.last_word(&ProtocolError::Unknown.to_string());
         }
         if !self.may_publish(subject) {
             self.violation(&format!("Permissions Violation for Publish to {}", quoted(subject)));
@@ -445,7 +403,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.peer.close(true);
+        self.peer.change(Outgoing::cut);
         self.subs.drain().for_each(|(_, sub)| self.hub.unsubscribe(&sub));
     }
 }

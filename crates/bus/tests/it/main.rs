@@ -3,5 +3,6 @@
 
 mod client;
 mod malformed;
+mod pressure;
 mod sessions;
 mod support;

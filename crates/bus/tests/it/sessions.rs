@@ -1,27 +1,14 @@
 //! Sessions as clients have them: who gets which message, who may what, and who is cut.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bus::codec::{ClientReader, ServerOp};
+use crate::pressure::assert_whole_frames;
+use crate::support::{Broker, Raw, config, connect, small_reader, soon, until};
 use bus::roles::Role;
-use bytes::BytesMut;
-use tokio::net::TcpSocket;
-
-use crate::support::{Broker, Raw, config, connect, soon};
 
 const LINE: &str = "o.k.logs.web.lhr.i";
-
-/// Waits until a counter has a value, while others have their turn.
-async fn until(counter: &AtomicU64, value: u64) {
-    soon(async {
-        while counter.load(Ordering::Relaxed) != value {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn wildcards_and_literals() {
@@ -81,21 +68,14 @@ async fn each_message_reaches_one_member_of_each_group() {
 /// The payloads that wait for a reader. The broker has queued them before the reader asks.
 async fn reader_until_pong(reader: &mut Raw) -> Vec<String> {
     let mut found = Vec::new();
-    // A PONG may overtake data, but an error may not come unasked: what waits is read until nothing was sent in between.
     reader.send("UNSUB 1\r\nPING\r\n").await;
-    let mut is_flushed = false;
     loop {
         let line = reader.line().await;
         if line == "PONG\r\n" {
-            if is_flushed {
-                return found;
-            }
-            is_flushed = true;
-            reader.send("PING\r\n").await;
-        } else {
-            assert!(line.starts_with("MSG "), "{line}");
-            found.push(reader.line().await);
+            return found;
         }
+        assert!(line.starts_with("MSG "), "{line}");
+        found.push(reader.line().await);
     }
 }
 
@@ -324,18 +304,6 @@ async fn who_does_not_answer_pings_is_cut() {
     assert_eq!(silent.rest().await, "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
 }
 
-/// A subscriber with a small receive buffer, so that little is in flight.
-async fn small_reader(broker: &Broker) -> Raw {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(16 * 1024).unwrap();
-    let mut raw = Raw::over(soon(socket.connect(broker.address)).await.unwrap());
-    assert!(raw.line().await.starts_with("INFO "));
-    raw.send(connect(Role::Api, "")).await;
-    raw.send("SUB o.> 1\r\n").await;
-    raw.flush().await;
-    raw
-}
-
 #[tokio::test]
 async fn a_slow_reader_is_cut_and_nobody_waits_for_it() {
     for (max_pending_bytes, stall) in
@@ -370,16 +338,6 @@ async fn a_slow_reader_is_cut_and_nobody_waits_for_it() {
     }
 }
 
-/// What a cut reader got ends with a whole frame.
-fn assert_whole_frames(text: &str) {
-    let (mut buffer, mut codec, mut count) = (BytesMut::from(text), ClientReader::default(), 0);
-    while let Some(op) = codec.next(&mut buffer).unwrap() {
-        assert!(matches!(op, ServerOp::Msg(_)), "{op:?}");
-        count += 1;
-    }
-    assert!(buffer.is_empty() && count > 0, "{count} messages, then {} bytes", buffer.len());
-}
-
 #[tokio::test]
 async fn a_reader_that_waits_for_its_turn_is_not_taken_for_a_slow_one() {
     const COUNT: usize = 40_000;
@@ -405,40 +363,55 @@ async fn a_reader_that_waits_for_its_turn_is_not_taken_for_a_slow_one() {
 }
 
 #[tokio::test]
-async fn a_pong_overtakes_what_waits() {
-    const COUNT: usize = 8_000;
-    let mut config = config();
-    config.max_pending_bytes = usize::MAX;
-    let broker = Broker::start(config).await;
+async fn a_pong_says_that_what_came_before_it_has_been_delivered() {
+    const COUNT: usize = 6_000;
+    let broker = Broker::start(config()).await;
     let mut reader = small_reader(&broker).await;
     let mut agent = broker.raw(Role::Agent, "").await;
     for _ in 0..COUNT {
         agent.send(format!("PUB {LINE} 1000\r\n{}\r\n", "x".repeat(1000))).await;
     }
     agent.flush().await;
-    reader.send("PING\r\n").await;
+    // How clients drain a subscription.
+    reader.send("UNSUB 1\r\nPING\r\n").await;
+    assert_eq!(reader_to_pong(&mut reader).await, COUNT);
+    // The refusals keep their place too.
+    reader.send("SUB x 1\r\nPING\r\nSUB y 1\r\nPING\r\n").await;
+    for subject in ["x", "y"] {
+        reader
+            .expect(&format!("-ERR 'Permissions Violation for Subscription to \"{subject}\"'\r\nPONG\r\n"))
+            .await;
+    }
+}
+
+/// How many messages come before a PONG.
+async fn reader_to_pong(reader: &mut Raw) -> usize {
     let mut before = 0;
     loop {
         let line = reader.line().await;
         if line == "PONG\r\n" {
-            break;
+            return before;
         }
         assert!(line.starts_with("MSG "), "{line}");
         reader.line().await;
         before += 1;
     }
-    assert!(before < COUNT, "the PONG came last");
-    for _ in before..COUNT {
-        reader.line().await;
-        reader.line().await;
-    }
-    reader.flush().await;
 }
 
 #[tokio::test]
-async fn at_the_end_everybody_is_let_go() {
+async fn at_the_end_everybody_is_given_what_waits_and_let_go() {
+    const COUNT: usize = 6_000;
     let broker = Broker::start(config()).await;
-    let raw = broker.raw(Role::Api, "").await;
-    broker.stop().await;
-    assert_eq!(raw.rest().await, "");
+    let (idle, greeted) = (broker.raw(Role::Api, "").await, broker.greeted().await);
+    let reader = small_reader(&broker).await;
+    let mut agent = broker.raw(Role::Agent, "").await;
+    for _ in 0..COUNT {
+        agent.send(format!("PUB {LINE} 1000\r\n{}\r\n", "x".repeat(1000))).await;
+    }
+    agent.flush().await;
+    let (rest, _) = tokio::join!(reader.rest(), broker.stop());
+    assert_eq!(rest, format!("MSG {LINE} 1 1000\r\n{}\r\n", "x".repeat(1000)).repeat(COUNT));
+    for raw in [idle, greeted] {
+        assert_eq!(raw.rest().await, "");
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bus::broker::{self, Config, Stats, User};
 use bus::client::{Credentials, Options, ServerAddr};
 use bus::roles::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -180,4 +181,26 @@ impl Raw {
         self.send("PING\r\n").await;
         self.expect("PONG\r\n").await;
     }
+}
+
+/// A subscriber with a small receive buffer, so that little is in flight.
+pub(crate) async fn small_reader(broker: &Broker) -> Raw {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut raw = Raw::over(soon(socket.connect(broker.address)).await.unwrap());
+    assert!(raw.line().await.starts_with("INFO "));
+    raw.send(connect(Role::Api, "")).await;
+    raw.send("SUB o.> 1\r\n").await;
+    raw.flush().await;
+    raw
+}
+
+/// Waits until a counter has a value, while others have their turn.
+pub(crate) async fn until(counter: &AtomicU64, value: u64) {
+    soon(async {
+        while counter.load(Ordering::Relaxed) != value {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
