@@ -24,6 +24,16 @@ pub enum Error {
     /// A subject or pattern that NATS does not allow.
     #[error("{0:?} is not a legal subject")]
     Subject(String),
+    /// A message that the server does not take. It was not sent: a server closes the connection over such a one.
+    #[error(
+        "a message of {bytes} bytes is longer than the {max_bytes} that the server takes (its max_payload)"
+    )]
+    TooLong {
+        /// Bytes of the longest payload.
+        bytes: usize,
+        /// The most that the server takes.
+        max_bytes: usize,
+    },
     /// An address that cannot be used.
     #[error("{address:?} is not an address of a NATS server: {why}")]
     Address {

@@ -89,16 +89,17 @@ pub const MAX_ANSWERS: u32 = 10_000;
 pub const ANSWER_SECONDS: u64 = 60;
 
 /// The table as the `authorization` block of a nats-server configuration, for these users and passwords. Works from
-/// nats-server 2.9 on.
+/// nats-server 2.9 on. A password that begins as a bcrypt hash does (`$2a$`) is taken for one by the server.
 pub fn nats_conf(users: &[(Role, &str, &str)]) -> String {
     let mut conf = String::from("authorization {\n  users = [\n");
     for (role, user, password) in users {
-        let quote =
-            |patterns: &[&str]| patterns.iter().map(|p| format!("\"{p}\"")).collect::<Vec<_>>().join(", ");
+        let list = |patterns: &[&str]| patterns.iter().map(|p| conf_string(p)).collect::<Vec<_>>().join(", ");
         conf.push_str(&format!(
-            "    {{ user: \"{user}\", password: \"{password}\", permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
-            quote(role.may_publish()),
-            quote(role.may_subscribe()),
+            "    {{ user: {}, password: {}, permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
+            conf_string(user),
+            conf_string(password),
+            list(role.may_publish()),
+            list(role.may_subscribe()),
         ));
         if role.may_answer() {
             conf.push_str(&format!(
@@ -109,6 +110,20 @@ pub fn nats_conf(users: &[(Role, &str, &str)]) -> String {
     }
     conf.push_str("  ]\n}\n");
     conf
+}
+
+/// A string as a nats-server configuration has it.
+fn conf_string(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 #[cfg(test)]
@@ -130,6 +145,18 @@ mod tests {
             Role::Agent.allows_publish(b"o.k.logs.web.lhr.i") && Role::Proxy.allows_subscribe(b"o.k.logs.>")
         );
         assert!(Role::Agent.allows_subscribe(b"sys.recent") && Role::Api.allows_publish(b"sys.recent"));
+    }
+
+    #[test]
+    fn strings_of_a_configuration() {
+        for (text, quoted) in [
+            ("plain", r#""plain""#),
+            (r#"a"b\c"#, r#""a\"b\\c""#),
+            ("$x #y {z}", r#""$x #y {z}""#),
+            ("tab\tnewline\n", r#""tab\x09newline\x0a""#),
+        ] {
+            assert_eq!(conf_string(text), quoted);
+        }
     }
 
     #[test]

@@ -205,8 +205,8 @@ impl Session {
 async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epoch: u64) -> Lost {
     let outbox = {
         let Some(strong) = shared.upgrade() else { return Lost::Broken("closed".to_owned()) };
-        resubscribe(&strong, epoch);
         let max_payload = session.max_payload;
+        resubscribe(&strong, epoch, max_payload);
         strong.set_status(Status::Connected { server: server.to_string(), max_payload, epoch });
         Arc::clone(&strong.outbox)
     };
@@ -256,7 +256,7 @@ async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epo
 }
 
 /// Marks the interruption on every subscription, in order behind what came before it, and has them all subscribed anew.
-fn resubscribe(shared: &Shared, epoch: u64) {
+fn resubscribe(shared: &Shared, epoch: u64, max_payload: usize) {
     // The table is locked while the queue opens: a subscription that comes later finds the queue open and writes itself.
     let subscriptions = shared.subscriptions();
     let mut bytes = Vec::new();
@@ -266,7 +266,7 @@ fn resubscribe(shared: &Shared, epoch: u64) {
         }
         write::sub(&mut bytes, &entry.pattern, entry.queue.as_deref(), *sid);
     }
-    shared.outbox.open(bytes);
+    shared.outbox.open(bytes, max_payload);
 }
 
 async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
@@ -286,9 +286,23 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
             shared.outbox.answered();
         }
         ServerOp::Err(text) => return note_error(&shared, &text),
-        ServerOp::Info(_) | ServerOp::Ok => {}
+        ServerOp::Info(info) => note_info(&shared, &info),
+        ServerOp::Ok => {}
     }
     None
+}
+
+/// The server says anew what it takes, as after its configuration was read again.
+fn note_info(shared: &Shared, info: &[u8]) {
+    let Ok(info) = serde_json::from_slice::<Info>(info) else { return };
+    shared.outbox.set_max_payload(info.max_payload);
+    shared.status.send_if_modified(|status| match status {
+        Status::Connected { max_payload, .. } if *max_payload != info.max_payload => {
+            *max_payload = info.max_payload;
+            true
+        }
+        _ => false,
+    });
 }
 
 /// Hands a message over. While its reader lets us wait, the server hears from us: that shows when it has cut us.

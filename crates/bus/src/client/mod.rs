@@ -133,23 +133,23 @@ impl Client {
     }
 
     /// Sends a batch, in order, after waiting for room in the write queue (4 MiB). The receipt resolves when the server has
-    /// handled it. [`Error::Disconnected`] when there is no connection: nothing is kept for later.
+    /// handled it. [`Error::Disconnected`] when there is no connection: nothing is kept for later. [`Error::TooLong`] when the
+    /// server does not take one of the messages: none is sent.
     pub async fn send(&self, batch: PubBatch) -> Result<Receipt, Error> {
-        self.shared.outbox.send(batch.into_bytes()).await
+        self.shared.outbox.send(batch).await
     }
 
-    /// Publishes one message. It is on its way, not yet handled; [`Client::flush`] waits for that.
+    /// Publishes one message. It is on its way, not yet handled; [`Client::flush`] waits for that. Fails as
+    /// [`Client::send`] does, and with [`Error::Subject`] for an illegal subject.
     pub async fn publish(&self, subject: &str, reply: Option<&str>, payload: &[u8]) -> Result<(), Error> {
         check_literal(subject)?;
         reply.map_or(Ok(()), check_literal)?;
-        let mut bytes = Vec::with_capacity(payload.len() + subject.len() + 32);
-        write::publish(&mut bytes, subject, reply, payload);
-        self.shared.outbox.push(bytes).await
+        self.shared.outbox.push(PubBatch::of(subject, reply, payload)).await
     }
 
     /// Waits until the server has handled everything sent so far. [`Error::Disconnected`] if the connection is lost before.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.shared.outbox.send(Vec::new()).await?.await
+        self.shared.outbox.send(PubBatch::default()).await?.await
     }
 
     /// Subscribes. When connected, returns once the server has the subscription; when not, at once, and the subscription
@@ -165,7 +165,7 @@ impl Client {
         self.shared.subscriptions().insert(sid, entry);
         let mut bytes = Vec::new();
         write::sub(&mut bytes, pattern, queue, sid);
-        if let Ok(receipt) = self.shared.outbox.send(bytes).await {
+        if let Ok(receipt) = self.shared.outbox.send(PubBatch::of_verbs(bytes)).await {
             // Lost before the answer: the link subscribes again by itself.
             let _ = receipt.await;
         }
@@ -173,7 +173,7 @@ impl Client {
     }
 
     /// Publishes a request and gives the subscription on which answers come: any number of them, or
-    /// [`Delivery::NoResponders`]. [`Error::Disconnected`] when there is no connection.
+    /// [`Delivery::NoResponders`]. Fails as [`Client::publish`] does.
     pub async fn request_many(&self, subject: &str, payload: &[u8]) -> Result<Subscription, Error> {
         let inbox = format!("{}.{:016x}", self.shared.options.inbox_prefix, fastrand::u64(..));
         let answers = self.subscribe(&inbox, None).await?;
@@ -186,8 +186,17 @@ impl Client {
         self.shared.violations.load(Ordering::Relaxed)
     }
 
-    /// Has the server handle what is queued, for at most 5 seconds, then ends the connection for good.
+    /// Has the server handle what is queued, for at most 5 seconds, then ends the connection for good. Subscriptions give
+    /// what they already have, then end.
     pub async fn close(self) {
+        // Nobody may be reading them any more, and the server's answer comes behind what they would have to take.
+        let subscriptions: Vec<_> = self.shared.subscriptions().drain().collect();
+        let mut bytes = Vec::new();
+        for (sid, entry) in &subscriptions {
+            entry.end();
+            write::unsub(&mut bytes, *sid);
+        }
+        self.shared.outbox.push_now(&bytes, false);
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.flush()).await;
         self.shared.set_status(Status::Closed);
         self.shared.outbox.shut();

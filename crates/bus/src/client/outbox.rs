@@ -18,17 +18,21 @@ const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct PubBatch {
     bytes: Vec<u8>,
+    /// Bytes of the longest payload.
+    longest: usize,
 }
 
 impl PubBatch {
     /// Appends a message. The subject must be literal and legal; it is not checked here, on the hot path.
     pub fn push(&mut self, subject: &str, payload: &[u8]) {
         write::publish(&mut self.bytes, subject, None, payload);
+        self.longest = self.longest.max(payload.len());
     }
 
     /// Appends a message whose payload `write` appends to the buffer in place. It must only append.
     pub fn push_with(&mut self, subject: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        write::publish_with(&mut self.bytes, subject, write);
+        let payload_bytes = write::publish_with(&mut self.bytes, subject, write);
+        self.longest = self.longest.max(payload_bytes);
     }
 
     /// Encoded size in bytes.
@@ -41,8 +45,16 @@ impl PubBatch {
         self.bytes.is_empty()
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// A batch of one message.
+    pub(super) fn of(subject: &str, reply: Option<&str>, payload: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(payload.len() + subject.len() + 32);
+        write::publish(&mut bytes, subject, reply, payload);
+        Self { bytes, longest: payload.len() }
+    }
+
+    /// Bytes that are no message, such as a SUB.
+    pub(super) const fn of_verbs(bytes: Vec<u8>) -> Self {
+        Self { bytes, longest: 0 }
     }
 }
 
@@ -62,6 +74,8 @@ impl Future for Receipt {
 #[derive(Default)]
 struct State {
     is_connected: bool,
+    /// Longest payload that the server takes.
+    max_payload: usize,
     queued: Vec<u8>,
     /// One for each PING that was sent; `None` for a keepalive.
     awaited: VecDeque<Option<oneshot::Sender<()>>>,
@@ -83,23 +97,27 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues bytes and a PING after them.
-    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<Receipt, Error> {
+    /// Queues a batch and a PING after it.
+    pub(super) async fn send(&self, batch: PubBatch) -> Result<Receipt, Error> {
         let (sender, receiver) = oneshot::channel();
-        self.put(bytes, Some(sender)).await?;
+        self.put(batch, Some(sender)).await?;
         Ok(Receipt(receiver))
     }
 
-    /// Queues bytes.
-    pub(super) async fn push(&self, bytes: Vec<u8>) -> Result<(), Error> {
-        self.put(bytes, None).await
+    /// Queues a batch.
+    pub(super) async fn push(&self, batch: PubBatch) -> Result<(), Error> {
+        self.put(batch, None).await
     }
 
-    async fn put(&self, bytes: Vec<u8>, awaited: Option<oneshot::Sender<()>>) -> Result<(), Error> {
+    async fn put(&self, batch: PubBatch, awaited: Option<oneshot::Sender<()>>) -> Result<(), Error> {
         self.room().await?;
+        let PubBatch { bytes, longest } = batch;
         let mut state = self.state();
         if !state.is_connected {
             return Err(Error::Disconnected);
+        }
+        if longest > state.max_payload {
+            return Err(Error::TooLong { bytes: longest, max_bytes: state.max_payload });
         }
         // An empty queue takes the whole buffer over instead of copying it.
         if state.queued.is_empty() {
@@ -146,14 +164,20 @@ impl Outbox {
         }
     }
 
-    /// Begins a connection with these bytes ahead of all others.
-    pub(super) fn open(&self, bytes: Vec<u8>) {
+    /// Begins a connection to a server that takes payloads of up to `max_payload` bytes, with these bytes ahead of all others.
+    pub(super) fn open(&self, bytes: Vec<u8>, max_payload: usize) {
         let mut state = self.state();
         state.is_connected = true;
+        state.max_payload = max_payload;
         state.queued = bytes;
         state.awaited.clear();
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// The server takes another length from now on.
+    pub(super) fn set_max_payload(&self, max_payload: usize) {
+        self.state().max_payload = max_payload;
     }
 
     /// Ends a connection: what was queued is dropped, and whoever awaits an answer learns it.

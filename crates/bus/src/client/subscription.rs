@@ -112,7 +112,7 @@ impl Entry {
             let ServerMessage { subject, reply, headers, payload, .. } = message;
             Delivery::Message(Message { subject, reply, headers, payload })
         };
-        // The room is closed when the subscription was dropped.
+        // The room is closed when the subscription was dropped or the client is being closed.
         let Ok(permit) = self.room.acquire_many(weight(&delivery)).await else { return };
         permit.forget();
         self.is_interrupted.store(false, Ordering::Relaxed);
@@ -129,6 +129,11 @@ impl Entry {
     /// Says that the server refused the subscription.
     pub(super) fn deny(&self, reason: String) {
         self.put(Delivery::Denied { reason });
+    }
+
+    /// Takes nothing more: whoever waits for room does so no longer.
+    pub(super) fn end(&self) {
+        self.room.close();
     }
 
     fn put(&self, delivery: Delivery) {

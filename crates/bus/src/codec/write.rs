@@ -40,8 +40,8 @@ pub fn publish(out: &mut Vec<u8>, subject: &str, reply: Option<&str>, payload: &
 const SIZE_DIGITS: usize = 8;
 
 /// Appends a PUB whose payload `write` appends in place, so that it is not copied. The size stands before the payload with
-/// zeros in front, which nats-server takes.
-pub fn publish_with(out: &mut Vec<u8>, subject: &str, write: impl FnOnce(&mut Vec<u8>)) {
+/// zeros in front, which nats-server takes. Gives the size.
+pub fn publish_with(out: &mut Vec<u8>, subject: &str, write: impl FnOnce(&mut Vec<u8>)) -> usize {
     out.extend_from_slice(b"PUB ");
     out.extend_from_slice(subject.as_bytes());
     out.push(b' ');
@@ -50,12 +50,14 @@ pub fn publish_with(out: &mut Vec<u8>, subject: &str, write: impl FnOnce(&mut Ve
     out.extend_from_slice(b"\r\n");
     let start = out.len();
     write(out);
-    let mut size = out.len().saturating_sub(start);
+    let size = out.len().saturating_sub(start);
+    let mut rest = size;
     for slot in out[size_at..size_at + SIZE_DIGITS].iter_mut().rev() {
-        *slot = digit(size);
-        size /= 10;
+        *slot = digit(rest);
+        rest /= 10;
     }
     out.extend_from_slice(b"\r\n");
+    size
 }
 
 /// Appends the head of a message to a client, `MSG subject sid [reply] size`; with `header_bytes` it is an HMSG.

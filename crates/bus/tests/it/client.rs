@@ -341,3 +341,64 @@ async fn a_dropped_subscription_ends() {
     soon(agent.flush()).await.unwrap();
     assert_eq!(broker.stats.out_messages.load(Ordering::Relaxed), 0);
 }
+
+#[tokio::test]
+async fn what_the_server_does_not_take_is_not_sent() {
+    let mut config = config();
+    config.limits.payload_bytes = 100;
+    let broker = Broker::start(config).await;
+    let agent = client(&broker, Role::Agent).await;
+    let (long, fits) = ([b'x'; 101], [b'x'; 100]);
+    let (mut pushed, mut written) = (Client::batch(), Client::batch());
+    pushed.push(LINE, &long);
+    pushed.push(LINE, b"short");
+    written.push_with(LINE, |out| out.extend_from_slice(&long));
+    let errors = [
+        agent.publish(LINE, None, &long).await.err(),
+        agent.send(pushed).await.err(),
+        agent.send(written).await.err(),
+        agent.request_many(LINE, &long).await.err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, Some(Error::TooLong { bytes: 101, max_bytes: 100 })), "{error:?}");
+    }
+    soon(agent.publish(LINE, None, &fits)).await.unwrap();
+    soon(agent.flush()).await.unwrap();
+    assert_eq!(broker.stats.in_messages.load(Ordering::Relaxed), 1);
+    assert!(matches!(*agent.status().borrow(), Status::Connected { epoch: 1, .. }));
+}
+
+#[tokio::test]
+async fn a_server_may_change_what_it_takes() {
+    let (listener, address) = listen().await;
+    let agent = Client::start(options(address, Role::Agent));
+    let mut stream = soon(listener.accept()).await.unwrap().0;
+    stream.write_all(b"INFO {}\r\n").await.unwrap();
+    read_until(&mut stream, b"PING\r\n").await;
+    stream.write_all(b"PONG\r\nINFO {\"max_payload\":3}\r\n").await.unwrap();
+    status_where(&agent, |s| matches!(s, Status::Connected { max_payload: 3, epoch: 1, .. })).await;
+    let refused = agent.publish(LINE, None, b"long").await;
+    assert!(matches!(refused, Err(Error::TooLong { bytes: 4, max_bytes: 3 })), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_close_a_client_takes_no_reader() {
+    let mut config = config();
+    config.max_pending_bytes = usize::MAX;
+    let broker = Broker::start(config).await;
+    let (api, agent) = (client(&broker, Role::Api).await, client(&broker, Role::Agent).await);
+    let mut unread = soon(api.subscribe("o.>", None)).await.unwrap();
+    let mut batch = Client::batch();
+    (0..10_000).for_each(|_| batch.push(LINE, b"x"));
+    soon(agent.send(batch)).await.unwrap().await.unwrap();
+    let flushed = tokio::time::timeout(Duration::from_secs(1), api.flush()).await;
+    assert!(flushed.is_err(), "there was room for all of them");
+    soon(api.publish("sys.recent", None, b"{}")).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    soon(api.close()).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "it gave up");
+    assert_eq!(broker.stats.in_messages.load(Ordering::Relaxed), 10_001);
+    // What it has it still gives.
+    assert_eq!(message(&mut unread).await.payload, "x");
+    while soon(unread.next()).await.is_some() {}
+}
