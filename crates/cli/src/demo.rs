@@ -34,7 +34,7 @@ const MAX_SECONDS: u64 = 24 * 3600;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// End by itself after this time, as 10s or 2m [default: at Ctrl-C]
-    #[arg(long = "for", value_name = "TIME", value_parser = time)]
+    #[arg(long = "for", value_name = "TIME", value_parser = init::parse_time)]
     duration: Option<Duration>,
     /// Meanwhile kill the whole host side (agent and bus) with 'kill -9' every two seconds
     #[arg(long)]
@@ -53,19 +53,6 @@ At the end it prints: produced N  delivered N  gaps N. Produced is what the apps
 themselves, delivered what the tail wrote, by the id in each line, and gaps the lines that gap
 records say are lost.
 Ends with 0 only if produced = delivered + gaps.";
-
-fn time(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let scale = match &text[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err("give a time as 10s, 2m or 1h".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "give a time as 10s, 2m or 1h".to_owned())?;
-    let seconds = number.checked_mul(scale).filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| "give a time from 1s to 24h".to_owned())
-}
 
 /// Shows it.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
@@ -259,19 +246,4 @@ fn conclude(sum: Sum, kills: u32) -> Result<Exit> {
         "\nTry next:\n  logway demo --for 10s --kill-agent         the same under 'kill -9'\n  logway up                                  for real; then, in another terminal:\n  logway run --app web -- ./your-server      run your app\n  logway logs -a web                         read it",
     );
     Ok(Exit::Ok)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (text, seconds) in [("10s", 10), ("10", 10), ("2m", 120), ("1h", 3600)] {
-            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for bad in ["", "s", "0s", "-1s", "1d", "25h", "1.5s", "99999999999999999999s"] {
-            assert!(time(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
     /// How long the end may wait until the agent has all lines on disk, as 30s [default: 5s; with --policy block 30s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = flush_timeout)]
     flush_timeout: Option<String>,
     /// The user that runs the app, when init will not run as you
     #[arg(long)]
@@ -67,10 +67,16 @@ Ends with the app's own code; 125 nothing to run, 126 not executable, 127 not fo
 128+N killed by signal N.";
 
 /// Refuses what init would refuse, before anything is registered.
+fn checked<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<String, String> {
+    read(text).map(|_| text.to_owned())
+}
+
 fn policy(text: &str) -> Result<String, String> {
-    let is_known =
-        matches!(text, "drop-oldest" | "block") || text.strip_prefix("block:").is_some_and(|t| !t.is_empty());
-    if is_known { Ok(text.to_owned()) } else { Err("give drop-oldest, block, or block:2s".to_owned()) }
+    checked(text, str::parse::<init::Policy>)
+}
+
+fn flush_timeout(text: &str) -> Result<String, String> {
+    checked(text, init::parse_time)
 }
 
 /// Registers, then replaces this process by init. Returns only if that fails.
@@ -187,6 +193,18 @@ mod tests {
     fn fresh_instances_are_names_and_differ() {
         let (a, b) = (fresh_instance().unwrap(), fresh_instance().unwrap());
         assert!(a.len() == 14 && a != b && Name::new("instance", &a).unwrap().as_str() == a);
+    }
+
+    #[test]
+    fn what_init_would_refuse_is_refused_before() {
+        assert_eq!(policy("block:2s"), Ok("block:2s".to_owned()));
+        assert_eq!(flush_timeout("1500ms"), Ok("1500ms".to_owned()));
+        for bad in ["", "drop-newest", "block:", "block:2", "block:99h"] {
+            assert!(policy(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "s", "-1s", "1d", "25h", "1.5s", "10", "99999999999999999999s"] {
+            assert!(flush_timeout(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

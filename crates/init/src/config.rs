@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::Error;
@@ -148,11 +149,15 @@ impl Config {
         let mut text = || value()?.into_string().map_err(|bad| format!("{name}: {bad:?} is not UTF-8"));
         match name {
             "--instance" => self.instance = text()?,
-            "--policy" => self.policy = policy(&text()?)?,
+            "--policy" => self.policy = text()?.parse().map_err(|why| format!("--policy {why}"))?,
             "--ring" => self.ring_bytes = Some(ring_bytes(&text()?)?),
             "--kill-signal" => self.kill_signal = Some(kill_signal(&text()?)?),
-            "--kill-timeout" => self.kill_timeout = duration(name, &text()?)?,
-            "--flush-timeout" => self.flush_timeout = duration(name, &text()?)?,
+            "--kill-timeout" => {
+                self.kill_timeout = parse_time(&text()?).map_err(|why| format!("{name} {why}"))?
+            }
+            "--flush-timeout" => {
+                self.flush_timeout = parse_time(&text()?).map_err(|why| format!("{name} {why}"))?
+            }
             "--signal-exit" => self.signal_exit = signal_exit(&text()?)?,
             "--socket" => self.socket = PathBuf::from(value()?),
             _ => return Err(format!("{name} is not known; see --help")),
@@ -165,12 +170,17 @@ fn text_of(arg: &OsStr) -> Result<&str, Error> {
     arg.to_str().ok_or_else(|| Error::Usage(format!("{arg:?} is no option; the command goes after `--`")))
 }
 
-fn policy(text: &str) -> Result<Policy, String> {
-    match text.split_once(':') {
-        None if text == "drop-oldest" => Ok(Policy::DropOldest),
-        None if text == "block" => Ok(Policy::Block { limit: None }),
-        Some(("block", limit)) => Ok(Policy::Block { limit: Some(duration("--policy block", limit)?) }),
-        _ => Err(format!("--policy {text:?}: give drop-oldest, block, or block:2s")),
+impl FromStr for Policy {
+    type Err = String;
+
+    /// Reads `drop-oldest`, `block` or `block:2s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "drop-oldest" => Ok(Self::DropOldest),
+            None if text == "block" => Ok(Self::Block { limit: None }),
+            Some(("block", limit)) => Ok(Self::Block { limit: Some(parse_time(limit)?) }),
+            _ => Err(format!("{text:?}: give drop-oldest, block, or block:2s")),
+        }
     }
 }
 
@@ -200,8 +210,12 @@ fn ring_bytes(text: &str) -> Result<usize, String> {
 /// At most a day: longer waits are a mistake of the unit.
 const MAX_DURATION: Duration = Duration::from_secs(86_400);
 
-fn duration(name: &str, text: &str) -> Result<Duration, String> {
-    let bad = || format!("{name} {text:?}: give a time up to 24h, as 500ms, 5s or 2m");
+/// Reads a time as people give it: a whole number of `ms`, `s`, `m` or `h`, up to a day.
+///
+/// # Errors
+/// A sentence with what was given and what would be right.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let bad = || format!("{text:?}: give a time up to 24h, as 500ms, 5s or 2m");
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
     let (digits, unit) = text.split_at(unit_at);
     let unit_ms = match unit {

@@ -34,7 +34,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use config::{Config, Policy, SignalExit};
+pub use config::{Config, Policy, SignalExit, parse_time};
 pub use kernel::{
     Death, Interest, Output, Pid, Process, Ready, Reaped, Signal, SpawnError, Started, Sys, Used,
 };

@@ -59,7 +59,7 @@ impl Host {
         command(&self.program, &self.data, name)
     }
 
-    /// Kills it as a power cut would, and starts it again.
+    /// Kills it with `kill -9`, and starts it again.
     pub(crate) async fn kill_and_start(&mut self) -> Result<()> {
         self.child.kill().await.context("killing 'logway up'")?;
         self.kills += 1;
