@@ -49,6 +49,20 @@ fn text_has_flyctl_s_layout() {
 }
 
 #[test]
+fn a_hundred_thousand_recent_lines_come_page_by_page() {
+    let up = up_with("seq 1 120000");
+    let (code, out, err) = logs(&up, &["-a", "web", "-n", "--lines", "100000"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let numbers =
+        out.lines().filter_map(|row| row.split_once("Z app[i1] lhr [info] ")?.1.parse::<u32>().ok());
+    let numbers: Vec<u32> = numbers.collect();
+    // A few of the lines are init's.
+    assert!((99_990..=100_000).contains(&numbers.len()), "{}", numbers.len());
+    let first = 120_001 - u32::try_from(numbers.len()).unwrap();
+    assert!(numbers.iter().copied().eq(first..=120_000), "the newest, each once and in order");
+}
+
+#[test]
 fn json_is_one_compact_object_a_line() {
     let up = up_with("echo '{\"a\": 1}'; echo two");
     let (code, out, err) = logs(&up, &["-a", "web", "-n", "-j", "--lines", "10"]);

@@ -27,10 +27,21 @@ pub(crate) async fn run(context: Arc<Context>, client: Client, every: Duration) 
         tick.tick().await;
         // A disk that is full must not silence the heartbeat.
         context.queue.try_push(Job::SaveMarks);
-        let message = heartbeat(&context, unix_ns());
-        if let Ok(payload) = serde_json::to_vec(&message) {
-            // Without a connection there is nobody to hear it; the next one says the same.
-            let _sent = client.publish(&subject, None, &payload).await;
+        publish(&client, &subject, heartbeat(&context, unix_ns())).await;
+    }
+}
+
+/// Publishes a heartbeat; when it is longer than the server takes, in parts, each of which is a heartbeat too.
+async fn publish(client: &Client, subject: &str, heartbeat: Heartbeat) {
+    let mut parts = vec![heartbeat];
+    while let Some(mut part) = parts.pop() {
+        let Ok(payload) = serde_json::to_vec(&part) else { return };
+        // Without a connection there is nobody to hear it; the next one says the same.
+        let sent = client.publish(subject, None, &payload).await;
+        if matches!(sent, Err(bus::Error::TooLong { .. })) && part.marks.len() > 1 {
+            let marks = part.marks.split_off(part.marks.len() / 2);
+            parts.push(Heartbeat { marks, host: part.host.clone(), region: part.region.clone(), ..part });
+            parts.push(part);
         }
     }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::client::{Client, PubBatch, Receipt, Status};
-use line::{Body, GapReason};
+use line::Body;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::assemble::gap_entry;
 use crate::context::Context;
 use crate::error::chain;
 use crate::lag::Lag;
@@ -207,6 +206,7 @@ impl Publisher {
     }
 
     async fn send_out(&mut self, out: PubBatch, sent: Sent) -> bool {
+        // Too long for a server that takes less than the one before: it is encoded anew for the new one.
         let Ok(receipt) = self.client.send(out).await else { return false };
         let Sent { next, lines, taken } = sent;
         self.unconfirmed.push_back(Unconfirmed { receipt, next, lines, taken });
@@ -233,16 +233,9 @@ impl Publisher {
                 continue;
             }
             self.scratch.clear();
-            machine.encoder.write(boot, &entry, &mut self.scratch);
-            if self.scratch.len() > self.max_payload {
-                quiet_warn!(subject = %machine.subject, "a line is longer than the server takes; raise its max_payload to 1 MiB");
-                let (seq, span) = (entry.seq, entry.span);
-                let gap =
-                    gap_entry(seq, span, entry.time, entry.clock, GapReason::Unknown, text_bytes as u64);
-                self.scratch.clear();
-                machine.encoder.write(boot, &gap, &mut self.scratch);
+            if machine.write_within(boot, &entry, self.max_payload, &mut self.scratch) {
+                out.push(&machine.subject, &self.scratch);
             }
-            out.push(&machine.subject, &self.scratch);
         }
         lines
     }

@@ -4,7 +4,7 @@ mod select;
 
 use std::sync::Arc;
 
-use bus::client::{Client, Delivery, Message};
+use bus::client::{Client, Delivery, Message, Status};
 use bus::sys::{EndOfRecent, RECENT, RecentEnd, RecentRequest};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -51,9 +51,14 @@ async fn answer(context: &Arc<Context>, client: &Client, message: &Message) {
     let Some(reply) = message.reply.as_deref().and_then(|reply| std::str::from_utf8(reply).ok()) else {
         return;
     };
+    let request = serde_json::from_slice::<RecentRequest>(&message.payload);
+    let of_other = |request: &RecentRequest| request.page.as_ref().is_some_and(|p| p.host != context.host);
+    if request.as_ref().is_ok_and(of_other) {
+        return;
+    }
     context.metrics.recent.inc();
     let mut end = EndOfRecent { host: context.host.clone(), ..EndOfRecent::default() };
-    match serde_json::from_slice::<RecentRequest>(&message.payload) {
+    match request {
         Ok(request) => {
             if let Err(error) = send_lines(context, client, reply, request, &mut end).await {
                 end.error = Some(error);
@@ -77,9 +82,15 @@ async fn send_lines(
     let selection = select::Selection::new(request).map_err(|why| why.to_string())?;
     let (messages, mut made) = mpsc::channel::<Vec<u8>>(AHEAD);
     let (reader, host) = (context.reader.clone(), context.host.clone());
+    let max_payload = match *client.status().borrow() {
+        Status::Connected { max_payload, .. } => max_payload,
+        _ => return Err("the connection was lost".to_owned()),
+    };
     let work = tokio::task::spawn_blocking(move || {
         // An asker that is gone ends the work.
-        select::run(&reader, &selection, &host, |message| messages.blocking_send(message).is_ok())
+        select::run(&reader, &selection, &host, max_payload, |message| {
+            messages.blocking_send(message).is_ok()
+        })
     });
     while let Some(message) = made.recv().await {
         if client.publish(reply, None, &message).await.is_err() {
@@ -89,7 +100,7 @@ async fn send_lines(
     drop(made);
     match work.await {
         Ok(Ok(found)) => {
-            (end.sent, end.truncated) = (found.sent, found.truncated);
+            (end.sent, end.truncated, end.more) = (found.sent, found.truncated, found.more);
             Ok(())
         }
         Ok(Err(why)) => {

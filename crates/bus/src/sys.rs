@@ -9,8 +9,12 @@ pub const HEARTBEAT_PREFIX: &str = "sys.hb.";
 /// How often an agent sends a heartbeat, in seconds.
 pub const HEARTBEAT_SECONDS: u64 = 5;
 
-/// Asks each agent for lines that it still has. Each answers to the reply subject with messages of newline-separated JSON
-/// lines (at most 512 KiB each, oldest line first), then with one [`RecentEnd`].
+/// Asks each agent for lines that it still has. Each answers to the reply subject with one page: messages of
+/// newline-separated JSON lines (at most 512 KiB each, or one longer line; oldest line first), about 1 MiB in all, then one
+/// [`RecentEnd`]. If that has `more`, there is a next page for who asks that host for it. So nobody is sent more than it can
+/// take, and a page that broke off is asked for again.
+///
+/// How many agents there are is not known to who asks: the first page of each comes when it comes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentRequest {
     /// Whose lines.
@@ -33,9 +37,21 @@ pub struct RecentRequest {
     /// Of boots not in `after`, only lines of this time (Unix nanoseconds) or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    /// The next page of one host, the rest of the question being the same; without it, the first page of every host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
 }
 
-/// The last message of an agent's answer to a [`RecentRequest`]: `{"end":{...}}`.
+/// Which further page is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The host whose page it is; others do not answer.
+    pub host: String,
+    /// The `more` of its page before.
+    pub from: String,
+}
+
+/// The last message of a page of an agent's answer to a [`RecentRequest`]: `{"end":{...}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentEnd {
     /// What is said at the end.
@@ -47,11 +63,16 @@ pub struct RecentEnd {
 pub struct EndOfRecent {
     /// Which host answered.
     pub host: String,
-    /// How many lines it sent.
+    /// How many lines are on this page.
     pub sent: u64,
-    /// Older lines that were asked for are no longer in the spool.
+    /// Older lines that were asked for are no longer in the spool, or were too far back to be looked for. Said with the first
+    /// page, of the boots that it has lines of.
     #[serde(default)]
     pub truncated: bool,
+    /// Where the next page begins, in the words of that host; `None` on the last page. What was written after the first page
+    /// was asked for is on none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<String>,
     /// Why it could not answer, if it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

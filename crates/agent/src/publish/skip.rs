@@ -79,8 +79,10 @@ impl Publisher {
             for run in runs {
                 let span = run.next_seq - run.first_seq;
                 let gap = gap_entry(run.first_seq, span, time, Clock::Host, GapReason::LiveLag, run.bytes);
-                let write = |buf: &mut Vec<u8>| machine.encoder.write(Boot::from_bits(boot), &gap, buf);
-                out.push_with(&machine.subject, write);
+                self.scratch.clear();
+                if machine.write_within(Boot::from_bits(boot), &gap, self.max_payload, &mut self.scratch) {
+                    out.push(&machine.subject, &self.scratch);
+                }
                 self.context.metrics.app(&machine.address).gap(GapReason::LiveLag, span);
                 lines += 1;
             }

@@ -29,7 +29,7 @@ mod write;
 
 pub use batch::{Batch, BatchRef, MAX_BODY_BYTES, MAX_KEY_BYTES, Pos};
 pub use quota::{Admission, RefuseReason};
-pub use reader::{ReadBatches, SpoolReader};
+pub use reader::{NewestStart, ReadBatches, SpoolReader};
 pub use recovery::{BootState, Damage, DamageKind, Hole, HoleReason, Mark, Recovery};
 
 use crate::disk::{self, Disk};

@@ -6,7 +6,7 @@ use super::write::is_batch;
 use super::{Batch, Error, MAX_KEY_BYTES, Pos};
 use crate::disk::File;
 use std::io;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Read at least so much at once: small batches come many to a read.
@@ -35,6 +35,17 @@ pub struct ReadBatches {
     pub next: Pos,
     /// Bytes that were skipped because they are damaged (beyond what the start already reported).
     pub skipped_bytes: u64,
+}
+
+/// Where the newest entries begin, as [`SpoolReader::newest_start`] found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewestStart {
+    /// Where the first batch stands that has some of them.
+    pub pos: Pos,
+    /// So many of the first entries from there on are too many; `None` if there were fewer than wanted.
+    pub surplus: Option<u64>,
+    /// Looking any further back would have been too much.
+    pub cut_short: bool,
 }
 
 /// What one look at a piece of a segment gave.
@@ -171,15 +182,62 @@ impl SpoolReader {
         want_entries: u64,
         max_bytes: usize,
     ) -> Result<Vec<Batch>, Error> {
-        let segments: Vec<_> = self.shared.segments().iter().rev().cloned().collect();
         let mut newest = Vec::new();
         let (mut entries, mut bytes) = (0, 0);
+        self.back(filter, u64::MAX, |record| {
+            bytes += record.body.len();
+            if entries >= want_entries || (bytes > max_bytes && !newest.is_empty()) {
+                return ControlFlow::Break(());
+            }
+            entries += u64::from(record.count);
+            newest.push(owned(record));
+            ControlFlow::Continue(())
+        })?;
+        newest.reverse();
+        Ok(newest)
+    }
+
+    /// Where to begin to [`read`](Self::read) for the newest `want_entries` entries whose key passes `filter`. Looks through
+    /// `max_bytes` of segments, and a little more; segments without such a key do not count. What is damaged is left out.
+    ///
+    /// # Errors
+    /// `Io` when a segment cannot be read.
+    pub fn newest_start(
+        &self,
+        filter: impl Fn(&[u8]) -> bool,
+        want_entries: u64,
+        max_bytes: u64,
+    ) -> Result<NewestStart, Error> {
+        let mut start = NewestStart { pos: self.end(), surplus: None, cut_short: false };
+        let mut entries = 0;
+        start.cut_short = !self.back(filter, max_bytes, |record| {
+            (start.pos, entries) = (record.pos, entries + u64::from(record.count));
+            start.surplus = entries.checked_sub(want_entries);
+            if start.surplus.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(start)
+    }
+
+    /// Shows the batches whose key passes `filter`, newest first, until told to stop. `false`: it gave up before the oldest,
+    /// having read `max_bytes`.
+    fn back(
+        &self,
+        filter: impl Fn(&[u8]) -> bool,
+        max_bytes: u64,
+        mut show: impl FnMut(&Record<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Error> {
+        let segments: Vec<_> = self.shared.segments().iter().rev().cloned().collect();
+        let mut read_bytes = 0;
         for segment in segments {
             let content = segment.content().clone();
             if !content.keys.iter().any(|key| filter(key)) {
                 continue;
             }
             for extent in content.extents.into_iter().rev() {
+                if read_bytes >= max_bytes {
+                    return Ok(false);
+                }
+                read_bytes += extent.end - extent.start;
                 let read = match self.bytes(&segment, extent.clone()) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                     read => read.map_err(|error| Error::disk("read", &segment.path, error))?,
@@ -193,19 +251,12 @@ impl SpoolReader {
                         matching.push(record);
                     }
                 });
-                for record in matching.iter().rev() {
-                    bytes += record.body.len();
-                    if entries >= want_entries || (bytes > max_bytes && !newest.is_empty()) {
-                        newest.reverse();
-                        return Ok(newest);
-                    }
-                    entries += u64::from(record.count);
-                    newest.push(owned(record));
+                if matching.iter().rev().try_for_each(&mut show).is_break() {
+                    return Ok(true);
                 }
             }
         }
-        newest.reverse();
-        Ok(newest)
+        Ok(true)
     }
 }
 

@@ -158,6 +158,30 @@ async fn heartbeats_say_how_far_each_boot_has_come() {
     bus.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_that_is_too_long_for_the_bus_comes_in_parts() {
+    const COUNT: u16 = 20;
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start_with(|config| config.limits.payload_bytes = 1000).await;
+    let mut tail = Tail::start(&bus, "sys.hb.lhr.h1").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let mut inits = Vec::new();
+    for number in 0..COUNT {
+        let socket = agent.register("k3f9", "web", &format!("i{number}")).await;
+        let mut init = Init::greet(&socket, boot(number)).await;
+        init.lines(&["1"]).await;
+        inits.push(init);
+    }
+    let mut named = std::collections::BTreeSet::new();
+    while named.len() < usize::from(COUNT) {
+        let beat = tail.next().await;
+        assert!(beat.to_string().len() <= 1000 && beat["host"] == "h1" && beat["region"] == "lhr", "{beat}");
+        named.extend(beat["marks"].as_array().unwrap().iter().map(|mark| mark["instance"].to_string()));
+    }
+    agent.stop().await;
+    bus.stop().await;
+}
+
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");

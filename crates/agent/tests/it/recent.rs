@@ -1,8 +1,8 @@
 //! `sys.recent`.
 
-use bus::sys::{Mark, RecentRequest};
+use bus::sys::{Mark, Page, RecentRequest};
 
-use crate::support::{Agent, Bus, Init, Tail, boot, seqs, text};
+use crate::support::{Agent, Bus, Init, Tail, assert_covers, boot, gaps, seqs, text};
 
 fn org(org: &str) -> RecentRequest {
     RecentRequest { org: org.into(), ..RecentRequest::default() }
@@ -57,24 +57,102 @@ async fn each_filter_selects_and_no_other_org_is_seen() {
     bus.stop().await;
 }
 
+/// One Machine with 300 lines of 10,000 bytes: three pages.
+async fn long_lines(init: &mut Init) {
+    for first in (1..=300).step_by(20) {
+        let texts: Vec<String> = (first..first + 20).map(|i| format!("{i} {}", "x".repeat(10_000))).collect();
+        init.lines(&texts).await;
+    }
+    init.flush().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nonsense_is_answered_with_an_error_and_much_in_several_messages() {
+async fn much_comes_in_pages() {
     let dir = tempfile::tempdir().unwrap();
     let bus = Bus::start().await;
     let tail = Tail::start(&bus, "o.>").await;
     let agent = Agent::start(dir.path(), bus.address).await;
     let socket = agent.register("k3f9", "web", "i1").await;
     let mut init = Init::greet(&socket, boot(1)).await;
-    let long: Vec<String> = (0..200).map(|i| format!("{i} {}", "x".repeat(10_000))).collect();
-    for part in long.chunks(20) {
-        init.lines(part).await;
+    long_lines(&mut init).await;
+    let mark = Mark { instance: "i1".into(), boot: boot(1).to_string(), next_seq: 290 };
+    let mut written = 300;
+    for (request, first) in [
+        (org("k3f9"), Some(1)),
+        (RecentRequest { n: Some(1000), ..org("k3f9") }, Some(1)),
+        (RecentRequest { n: Some(233), ..org("k3f9") }, None),
+        (RecentRequest { n: Some(233), after: vec![mark.clone()], ..org("k3f9") }, Some(290)),
+        (RecentRequest { after: vec![mark], since: Some(i64::MAX), ..org("k3f9") }, Some(290)),
+    ] {
+        let last = written;
+        let first = first.unwrap_or(last - 233 + 1);
+        let (mut page, mut next, mut pages) = (None, first, 0);
+        loop {
+            let (lines, end) = tail.page(&RecentRequest { page, ..request.clone() }).await;
+            assert_eq!((lines.len() as u64, end.error, end.truncated), (end.sent, None, false));
+            let bytes: usize = lines.iter().map(|line| text(line).len()).sum();
+            assert!(bytes < 1200 << 10, "{bytes} bytes on a page");
+            for line in &lines {
+                assert_eq!(seqs(line), (next, 1), "{request:?}");
+                next += 1;
+            }
+            pages += 1;
+            let Some(from) = end.more else { break };
+            // What comes now is not asked for.
+            init.lines(&[format!("after {pages}")]).await;
+            init.flush().await;
+            written += 1;
+            page = Some(Page { host: "h1".into(), from });
+        }
+        assert_eq!((next, pages > 1), (last + 1, first < 100), "{request:?}: {pages} pages");
     }
-    init.flush().await;
-    let (lines, end) = tail.recent(&org("k3f9")).await;
-    assert_eq!((lines.len(), end.sent), (200, 200));
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nonsense_is_answered_with_an_error_and_the_page_of_another_host_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let tail = Tail::start(&bus, "o.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let page = |host: &str, from: &str| Some(Page { host: host.into(), from: from.into() });
+    tail.recent(&org("k3f9")).await;
+    let other = serde_json::to_vec(&RecentRequest { page: page("h2", "0-9"), ..org("k3f9") }).unwrap();
+    let mut unanswered = tail.client.request_many(bus::sys::RECENT, &other).await.unwrap();
     for bad in ["", "*", "o.k3f9"] {
         let (lines, end) = tail.recent(&org(bad)).await;
         assert!(lines.is_empty() && end.error.is_some(), "{bad}");
+    }
+    for bad in ["", "1", "1-x", "-"] {
+        let (lines, end) = tail.recent(&RecentRequest { page: page("h1", bad), ..org("k3f9") }).await;
+        assert!(lines.is_empty() && end.error.is_some(), "{bad}");
+    }
+    for odd in ["5-1", "0-18446744073709551615", "18446744073709551614-18446744073709551615", "7-999"] {
+        let (lines, end) = tail.recent(&RecentRequest { page: page("h1", odd), ..org("k3f9") }).await;
+        assert!(lines.is_empty() && end.error.is_none(), "{odd}: {end:?}");
+    }
+    assert_eq!(unanswered.try_next(), None);
+    agent.stop().await;
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_the_bus_does_not_take_is_a_gap_in_both_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start_with(|config| config.limits.payload_bytes = 4096).await;
+    let mut tail = Tail::start(&bus, "o.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["short".to_owned(), "x".repeat(5000), "short too".to_owned()]).await;
+    init.flush().await;
+    let live = tail.take(3).await;
+    let (recent, end) = tail.recent(&org("k3f9")).await;
+    assert_eq!(end.error, None);
+    for lines in [live, recent] {
+        assert_eq!(gaps(&lines), [(2, 1, "unknown".to_owned())]);
+        assert_covers(&lines, 1, 4);
     }
     agent.stop().await;
     bus.stop().await;

@@ -10,7 +10,7 @@ use agent::{Config, Error};
 use bus::broker::{self, User};
 use bus::client::{Client, Credentials, Delivery, Options, ServerAddr, Subscription};
 use bus::roles::Role;
-use bus::sys::{EndOfRecent, RECENT, RecentEnd, RecentRequest};
+use bus::sys::{EndOfRecent, Page, RECENT, RecentEnd, RecentRequest};
 use line::Boot;
 use line::frame::{BatchWriter, Bye, Frame, GapFrame, Hello, Parsed, Ping, Policy, RecordFlags, parse};
 use serde_json::Value;
@@ -42,19 +42,17 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) async fn start() -> Self {
-        Self::start_on("127.0.0.1:0".parse().unwrap()).await
+        Self::start_with(|_| {}).await
     }
 
-    /// On an address that was used before.
-    pub(crate) async fn start_on(address: SocketAddr) -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(address).unwrap();
-        let listener = socket.listen(64).unwrap();
+    /// With a configuration that is not the usual one.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut broker::Config)) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let user = |role: Role| User { role, credentials: credentials(role, "secret") };
-        let config = broker::Config::new(vec![user(Role::Agent), user(Role::Proxy)]);
+        let mut config = broker::Config::new(vec![user(Role::Agent), user(Role::Proxy)]);
+        change(&mut config);
         let task = tokio::spawn(broker::run(config, listener, async {
             let _stopped = stopped.await;
         }));
@@ -379,8 +377,20 @@ impl Tail {
         }
     }
 
-    /// Asks for recent lines until an agent has answered to the end.
+    /// Asks for recent lines, page after page, until the only agent has answered to the end.
     pub(crate) async fn recent(&self, request: &RecentRequest) -> (Vec<Value>, EndOfRecent) {
+        let (mut lines, mut end) = self.page(request).await;
+        while let Some(from) = end.more.take() {
+            let page = Some(Page { host: end.host.clone(), from });
+            let (further, next) = self.page(&RecentRequest { page, ..request.clone() }).await;
+            lines.extend(further);
+            (end.sent, end.more) = (end.sent + next.sent, next.more);
+        }
+        (lines, end)
+    }
+
+    /// Asks for one page of recent lines until an agent has answered.
+    pub(crate) async fn page(&self, request: &RecentRequest) -> (Vec<Value>, EndOfRecent) {
         let request = serde_json::to_vec(request).unwrap();
         loop {
             let mut answers = self.client.request_many(RECENT, &request).await.unwrap();

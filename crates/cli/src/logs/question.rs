@@ -1,9 +1,15 @@
-//! A question to all agents for lines that they still have, and the answers.
+//! A question to all agents for lines that they still have, and the answers, page by page.
+//!
+//! Nobody knows how many agents there are: the first page of each comes when it comes, and the others are waited for a little
+//! after the first. One that is slower than that and holds lines of the same app is not heard this time; what it has is a
+//! hole, or a boot that only a heartbeat names, and is asked for again. Further pages are asked of one host at a time, each
+//! when the one before has been taken: an answer is never ahead of its reader by more than a page.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::client::{Client, Delivery, Subscription};
-use bus::sys::{self, RecentEnd, RecentRequest};
+use bus::sys::{self, Page, RecentEnd, RecentRequest};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +18,7 @@ use super::item::Item;
 
 /// How long the first word may take, and then each further one.
 const SILENCE: Duration = Duration::from_secs(5);
-/// How long other agents are waited for when the first has said all: twice what that took, within these bounds. Nobody
-/// knows how many agents there are.
+/// How long other agents are waited for when the first has said all: twice what that took, within these bounds.
 const LINGER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// What is being asked. Asking goes on in a task of its own: it waits for the bus, and the bus may wait until the lines
@@ -24,14 +29,18 @@ pub(crate) enum Asked {
     /// The question is on its way.
     Asking(JoinHandle<Option<Question>>),
     /// It is being answered.
-    Open(Question),
+    Open(Box<Question>),
 }
 
 impl Asked {
     /// Asks.
     pub(crate) fn ask(client: &Client, request: RecentRequest) -> Self {
-        let client = client.clone();
-        Self::Asking(tokio::spawn(async move { Question::ask(&client, &request).await }))
+        Self::page(client.clone(), request, VecDeque::new())
+    }
+
+    /// Asks for one page, and after it for `more`.
+    fn page(client: Client, request: RecentRequest, more: VecDeque<Page>) -> Self {
+        Self::Asking(tokio::spawn(Question::ask(client, request, more)))
     }
 
     /// Whether nothing is being asked.
@@ -45,10 +54,13 @@ impl Asked {
             match self {
                 Self::Nothing => std::future::pending().await,
                 Self::Asking(asking) => match asking.await {
-                    Ok(Some(question)) => *self = Self::Open(question),
+                    Ok(Some(question)) => *self = Self::Open(Box::new(question)),
                     _ => return Answer::Failed("the connection was lost"),
                 },
-                Self::Open(question) => return question.next().await,
+                Self::Open(question) => match question.next().await {
+                    Some(answer) => return answer,
+                    None => *self = question.next_page(),
+                },
             }
         }
     }
@@ -56,12 +68,16 @@ impl Asked {
 
 /// A question that is being answered.
 pub(crate) struct Question {
+    client: Client,
+    request: RecentRequest,
     answers: Subscription,
     asked: Instant,
     until: Instant,
     promised: u64,
     received: u64,
     has_ended: bool,
+    /// Pages that are still to be asked for.
+    more: VecDeque<Page>,
 }
 
 /// What comes of it.
@@ -79,37 +95,59 @@ pub(crate) enum Answer {
 
 impl Question {
     /// Asks. `None` while there is no connection.
-    async fn ask(client: &Client, request: &RecentRequest) -> Option<Self> {
-        let payload = serde_json::to_vec(request).ok()?;
+    async fn ask(client: Client, request: RecentRequest, more: VecDeque<Page>) -> Option<Self> {
+        let payload = serde_json::to_vec(&request).ok()?;
         let answers = client.request_many(sys::RECENT, &payload).await.ok()?;
         let asked = Instant::now();
         let until = asked + SILENCE;
-        Some(Self { answers, asked, until, promised: 0, received: 0, has_ended: false })
+        Some(Self {
+            client,
+            request,
+            answers,
+            asked,
+            until,
+            promised: 0,
+            received: 0,
+            has_ended: false,
+            more,
+        })
     }
 
-    /// The next part of the answer. Nothing is lost when the future is dropped. After `Done` and `Failed` comes nothing.
-    async fn next(&mut self) -> Answer {
-        match timeout_at(self.until, self.answers.next()).await {
+    /// Asks for the next page.
+    fn next_page(&mut self) -> Asked {
+        let request = RecentRequest { page: self.more.pop_front(), ..self.request.clone() };
+        Asked::page(self.client.clone(), request, std::mem::take(&mut self.more))
+    }
+
+    /// The next part of the answer; `None` when there is a page to be asked for. Nothing is lost when the future is dropped.
+    /// After `Done` and `Failed` comes nothing.
+    async fn next(&mut self) -> Option<Answer> {
+        Some(match timeout_at(self.until, self.answers.next()).await {
             Ok(Some(Delivery::Message(message))) => self.read(&message.payload),
             Ok(Some(Delivery::NoResponders)) => Answer::Failed("no agent is on the bus"),
             Ok(Some(Delivery::Interrupted { .. })) => Answer::Failed("the connection was lost"),
             Ok(Some(Delivery::Denied { .. }) | None) => {
                 Answer::Failed("the bus does not allow to ask for recent lines")
             }
-            Err(_) if self.has_ended && self.received >= self.promised => Answer::Done,
-            Err(_) if self.has_ended => Answer::Failed("not all lines of the answer came"),
-            Err(_) => Answer::Failed("no agent answered"),
-        }
+            Err(_) if !self.has_ended => Answer::Failed("no agent answered in 5 seconds"),
+            Err(_) if self.received < self.promised => Answer::Failed("not all lines of the answer came"),
+            Err(_) if self.more.is_empty() => Answer::Done,
+            Err(_) => return None,
+        })
     }
 
     fn read(&mut self, payload: &Bytes) -> Answer {
         let now = Instant::now();
         if let Ok(RecentEnd { end }) = serde_json::from_slice(payload) {
             self.promised += end.sent;
-            if !self.has_ended {
+            if self.request.page.is_some() {
+                // One host was asked, and has said all.
+                self.until = now;
+            } else if !self.has_ended {
                 self.until = now + ((now - self.asked) * 2).clamp(LINGER.0, LINGER.1);
             }
             self.has_ended = true;
+            self.more.extend(end.more.map(|from| Page { host: end.host.clone(), from }));
             return match end.error {
                 Some(error) => Answer::Note(format!("host {} cannot give recent lines: {error}", end.host)),
                 None => Answer::Lines(Vec::new()),

@@ -330,7 +330,7 @@ impl Tail {
 }
 
 fn no_agent(why: &str) -> Fail {
-    Fail::new(Exit::Disconnected, "there are no recent lines to be had")
+    Fail::new(Exit::Disconnected, "no agent gave recent lines")
         .code("LA17")
         .why(why)
         .hint("start an agent with 'logway up', or wait until it has started")

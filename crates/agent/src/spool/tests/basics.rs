@@ -154,6 +154,18 @@ fn the_newest_batches_of_an_app_are_found_from_behind() {
     assert_eq!(newest(b"org/quiet/", 100, 25), [4, 5]);
     assert_eq!(newest(b"org/app/", 2, 1), [149]);
     assert_eq!(newest(b"org/none/", 2, 1000), [0; 0]);
+    // The same, told as a place to read on from.
+    let start = |app: &'static [u8], want, max| {
+        let start = reader.newest_start(|key| key.starts_with(app), want, max).unwrap();
+        let read = reader.read(start.pos, 1 << 30).unwrap();
+        let found = read.batches.iter().find(|batch| batch.key.starts_with(app));
+        (found.map(|batch| batch.first_seq), start.surplus, start.cut_short)
+    };
+    assert_eq!(start(b"org/quiet/", 3, u64::MAX), (Some(3), Some(0), false));
+    assert_eq!(start(b"org/quiet/", 5, u64::MAX), (Some(1), Some(0), false));
+    assert_eq!(start(b"org/quiet/", 6, u64::MAX), (Some(1), None, false));
+    assert_eq!(start(b"org/quiet/", 6, 1), (Some(4), None, true));
+    assert_eq!(start(b"org/none/", 6, u64::MAX), (None, None, false));
 }
 
 #[test]
