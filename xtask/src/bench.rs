@@ -2,70 +2,108 @@
 
 mod calibrate;
 mod child;
+mod feed;
+mod host;
 mod init;
+mod lines;
+mod page;
 mod pipeline;
 mod produce;
+mod reader;
+mod stage;
 mod table;
 mod usage;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::args::{Args, Usage};
 use crate::{Outcome, dist, sh};
 use table::Row;
 
 const HELP: &str = "\
-Measure what a line costs, on the release binaries, and print a table
+Measure what a line costs, on release binaries, and print a table for each bench
 
-Usage: cargo xtask bench [NAME...] [--seconds N] [--no-build] [--record]
+Usage: cargo xtask bench [NAME...] [--seconds N] [--runs N] [--corpus FILE] [--no-build] [--record FILE]
 
 Benches (all of them without NAME; the calibration always runs first):
   init       CPU per GB of 100-byte lines, memory idle and full, size of the static logway-init
-  host       CPU per line of the agent from socket to a real nats-server, spool on, 16 apps
-  latency    from an app's write to `logway logs`, at 10, 1,000 and 20,000 lines/s
-  pipeline   CPU per line of all of `logway up`, at 100, 1,000 and 50,000 lines/s, 16 apps, one tail
+  host       CPU per line of the agent from Machine socket to NATS, spool on, 16 apps, one tail; lines/s on one core
+  latency    from an app's write to what 'logway logs' wrote, at 10, 1,000 and 20,000 lines/s
+  pipeline   CPU per line from stdout to the tail, at 100, 1,000 and 50,000 lines/s, 16 apps, one tail
 
 Options:
-  --seconds N   measure each point for N seconds [default: 10]
-  --no-build    measure the binaries that are there
-  --record      write the table into docs/performance.md, with the day and this machine's calibration
+  --seconds N     measure each run for N seconds, after one second that does not count [default: 3]
+  --runs N        runs of each point, each on a fresh data directory [default: 3]
+  --corpus FILE   the apps write the lines of this file, in place of lines of the bench's own
+  --no-build      measure the binaries that are there
+  --record FILE   write the page docs/performance.md into FILE; with all benches, as it needs every figure
 
-Only Logway's processes are counted: not the producer, not the terminal, not nats-server.
+Only Logway's processes are counted: not the apps, not the reader, not nats-server. Data lie in TMPDIR [default: /tmp].
 
 Examples:
   cargo xtask bench
-  cargo xtask bench init --seconds 3
-  cargo xtask bench --record
+  cargo xtask bench init --runs 1
+  cargo xtask bench --record docs/performance.md
 
 Exit codes: 0 measured (whether or not a budget is met), 1 something could not be measured, 2 the command line is wrong
 ";
 
-/// The page that `--record` writes, and the marks between which the table stands.
-const PAGE: &str = "docs/performance.md";
-const BEGIN: &str = "<!-- cargo xtask bench --record writes from here -->";
-const END: &str = "<!-- to here -->";
+/// How many apps share the load.
+const APPS: u64 = 16;
+
+/// Left out of each run at its begin, so that connections, allocations and files are made.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What a bench needs to know.
 pub(crate) struct Bench {
-    /// The release `logway`.
+    /// The release `logway`, with the static `logway-init` beside it, as it is installed.
     logway: PathBuf,
     /// The static `logway-init`.
     init: PathBuf,
-    /// How long one point is measured.
+    /// How long one run is measured.
     seconds: u64,
+    /// How often.
+    runs: usize,
+    /// Lines to write.
+    corpus: Option<PathBuf>,
 }
 
-/// A bench by its name.
-type Named = (&'static str, fn(&Bench) -> Result<Vec<Row>>);
+impl Bench {
+    /// Runs `run` as often as asked for.
+    fn repeat<T>(&self, mut run: impl FnMut() -> Result<T>) -> Result<Vec<T>> {
+        (0..self.runs).map(|_| run()).collect()
+    }
+}
+
+/// A bench: its name, what its table is about, and how it is measured.
+struct Named {
+    name: &'static str,
+    title: &'static str,
+    measure: fn(&Bench) -> Result<Vec<Row>>,
+}
 
 /// In the order in which a line travels.
 const BENCHES: [Named; 4] = [
-    ("init", init::measure),
-    ("host", pipeline::host),
-    ("latency", pipeline::latency),
-    ("pipeline", pipeline::whole),
+    Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
+    Named {
+        name: "host",
+        title: "host: the agent, from Machine socket to NATS, spool on, 16 apps",
+        measure: host::measure,
+    },
+    Named {
+        name: "latency",
+        title: "latency: from the app's write to the reader's read",
+        measure: pipeline::latency,
+    },
+    Named {
+        name: "pipeline",
+        title: "pipeline: from stdout to the tail, 16 apps, one tail of all",
+        measure: pipeline::whole,
+    },
 ];
 
 /// Builds, calibrates, measures, prints.
@@ -74,38 +112,34 @@ pub(crate) fn main(mut args: Args) -> Result<Outcome> {
         print!("{HELP}");
         return Ok(Outcome::Good);
     }
-    let (record, no_build) = (args.flag("--record"), args.flag("--no-build"));
-    let seconds = args.option("--seconds")?.unwrap_or_else(|| "10".to_owned());
-    let seconds =
-        seconds.parse().map_err(|_| Usage(format!("--seconds {seconds}: not a number of seconds")))?;
+    let build = !args.flag("--no-build");
+    let number = |name: &str, text: Option<String>| -> Result<u64> {
+        let text = text.unwrap_or_else(|| "3".to_owned());
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| Usage(format!("{name} {text}: not a number from 1 on")).into())
+    };
+    let seconds = number("--seconds", args.option("--seconds")?)?;
+    let runs = usize::try_from(number("--runs", args.option("--runs")?)?)?;
+    let (record, corpus) = (args.option("--record")?, args.option("--corpus")?);
     let wanted = args.rest()?;
-    if let Some(name) = wanted.iter().find(|name| BENCHES.iter().all(|(known, _)| known != name)) {
+    if let Some(name) = wanted.iter().find(|name| BENCHES.iter().all(|known| known.name != **name)) {
         return Err(Usage(format!("no bench '{name}' (see 'cargo xtask bench --help')")).into());
     }
+    if record.is_some() && !wanted.is_empty() {
+        return Err(Usage("--record needs all benches: leave their names out".to_owned()).into());
+    }
+    let corpus = corpus.map(std::path::absolute).transpose().context("the corpus")?;
     let root = sh::root()?;
-    let bench = prepare(&root, seconds, !no_build)?;
-    let mut text = calibrate::machine()?;
-    text.push_str(&table::render(&calibrate::measure()?));
-    println!("{text}");
-    let (mut rows, mut failed) = (Vec::new(), false);
-    for (name, measure) in
-        BENCHES.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|one| one == name))
-    {
-        eprintln!("bench {name}");
-        match measure(&bench) {
-            Ok(measured) => rows.extend(measured),
-            Err(error) => {
-                eprintln!("bench {name} failed: {error:#}");
-                failed = true;
-            }
-        }
+    if cfg!(debug_assertions) {
+        return in_release(&root, build);
     }
-    let rows = table::render(&rows);
-    println!("{rows}");
-    if record && !failed {
-        write_page(&root, &format!("{text}\n{rows}"))?;
+    let bench = prepare(&root, build, seconds, runs, corpus)?;
+    let (text, good) = measure(&bench, &wanted)?;
+    if let (Some(path), true) = (record, good) {
+        std::fs::write(&path, page::render(&text)).with_context(|| format!("writing {path}"))?;
+        println!("recorded in {path}");
     }
-    Ok(if failed { Outcome::Bad } else { Outcome::Good })
+    Ok(if good { Outcome::Good } else { Outcome::Bad })
 }
 
 /// The producer's side of a bench, started by the benches themselves as a child of `logway-init` or `logway run`.
@@ -113,53 +147,64 @@ pub(crate) fn produce(args: Args) -> Result<Outcome> {
     produce::main(args)
 }
 
-fn prepare(root: &Path, seconds: u64, build: bool) -> Result<Bench> {
-    let target = sh::target_dir(root)?;
-    let init = if build {
-        sh::must(sh::cargo(root).args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "logway",
-            "--bin",
-            "logway",
-        ]))?;
-        dist::static_init(root, &target)?
-    } else {
-        dist::init_path(&target)?
-    };
-    Ok(Bench { logway: target.join("release/logway"), init, seconds })
-}
-
-/// Puts `text` between the marks of the page; makes the page, or the marks at its end, when they are not there.
-fn write_page(root: &Path, text: &str) -> Result<()> {
-    let path = root.join(PAGE);
-    let page = std::fs::read_to_string(&path).unwrap_or_else(|_| "# Performance\n".to_owned());
-    std::fs::write(&path, between_marks(&page, text)).with_context(|| format!("writing {PAGE}"))?;
-    println!("recorded in {PAGE}");
-    Ok(())
-}
-
-fn between_marks(page: &str, text: &str) -> String {
-    let text = text.trim();
-    match (page.find(BEGIN), page.find(END)) {
-        (Some(begin), Some(end)) if begin < end => {
-            format!("{}\n\n{text}\n\n{}", &page[..begin + BEGIN.len()], &page[end..])
+/// Measures the benches `wanted`, prints what comes, and gives it all; false when one of them failed.
+fn measure(bench: &Bench, wanted: &[String]) -> Result<(String, bool)> {
+    let lines = lines::Lines::describe(bench.corpus.as_deref())?;
+    let (runs, seconds) = (bench.runs, bench.seconds);
+    let mut text = format!(
+        "{}\nThe apps wrote {lines}. Runs of each point: {runs}, of {seconds} s each.\n\n",
+        calibrate::machine()?
+    );
+    text.push_str(&format!("### calibration: this machine\n\n{}", table::render(&calibrate::measure()?)));
+    println!("{text}");
+    let mut good = true;
+    for one in BENCHES.iter().filter(|one| wanted.is_empty() || wanted.iter().any(|name| name == one.name)) {
+        eprintln!("bench {}", one.name);
+        match (one.measure)(bench) {
+            Ok(rows) => {
+                let part = format!("\n### {}\n\n{}", one.title, table::render(&rows));
+                println!("{part}");
+                text.push_str(&part);
+            }
+            Err(error) => {
+                eprintln!("bench {} failed: {error:#}", one.name);
+                good = false;
+            }
         }
-        _ => format!("{}\n\n{BEGIN}\n\n{text}\n\n{END}\n", page.trim_end()),
+    }
+    Ok((text, good))
+}
+
+/// Starts this task anew in its release build, so that producers and readers do not take what is to be measured.
+fn in_release(root: &Path, build: bool) -> Result<Outcome> {
+    if build {
+        sh::must(sh::cargo(root).args(["build", "--release", "--locked", "-p", "xtask"]))?;
+    }
+    let mut bench = Command::new(sh::target_dir(root)?.join("release/xtask"));
+    bench.args(std::env::args_os().skip(1));
+    let status = bench.status().context("starting the release build of this task")?;
+    match status.code() {
+        Some(0) => Ok(Outcome::Good),
+        Some(1) => Ok(Outcome::Bad),
+        _ => anyhow::bail!("the release build of this task ended with {status}"),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_keeps_what_people_wrote() {
-        let first = between_marks("# Performance\n\nWords.\n", "| a |");
-        assert_eq!(first, format!("# Performance\n\nWords.\n\n{BEGIN}\n\n| a |\n\n{END}\n"));
-        let second = between_marks(&(first + "\nMore words.\n"), "| b |\n");
-        assert_eq!(second, format!("# Performance\n\nWords.\n\n{BEGIN}\n\n| b |\n\n{END}\n\nMore words.\n"));
+/// Builds both binaries and puts them side by side.
+fn prepare(root: &Path, build: bool, seconds: u64, runs: usize, corpus: Option<PathBuf>) -> Result<Bench> {
+    let target = sh::target_dir(root)?;
+    let built = [target.join("release/logway"), dist::init_path(&target)?];
+    if build {
+        let mut logway = sh::cargo(root);
+        sh::must(logway.args(["build", "--release", "--locked", "-p", "logway", "--bin", "logway"]))?;
+        dist::static_init(root, &target)?;
     }
+    let dir = target.join("bench");
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    for binary in &built {
+        ensure!(binary.is_file(), "{} is not there: leave --no-build out", binary.display());
+        let name = binary.file_name().context("a binary without a name")?;
+        std::fs::copy(binary, dir.join(name)).with_context(|| format!("copying {}", binary.display()))?;
+    }
+    Ok(Bench { logway: dir.join("logway"), init: dir.join("logway-init"), seconds, runs, corpus })
 }

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::produce;
-use super::table::{Row, figure};
+use super::lines::Lines;
+use super::table::Row;
 use crate::sh;
+
+/// How often the searches and compressions are done; the figures of a machine at rest are all alike.
+const RUNS: usize = 5;
 
 /// Day, processor, kernel, load: in words.
 pub(super) fn machine() -> Result<String> {
@@ -22,53 +25,70 @@ pub(super) fn machine() -> Result<String> {
     let load = load.split_whitespace().next().unwrap_or("?");
     let model = model.trim_start_matches([' ', '\t', ':']);
     let (day, kernel) = (day.trim(), kernel.trim());
-    Ok(format!("Measured on {day}: {count} CPUs, {model}, Linux {kernel}, load {load} before the start.\n\n"))
+    Ok(format!("Measured on {day}: {count} CPUs, {model}, Linux {kernel}, load {load} before the start."))
 }
 
 /// The four calibrations.
 pub(super) fn measure() -> Result<Vec<Row>> {
-    let text = sample(16 * 1024 * 1024);
-    Ok(vec![zstd(&text)?, memmem(&text), fdatasync()?, echo()?])
+    let text = sample(16 * 1024 * 1024)?;
+    let mut rows = vec![zstd(&text)?, memmem(&text)];
+    rows.extend(both_percentiles("fdatasync of 4 KiB", fdatasync)?);
+    rows.extend(both_percentiles("one byte through a pipe to another process and back", echo)?);
+    Ok(rows)
 }
 
 /// `bytes` of log lines.
-fn sample(bytes: usize) -> Vec<u8> {
+fn sample(bytes: usize) -> Result<Vec<u8>> {
     let mut text = Vec::with_capacity(bytes + 1024);
-    let mut lines = produce::Lines::new(1);
+    let mut lines = Lines::new(1, None)?;
     while text.len() < bytes {
         lines.next_into(&mut text);
         text.push(b'\n');
     }
-    text
+    Ok(text)
 }
 
-/// zstd level 1 by the command, in MB of input a second of CPU time: elapsed, for one thread.
+/// zstd level 1 by the command, one thread: input by the time it takes.
 fn zstd(text: &[u8]) -> Result<Row> {
-    let what = "calibration: zstd -1, one thread";
-    let mut zstd = Command::new("zstd");
-    zstd.args(["-1", "-T1", "-q", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let begun = Instant::now();
-    let Ok(mut child) = zstd.spawn() else { return Ok(Row::plain(what, "no zstd command here")) };
-    let mut stdout = child.stdout.take().context("stdout is a pipe")?;
-    let counter = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-    child.stdin.take().context("stdin is a pipe")?.write_all(text).context("writing to zstd")?;
-    child.wait()?;
-    let elapsed = begun.elapsed();
-    counter.join().ok().context("the reader of zstd failed")??;
-    Ok(Row::plain(what, format!("{} MB/s", figure(megabytes(text.len()) / elapsed.as_secs_f64()))))
+    let what = "zstd -1, one thread";
+    let mut rates = Vec::new();
+    for _ in 0..RUNS {
+        let mut zstd = Command::new("zstd");
+        zstd.args(["-1", "-T1", "-q", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let begun = Instant::now();
+        let Ok(mut child) = zstd.spawn() else { return Ok(Row::words(what, "no zstd command here")) };
+        let mut stdout = child.stdout.take().context("stdout is a pipe")?;
+        let counter = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        child.stdin.take().context("stdin is a pipe")?.write_all(text).context("writing to zstd")?;
+        child.wait()?;
+        rates.push(megabytes(text.len()) / begun.elapsed().as_secs_f64());
+        counter.join().ok().context("the reader of zstd failed")??;
+    }
+    Ok(Row::new(what, &rates, "MB/s"))
 }
 
 /// A search that finds nothing.
 fn memmem(text: &[u8]) -> Row {
     let finder = memchr::memmem::Finder::new(b"no line holds this");
-    let best = best_of(5, || {
+    let rates = (0..RUNS).map(|_| {
+        let begun = Instant::now();
         std::hint::black_box(finder.find(std::hint::black_box(text)));
+        megabytes(text.len()) / begun.elapsed().as_secs_f64()
     });
-    Row::plain("calibration: memmem", format!("{} MB/s", figure(megabytes(text.len()) / best.as_secs_f64())))
+    Row::new("memmem, nothing found", &rates.collect::<Vec<_>>(), "MB/s")
+}
+
+/// The median and the 99th percentile of what `run` gives, in several runs.
+fn both_percentiles(what: &str, run: fn() -> Result<Vec<Duration>>) -> Result<[Row; 2]> {
+    let mut runs = (0..3).map(|_| run()).collect::<Result<Vec<_>>>()?;
+    Ok([50, 99].map(|percent| {
+        let times = runs.iter_mut().map(|times| percentile(times, percent).as_secs_f64() * 1e6);
+        Row::new(format!("{what}, p{percent}"), &times.collect::<Vec<_>>(), "µs")
+    }))
 }
 
 /// 4 KiB appended and synced, in the directory where the data of the benches lie.
-fn fdatasync() -> Result<Row> {
+fn fdatasync() -> Result<Vec<Duration>> {
     let dir = Scratch::new("calibrate")?;
     let mut file = File::create(dir.path().join("file")).context("making a file for fdatasync")?;
     let mut times = Vec::new();
@@ -78,15 +98,11 @@ fn fdatasync() -> Result<Row> {
         file.sync_data()?;
         times.push(begun.elapsed());
     }
-    let (p50, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
-    Ok(Row::plain(
-        "calibration: fdatasync of 4 KiB, p50 / p99",
-        format!("{} / {} µs", p50.as_micros(), p99.as_micros()),
-    ))
+    Ok(times)
 }
 
-/// One byte to another process and back, through two pipes.
-fn echo() -> Result<Row> {
+/// One byte to `cat` and back, through two pipes.
+fn echo() -> Result<Vec<Duration>> {
     let mut cat =
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting cat")?;
     let (mut to, mut from) = (cat.stdin.take().context("a pipe")?, cat.stdout.take().context("a pipe")?);
@@ -99,22 +115,10 @@ fn echo() -> Result<Row> {
     }
     drop(to);
     cat.wait()?;
-    let (p50, p99) = (percentile(&mut times, 50), percentile(&mut times, 99));
-    Ok(Row::plain(
-        "calibration: pipe echo, p50 / p99",
-        format!("{} / {} µs", p50.as_micros(), p99.as_micros()),
-    ))
+    Ok(times)
 }
 
-fn best_of(times: usize, mut run: impl FnMut()) -> Duration {
-    let runs = (0..times).map(|_| {
-        let begun = Instant::now();
-        run();
-        begun.elapsed()
-    });
-    runs.min().unwrap_or_default()
-}
-
+/// Bytes in MB, for people.
 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
 pub(super) fn megabytes(bytes: usize) -> f64 {
     bytes as f64 / 1e6
@@ -163,13 +167,12 @@ mod tests {
 
     #[test]
     fn every_calibration_gives_a_figure() {
-        let text = sample(100_000);
+        let text = sample(100_000).unwrap();
         assert!(text.len() >= 100_000 && text.ends_with(b"\n"));
-        for row in [zstd(&text).unwrap(), memmem(&text), echo().unwrap()] {
-            assert!(
-                row.measured.contains("/s") || row.measured.contains("µs") || row.measured.contains("zstd"),
-                "{row:?}"
-            );
-        }
+        let mut rows = vec![zstd(&text).unwrap(), memmem(&text)];
+        rows.extend(both_percentiles("echo", echo).unwrap());
+        let table = super::super::table::render(&rows);
+        assert_eq!(table.lines().count(), 6, "{table}");
+        assert!(table.contains("| echo, p99"), "{table}");
     }
 }

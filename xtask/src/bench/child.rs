@@ -1,4 +1,4 @@
-//! A child process that ends with the bench, and its address book of what it said.
+//! A child process that ends with the bench, and what it said.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -25,9 +25,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts `command`; its stdout is a pipe when `pipe_stdout`, else nothing.
-    pub(super) fn start(name: &str, command: &mut Command, pipe_stdout: bool) -> Result<Self> {
-        let stdout = if pipe_stdout { Stdio::piped() } else { Stdio::null() };
+    /// Starts `command`, which writes to `stdout`.
+    pub(super) fn start(name: &str, command: &mut Command, stdout: Stdio) -> Result<Self> {
         command.process_group(0).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting {name}"))?;
         let stderr = child.stderr.take().context("stderr is a pipe")?;
@@ -63,11 +62,6 @@ impl Running {
     /// Its stdout, once.
     pub(super) fn stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().with_context(|| format!("the stdout of {} is not a pipe", self.name))
-    }
-
-    /// Waits for its end. The caller makes sure that it comes.
-    pub(super) fn wait(&mut self) -> Result<std::process::ExitStatus> {
-        self.child.wait().with_context(|| format!("waiting for {}", self.name))
     }
 }
 

@@ -1,72 +1,43 @@
 //! The real binaries together: `logway up`, `logway run` with a producer for each app, `logway logs` as the reader.
 
 use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
-use std::process::{ChildStdout, Command};
-use std::sync::{Arc, Mutex};
+use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::calibrate::{Scratch, percentile};
+use super::calibrate::percentile;
 use super::child::Running;
 use super::init::{make_gate, producer};
-use super::table::{Row, figure};
-use super::{Bench, produce, usage};
-use crate::parts;
+use super::reader::Outlet;
+use super::stage::{Bus, Stage, Tail};
+use super::table::Row;
+use super::{APPS, Bench, WARM_UP, usage};
 
-/// How many apps share the load.
-const APPS: u64 = 16;
-
-/// Left out of each measurement at its begin, so that connections, allocations and files are made.
-const WARM_UP: Duration = Duration::from_secs(1);
-
-/// CPU per line of the agent, from socket to a real nats-server.
-pub(super) fn host(bench: &Bench) -> Result<Vec<Row>> {
-    let server = parts::dir()?.join("venv/bin/nats-server");
-    ensure!(server.is_file(), "{} is not there: run 'cargo xtask test' once", server.display());
-    let mut nats =
-        Running::start("nats-server", Command::new(server).args(["-a", "127.0.0.1", "-p", "-1"]), false)?;
-    let words = "Listening for client connections on ";
-    let line = nats.wait_for("its address", |line| line.contains(words))?;
-    let address = line.split(words).nth(1).context("no address")?.trim().to_owned();
-    let url = format!("nats://{address}");
-    let mut rows = Vec::new();
-    for rate in [1_000, 50_000] {
-        let load = load(bench, &["--nats", &url], APPS, rate)?;
-        let what = format!("host: agent, socket to NATS, CPU per line at {rate} lines/s");
-        let cpu = load.up_micros_per_line();
-        rows.push(if rate >= 50_000 {
-            Row::at_most(what, cpu, 4.0, "µs")
-        } else {
-            Row::plain(what, format!("{} µs", figure(cpu)))
-        });
-        rows.push(Row::plain(
-            format!("host: lines/s that arrived, of {rate}"),
-            format!("{:.0}", load.lines_per_second()),
-        ));
-    }
-    Ok(rows)
-}
+/// How lines are written when they do not come one by one.
+const BURST_MS: u64 = 10;
 
 /// CPU per line of everything that `logway up` brings, at three loads.
 pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for rate in [100, 1_000, 50_000] {
-        let load = load(bench, &[], APPS, rate)?;
-        let what = format!("pipeline: CPU per line, init and up, at {rate} lines/s");
-        let cpu = load.all_micros_per_line();
-        rows.push(if rate >= 50_000 {
-            Row::at_most(what, cpu, 8.0, "µs")
-        } else {
-            Row::plain(what, format!("{} µs", figure(cpu)))
-        });
-        rows.push(Row::plain(
-            format!("pipeline: lines/s that arrived, of {rate}"),
-            format!("{:.0}", load.lines_per_second()),
-        ));
+    for (rate, burst_ms) in [(100, 0), (1_000, 0), (50_000, 0), (50_000, BURST_MS)] {
+        let load = Load { apps: APPS, rate, burst_ms, seconds: bench.seconds };
+        let runs = bench.repeat(|| run(bench, &load, &["-j"], Outlet::Pipe))?;
+        let how = match burst_ms {
+            0 => format!("{rate} lines/s, a write each"),
+            ms => format!("{rate} lines/s, a write each {ms} ms"),
+        };
+        let column = |pick: fn(&Taken) -> f64| runs.iter().map(pick).collect::<Vec<_>>();
+        let whole = Row::new(format!("up and init, {how}"), &column(Taken::all), "µs/line");
+        rows.push(if rate >= 50_000 { whole.at_most(8.0) } else { whole });
+        rows.push(Row::new("  of it up (agent and broker)", &column(Taken::up), "µs/line"));
+        rows.push(Row::new("  of it init", &column(Taken::init), "µs/line"));
+        rows.push(Row::new("  beside it logs -j, the tail of all apps", &column(Taken::logs), "µs/line"));
+        rows.push(Row::new("  lines/s that the tail wrote", &column(Taken::rate), "lines/s"));
+        rows.push(
+            Row::new("  lines lost (in gap records)", &column(|taken| taken.lost), "lines").at_most(0.0),
+        );
     }
     Ok(rows)
 }
@@ -74,118 +45,123 @@ pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
 /// From an app's write to the terminal, at three loads of one app.
 pub(super) fn latency(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for rate in [10, 1_000, 20_000] {
-        let mut load = load(bench, &[], 1, rate)?;
-        let (p50, p99) = (percentile(&mut load.ages, 50), percentile(&mut load.ages, 99));
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        rows.push(Row::plain(
-            format!("latency: write to terminal, p50 at {rate} lines/s"),
-            format!("{} ms", figure(milliseconds(p50))),
-        ));
-        rows.push(Row::at_most(
-            format!("latency: write to terminal, p99 at {rate} lines/s"),
-            milliseconds(p99),
-            50.0,
-            "ms",
-        ));
+    for (outlet, args, to) in [
+        (Outlet::Pipe, &["-j", "-a", "app-0"][..], "a pipe (logs -j)"),
+        (Outlet::Terminal, &["-a", "app-0"], "a terminal (logs)"),
+    ] {
+        for rate in [10, 1_000, 20_000] {
+            // At 10 lines/s there would otherwise be too few lines for a p99.
+            let seconds = if rate < 100 { bench.seconds * 2 } else { bench.seconds };
+            let load = Load { apps: 1, rate, burst_ms: 0, seconds };
+            let mut runs = bench.repeat(|| run(bench, &load, args, outlet))?;
+            for (percent, limit) in [(50, None), (99, Some(50.0)), (100, None)] {
+                let age = |taken: &mut Taken| percentile(&mut taken.ages, percent).as_secs_f64() * 1e3;
+                let ages: Vec<_> = runs.iter_mut().map(age).collect();
+                let name = if percent == 100 { "slowest".to_owned() } else { format!("p{percent}") };
+                let row = Row::new(format!("{name} to {to}, {rate} lines/s"), &ages, "ms");
+                rows.push(limit.map_or(row.clone(), |limit| row.at_most(limit)));
+            }
+        }
     }
     Ok(rows)
 }
 
-/// What one load took.
+/// What is written, and for how long it is measured.
 struct Load {
-    /// Lines of all apps in the measured time.
-    lines: u64,
+    apps: u64,
+    /// Lines a second of all apps together.
+    rate: u64,
+    burst_ms: u64,
+    seconds: u64,
+}
+
+/// What a run took.
+struct Taken {
+    lines: f64,
     elapsed: Duration,
-    /// CPU of `logway up`.
     up: Duration,
-    /// CPU of `logway up`, `logway run` and `logway-init`.
-    all: Duration,
-    /// Age of each line of the first app when the terminal got it.
+    init: Duration,
+    logs: Duration,
+    /// Lines that gap records stand for.
+    lost: f64,
+    /// Age of each line when the reader had it.
     ages: Vec<Duration>,
 }
 
-#[allow(clippy::cast_precision_loss, reason = "figures for people")]
-impl Load {
-    fn up_micros_per_line(&self) -> f64 {
-        self.up.as_secs_f64() * 1e6 / self.lines.max(1) as f64
+impl Taken {
+    fn all(&self) -> f64 {
+        self.up() + self.init()
     }
 
-    fn all_micros_per_line(&self) -> f64 {
-        self.all.as_secs_f64() * 1e6 / self.lines.max(1) as f64
+    fn up(&self) -> f64 {
+        self.up.as_secs_f64() * 1e6 / self.lines
     }
 
-    fn lines_per_second(&self) -> f64 {
-        self.lines as f64 / self.elapsed.as_secs_f64()
+    fn init(&self) -> f64 {
+        self.init.as_secs_f64() * 1e6 / self.lines
+    }
+
+    fn logs(&self) -> f64 {
+        self.logs.as_secs_f64() * 1e6 / self.lines
+    }
+
+    fn rate(&self) -> f64 {
+        self.lines / self.elapsed.as_secs_f64()
     }
 }
 
-/// Runs `apps` apps that write `rate` lines a second together, and measures from the end of the warm-up on.
-fn load(bench: &Bench, up_options: &[&str], apps: u64, rate: u64) -> Result<Load> {
-    let scratch = Scratch::new("load")?;
-    let data = scratch.path().join("d");
-    let logway = |command: &str| {
-        let mut logway = Command::new(&bench.logway);
-        logway.arg(command).arg("--data").arg(&data);
-        logway
-    };
-    let mut up = logway("up");
-    up.args(["--nats-port", "0", "--http-port", "0"]).args(up_options);
-    let mut up = Running::start("logway up", &mut up, false)?;
-    up.wait_for("ready", |line| line.split_whitespace().any(|word| word == "ready"))?;
-
-    let mut tail = Running::start("logway logs", logway("logs").args(["-a", "app-0"]), true)?;
-    let reader = Reader::start(tail.stdout()?);
-    // A line of the app that is already there shows that the reader is connected.
-    greet(&mut logway("run"), &reader)?;
-
-    let lines = (rate * (bench.seconds + 2) / apps).max(20);
-    let per_app = (rate / apps).max(1);
-    let (mut running, mut gates) = (Vec::new(), Vec::new());
-    for app in 0..apps {
-        let gate = scratch.path().join(format!("gate-{app}"));
-        make_gate(&gate)?;
-        let mut run = logway("run");
-        run.args(["--app", &format!("app-{app}"), "--region", "lhr", "--"]).args(producer(&gate)?);
-        run.args(["--lines", &lines.to_string(), "--rate", &per_app.to_string(), "--seed", &app.to_string()]);
-        running.push(Running::start("logway run", &mut run, false)?);
-        gates.push(open_gate(gate)?);
-    }
-    drop(gates);
+/// Starts everything, and measures from the end of the warm-up on.
+#[allow(clippy::cast_precision_loss, reason = "figures for people")]
+fn run(bench: &Bench, load: &Load, tail_args: &[&str], outlet: Outlet) -> Result<Taken> {
+    let stage = Stage::start(bench, Bus::Embedded, None)?;
+    let tail = stage.tail(tail_args, outlet)?;
+    let apps = start_apps(bench, &stage, load)?;
     thread::sleep(WARM_UP);
-    let before = Sample::take(&up, &running, &reader)?;
-    thread::sleep(Duration::from_secs(bench.seconds));
-    let after = Sample::take(&up, &running, &reader)?;
-    for run in &mut running {
-        run.wait()?;
-    }
-    Ok(Load {
-        lines: (after.lines - before.lines) * apps,
+    let before = Sample::take(&stage, &apps, &tail)?;
+    thread::sleep(Duration::from_secs(load.seconds));
+    let after = Sample::take(&stage, &apps, &tail)?;
+    let lines = after.lines - before.lines;
+    ensure!(lines > 0, "logway logs shows no line");
+    Ok(Taken {
+        lines: lines as f64,
         elapsed: after.when - before.when,
         up: after.up.saturating_sub(before.up),
-        all: after.all.saturating_sub(before.all),
-        ages: reader.ages_from(before.lines),
+        init: after.init.saturating_sub(before.init),
+        logs: after.logs.saturating_sub(before.logs),
+        lost: stage.counter("logway_agent_gap_lines")? as f64,
+        ages: tail.reader.ages_from(before.lines),
     })
 }
 
-/// Opens when the producer has opened its end.
-fn open_gate(gate: PathBuf) -> Result<File> {
-    File::options().write(true).open(&gate).with_context(|| format!("opening {}", gate.display()))
-}
-
-/// Has one line written and waits until the reader has it.
-fn greet(run: &mut Command, reader: &Reader) -> Result<()> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-    let script = format!("echo hello{}{now}", produce::MARK);
-    run.args(["--app", "app-0", "--region", "lhr", "--", "sh", "-c", &script]);
-    let mut run = Running::start("logway run", run, false)?;
-    run.wait()?;
-    let begun = Instant::now();
-    while reader.count() == 0 {
-        ensure!(begun.elapsed() < Duration::from_secs(30), "logway logs shows no line within 30 s");
-        thread::sleep(Duration::from_millis(5));
+/// Starts the apps, each at a gate; then opens the gates.
+fn start_apps(bench: &Bench, stage: &Stage, load: &Load) -> Result<Vec<Running>> {
+    let lines = (load.rate * (load.seconds + 5) / load.apps).max(100);
+    let numbers = [
+        ("--lines", lines),
+        // A rate in thousandths would be truer; 100 lines/s of 16 apps become 96.
+        ("--rate", (load.rate / load.apps).max(1)),
+        ("--burst-ms", load.burst_ms),
+    ];
+    let (mut running, mut gates) = (Vec::new(), Vec::new());
+    for app in 0..load.apps {
+        let gate = stage.dir().join(format!("gate-{app}"));
+        make_gate(&gate)?;
+        let mut run = stage.command("run");
+        run.args(["--app", &format!("app-{app}"), "--region", "lhr", "--"]).args(producer(&gate)?);
+        run.args(["--seed", &app.to_string()]);
+        for (name, number) in numbers {
+            run.args([name, &number.to_string()]);
+        }
+        if let Some(corpus) = &bench.corpus {
+            run.arg("--corpus").arg(corpus);
+        }
+        running.push(Running::start("logway run", &mut run, Stdio::null())?);
+        // Opens when the producer has opened its end.
+        let gate = File::options().write(true).open(&gate);
+        gates.push(gate.context("opening a gate")?);
     }
-    Ok(())
+    drop(gates);
+    Ok(running)
 }
 
 /// One moment.
@@ -193,55 +169,17 @@ struct Sample {
     when: Instant,
     lines: u64,
     up: Duration,
-    all: Duration,
+    init: Duration,
+    logs: Duration,
 }
 
 impl Sample {
-    fn take(up: &Running, running: &[Running], reader: &Reader) -> Result<Self> {
-        let (when, lines) = (Instant::now(), reader.count());
-        let up = usage::cpu(up.pid())?;
-        let mut all = up;
-        for run in running {
-            for pid in usage::logway_processes(run.pid()) {
-                all += usage::cpu(pid)?;
-            }
+    fn take(stage: &Stage, apps: &[Running], tail: &Tail) -> Result<Self> {
+        let (when, lines) = (Instant::now(), tail.reader.count());
+        let mut init = Duration::ZERO;
+        for pid in apps.iter().flat_map(|app| usage::logway_processes(app.pid())) {
+            init += usage::cpu(pid)?;
         }
-        Ok(Self { when, lines, up, all })
-    }
-}
-
-/// The terminal: reads what `logway logs` prints, and notes how old each line is.
-struct Reader {
-    ages: Arc<Mutex<Vec<Duration>>>,
-}
-
-impl Reader {
-    fn start(mut stdout: ChildStdout) -> Self {
-        let ages = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&ages);
-        thread::spawn(move || {
-            let (mut held, mut chunk) = (Vec::new(), vec![0; 256 * 1024]);
-            while let Ok(read @ 1..) = stdout.read(&mut chunk) {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                held.extend_from_slice(&chunk[..read]);
-                let whole = memchr::memrchr(b'\n', &held).map_or(0, |end| end + 1);
-                let found =
-                    held[..whole].split(|byte| *byte == b'\n').filter_map(|line| produce::age(line, now));
-                if let Ok(mut ages) = shared.lock() {
-                    ages.extend(found);
-                }
-                held.drain(..whole);
-            }
-        });
-        Self { ages }
-    }
-
-    fn count(&self) -> u64 {
-        self.ages.lock().map_or(0, |ages| ages.len() as u64)
-    }
-
-    fn ages_from(&self, first: u64) -> Vec<Duration> {
-        let first = usize::try_from(first).unwrap_or(usize::MAX);
-        self.ages.lock().map(|ages| ages.get(first..).unwrap_or_default().to_vec()).unwrap_or_default()
+        Ok(Self { when, lines, up: usage::cpu(stage.pid())?, init, logs: usage::cpu(tail.pid())? })
     }
 }

@@ -1,74 +1,39 @@
-//! The app of a bench: writes lines like those of real apps, at a steady rate, each with the time of its writing.
+//! The app of a bench: writes lines at a steady rate, each with the time of its writing.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
 
+use super::lines::{Lines, Text};
 use crate::Outcome;
 use crate::args::{Args, Usage};
 
 /// What stands before the time in a line.
 pub(super) const MARK: &str = " at=";
 
-/// Lines of the kinds that apps write; of the length that real ones have on average, about 120 bytes.
-const SHAPES: [&str; 6] = [
-    "{\"level\":\"info\",\"msg\":\"request completed\",\"method\":\"GET\",\"path\":\"/api/v1/items/#\",\"status\":200,\"user\":#",
-    "level=warn msg=\"slow query\" table=orders rows=# caller=db/pool.go:118 trace=#",
-    "10.0.# - - \"POST /checkout/# HTTP/1.1\" 302 # \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\"",
-    "[INFO] worker # took job # from queue 'mail', 0 waiting, next poll in 250 ms",
-    "E1122 10:00:00.# 7 reconciler.go:301] could not update status of machine #: conflict, trying again",
-    "\tat com.example.shop.Checkout.pay(Checkout.java:#) ~[app.jar:1.4.#]",
-];
-
-/// An endless run of lines, the same for the same seed.
-pub(super) struct Lines {
-    seed: u64,
+/// The machine's monotonic clock: the same for every process, and nobody sets it.
+pub(super) fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-impl Lines {
-    pub(super) fn new(seed: u64) -> Self {
-        Self { seed: seed.wrapping_mul(2).wrapping_add(1) }
-    }
-
-    /// Appends the next line, without its newline.
-    pub(super) fn next_into(&mut self, out: &mut Vec<u8>) {
-        // xorshift64: no more is needed to make identifiers differ.
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        let shape = SHAPES[usize::try_from(self.seed % 6).unwrap_or(0)];
-        for (index, piece) in shape.split('#').enumerate() {
-            if index > 0 {
-                let _ = write!(Text(out), "{}", self.seed >> (index * 12) & 0xff_ffff);
-            }
-            out.extend_from_slice(piece.as_bytes());
-        }
-    }
-}
-
-/// Lets `write!` append to bytes.
-struct Text<'a>(&'a mut Vec<u8>);
-
-impl std::fmt::Write for Text<'_> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
-}
-
-/// `xtask bench-produce --lines N [--rate N] [--plain]`: waits for a byte on stdin when it is a pipe, then writes.
-/// With `--plain` lines have 99 bytes and no time, and go out in large writes.
+/// `xtask bench-produce --lines N [--rate N] [--burst-ms N] [--corpus FILE] [--gate FIFO] [--plain]`: waits until the
+/// gate is closed by the bench, then writes. With `--plain` lines have 99 bytes and no time, and go out in large writes.
 pub(super) fn main(mut args: Args) -> Result<Outcome> {
     let mut number = |name: &str| -> Result<u64> {
         let text = args.option(name)?.unwrap_or_else(|| "0".to_owned());
         Ok(text.parse::<u64>().map_err(|_| Usage(format!("{name} {text}: not a number")))?)
     };
-    let (lines, rate, seed) = (number("--lines")?, number("--rate")?, number("--seed")?);
+    let (lines, seed) = (number("--lines")?, number("--seed")?);
+    let pace = Pace { rate: number("--rate")?, burst: Duration::from_millis(number("--burst-ms")?) };
     let plain = args.flag("--plain");
-    let gate = args.option("--gate")?;
+    let (gate, corpus) = (args.option("--gate")?, args.option("--corpus")?);
     args.done()?;
+    let source = Lines::new(seed, corpus.as_deref().map(Path::new))?;
     if let Some(path) = gate {
         // Opening a named pipe waits until the bench opens its end, and the read until it closes that.
         let mut file = std::fs::File::open(&path).with_context(|| format!("opening {path}"))?;
@@ -78,7 +43,7 @@ pub(super) fn main(mut args: Args) -> Result<Outcome> {
     if plain {
         write_plain(&mut stdout, lines)?
     } else {
-        write_paced(&mut stdout, lines, rate, seed)?
+        write_paced(&mut stdout, source, lines, pace)?
     }
     Ok(Outcome::Good)
 }
@@ -97,21 +62,45 @@ fn write_plain(out: &mut impl Write, lines: u64) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// One write for each line, as apps do; `rate` lines a second, in step with the clock and not with the last line.
-fn write_paced(out: &mut impl Write, lines: u64, rate: u64, seed: u64) -> Result<()> {
-    let (mut source, mut line) = (Lines::new(seed), Vec::with_capacity(512));
-    let begun = Instant::now();
-    for number in 0..lines {
-        let due = Duration::from_nanos((number * 1_000_000_000).checked_div(rate).unwrap_or(0));
-        while let Some(early) = due.checked_sub(begun.elapsed()).filter(|early| !early.is_zero()) {
+/// How fast lines are written.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Lines a second; 0 is no limit.
+    rate: u64,
+    /// Lines are written when this time has gone by, all that are due in one write; zero is each line for itself, when it is due.
+    burst: Duration,
+}
+
+impl Pace {
+    /// When line `number` is due, counted from the begin.
+    fn due(self, number: u64) -> Duration {
+        let nanos = (number * 1_000_000_000).checked_div(self.rate).unwrap_or(0);
+        let burst = u64::try_from(self.burst.as_nanos()).unwrap_or(0);
+        Duration::from_nanos(nanos.checked_div(burst).map_or(nanos, |bursts| (bursts + 1) * burst))
+    }
+}
+
+/// Writes `lines` lines in step with the clock, and not with the line before.
+fn write_paced(out: &mut impl Write, mut source: Lines, lines: u64, pace: Pace) -> Result<()> {
+    let (begun, mut held) = (monotonic(), Vec::with_capacity(64 * 1024));
+    let mut number = 0;
+    while number < lines {
+        let due = pace.due(number);
+        while let Some(early) = due.checked_sub(monotonic() - begun).filter(|early| !early.is_zero()) {
             std::thread::sleep(early);
         }
-        line.clear();
-        source.next_into(&mut line);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let _ = write!(Text(&mut line), "{MARK}{}", now.as_nanos());
-        line.push(b'\n');
-        out.write_all(&line)?;
+        held.clear();
+        loop {
+            source.next_into(&mut held);
+            let _ = write!(Text(&mut held), "{MARK}{}", monotonic().as_nanos());
+            held.push(b'\n');
+            number += 1;
+            // Lines of a burst go out together; others each in a write of its own, as from an app that does not buffer.
+            if pace.burst.is_zero() || number >= lines || pace.due(number) > due {
+                break;
+            }
+        }
+        out.write_all(&held)?;
         out.flush()?;
     }
     Ok(())
@@ -139,16 +128,35 @@ mod tests {
         }
     }
 
+    /// Notes how many lines each write has.
+    #[derive(Default)]
+    struct Writes(Vec<usize>, Vec<u8>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.push(bytes.iter().filter(|byte| **byte == b'\n').count());
+            self.1.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn paced_lines_hold_their_time() {
-        let mut out = Vec::new();
-        write_paced(&mut out, 1000, 1_000_000, 3).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let lines: Vec<_> = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-        assert_eq!(lines.len(), 1000);
-        assert!(lines.iter().all(|line| age(line, now).is_some_and(|age| age < Duration::from_secs(60))));
-        let mean = out.len() / 1000;
-        assert!((90..150).contains(&mean), "{mean}");
-        assert_eq!(age(b"no time", now), None);
+        for (burst_ms, writes) in [(0, vec![1; 1000]), (1, vec![500; 2])] {
+            let mut out = Writes::default();
+            let pace = Pace { rate: 500_000, burst: Duration::from_millis(burst_ms) };
+            write_paced(&mut out, Lines::new(3, None).unwrap(), 1000, pace).unwrap();
+            assert_eq!(out.0, writes);
+            let now = monotonic();
+            let lines = out.1.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            let ages: Vec<_> = lines.map(|line| age(line, now)).collect();
+            assert_eq!(ages.len(), 1000);
+            assert!(ages.iter().all(|age| age.is_some_and(|age| age < Duration::from_secs(60))));
+        }
+        assert_eq!(age(b"no time", monotonic()), None);
     }
 }

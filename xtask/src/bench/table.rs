@@ -2,59 +2,98 @@
 
 use std::fmt::Write;
 
-/// One figure.
+/// One figure, measured several times.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     /// What was measured, and under which load.
-    pub(super) what: String,
-    /// The figure and its unit.
-    pub(super) measured: String,
-    /// The budget in words; empty when there is none.
-    pub(super) budget: String,
-    /// Whether the budget is met; `None` when there is none.
-    pub(super) met: Option<bool>,
+    what: String,
+    /// The figure of each run, smallest first; none when there is only `text`.
+    runs: Vec<f64>,
+    /// Its unit; or the whole text of a row without figures.
+    unit: String,
+    /// What the figure should be at most.
+    limit: Option<f64>,
 }
 
 impl Row {
-    /// A figure without a budget.
-    pub(super) fn plain(what: impl Into<String>, measured: impl Into<String>) -> Self {
-        Self { what: what.into(), measured: measured.into(), budget: String::new(), met: None }
+    /// A figure in `unit` of several runs.
+    pub(super) fn new(what: impl Into<String>, runs: &[f64], unit: &str) -> Self {
+        let mut runs = runs.to_vec();
+        runs.sort_by(f64::total_cmp);
+        Self { what: what.into(), runs, unit: unit.to_owned(), limit: None }
     }
 
-    /// `value` of `unit`, which should be `limit` at most.
-    pub(super) fn at_most(what: impl Into<String>, value: f64, limit: f64, unit: &str) -> Self {
-        let budget = format!("<= {} {unit}", figure(limit));
-        Self {
-            what: what.into(),
-            measured: format!("{} {unit}", figure(value)),
-            budget,
-            met: Some(value <= limit),
+    /// A row that has words in place of figures.
+    pub(super) fn words(what: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { what: what.into(), runs: Vec::new(), unit: text.into(), limit: None }
+    }
+
+    /// The figure should be `limit` at most.
+    pub(super) fn at_most(mut self, limit: f64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// The middle run; of an even number the lower one.
+    fn median(&self) -> Option<f64> {
+        self.runs.get(self.runs.len().saturating_sub(1) / 2).copied()
+    }
+
+    /// Whether the budget is met, in words; empty when there is no budget, or no figure.
+    fn verdict(&self) -> &'static str {
+        let (Some(limit), Some(median), Some(max)) = (self.limit, self.median(), self.runs.last()) else {
+            return "";
+        };
+        match (median <= limit, *max <= limit) {
+            (true, true) => "met",
+            (true, false) => "met, but not by every run",
+            (false, _) => "NOT MET",
         }
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let text = |value: Option<f64>| value.map(figure).unwrap_or_default();
+        [
+            self.what.clone(),
+            text(self.runs.first().copied()),
+            text(self.median()),
+            text(self.runs.last().copied()),
+            self.unit.clone(),
+            self.limit.map(|limit| format!("<= {}", figure(limit))).unwrap_or_default(),
+            self.verdict().to_owned(),
+        ]
     }
 }
 
-/// Three figures that say something, no more.
-pub(super) fn figure(value: f64) -> String {
-    let digits = if value.abs() >= 100.0 {
+/// Three figures that say something, no more; thousands apart.
+fn figure(value: f64) -> String {
+    let digits = if value.abs() >= 99.5 {
         0
-    } else if value.abs() >= 10.0 {
+    } else if value.abs() >= 9.95 {
         1
     } else {
         2
     };
     let text = format!("{value:.digits$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let mut out = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && digit.is_ascii_digit() && (text.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// The rows as Markdown, with columns of one width.
 pub(super) fn render(rows: &[Row]) -> String {
-    let mut cells = vec![["what", "measured", "budget", ""].map(str::to_owned)];
-    for row in rows {
-        let met = row.met.map_or("", |met| if met { "met" } else { "NOT MET" });
-        cells.push([row.what.clone(), row.measured.clone(), row.budget.clone(), met.to_owned()]);
-    }
+    let mut cells = vec![["what", "min", "median", "max", "unit", "budget", ""].map(str::to_owned)];
+    cells.extend(rows.iter().map(Row::cells));
     let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
+    let widths = [0, 1, 2, 3, 4, 5, 6].map(width);
     let mut out = String::new();
     for (index, row) in cells.iter().enumerate() {
         let padded = row.iter().zip(widths).map(|(cell, width)| format!(" {cell:width$} "));
@@ -72,21 +111,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budgets() {
-        assert_eq!(Row::at_most("a", 3.0, 3.0, "MB").met, Some(true));
-        assert_eq!(Row::at_most("a", 3.01, 3.0, "MB").met, Some(false));
-        let row = Row::at_most("a", 1234.5, 0.25, "µs");
-        assert_eq!((row.measured.as_str(), row.budget.as_str()), ("1234 µs", "<= 0.25 µs"));
+    fn verdicts() {
+        for (runs, limit, verdict) in [
+            (&[3.0, 1.0, 2.0][..], Some(3.0), "met"),
+            (&[3.1, 1.0, 2.0], Some(3.0), "met, but not by every run"),
+            (&[3.1, 1.0, 3.2], Some(3.0), "NOT MET"),
+            (&[3.1], Some(3.0), "NOT MET"),
+            (&[3.1, 3.0], Some(3.0), "met, but not by every run"),
+            (&[], Some(3.0), ""),
+            (&[3.0], None, ""),
+        ] {
+            let row = Row { limit, ..Row::new("a", runs, "µs") };
+            assert_eq!(row.verdict(), verdict, "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn figures() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.256, "0.26"),
+            (3.0, "3"),
+            (9.96, "10"),
+            (12.34, "12.3"),
+            (999.6, "1,000"),
+            (1_234_567.8, "1,234,568"),
+        ] {
+            assert_eq!(figure(value), text);
+        }
     }
 
     #[test]
     fn columns() {
-        let rows = [Row::at_most("CPU", 4.0, 3.5, "µs"), Row::plain("size", "1 MB")];
+        let rows = [Row::new("CPU", &[4.0, 3.9, 5.0], "µs").at_most(3.5), Row::words("size", "unknown")];
         let wanted = "\
-| what | measured | budget    |         |
-|------|----------|-----------|---------|
-| CPU  | 4 µs     | <= 3.5 µs | NOT MET |
-| size | 1 MB     |           |         |
+| what | min | median | max | unit    | budget |         |
+|------|-----|--------|-----|---------|--------|---------|
+| CPU  | 3.9 | 4      | 5   | µs      | <= 3.5 | NOT MET |
+| size |     |        |     | unknown |        |         |
 ";
         assert_eq!(render(&rows), wanted);
     }
