@@ -51,6 +51,11 @@ async fn answer(context: &Arc<Context>, client: &Client, message: &Message) {
     let Some(reply) = message.reply.as_deref().and_then(|reply| std::str::from_utf8(reply).ok()) else {
         return;
     };
+    // We may publish on the subjects of lines: nobody is to have us write there.
+    if !reply.starts_with("_INBOX.") {
+        quiet_warn!(subject = %reply, "a question asks for an answer that is not in an inbox, and is not answered");
+        return;
+    }
     let request = serde_json::from_slice::<RecentRequest>(&message.payload);
     let of_other = |request: &RecentRequest| request.page.as_ref().is_some_and(|p| p.host != context.host);
     if request.as_ref().is_ok_and(of_other) {

@@ -40,6 +40,13 @@ impl Role {
         format!("_INBOX.{}", self.as_str())
     }
 
+    /// Whether a subject is one of its inboxes.
+    pub fn has_inbox(self, subject: &[u8]) -> bool {
+        let rest =
+            subject.strip_prefix(b"_INBOX.").and_then(|rest| rest.strip_prefix(self.as_str().as_bytes()));
+        rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with(b"."))
+    }
+
     /// The patterns within which it may publish.
     pub const fn may_publish(self) -> &'static [&'static str] {
         match self {
@@ -61,7 +68,8 @@ impl Role {
         }
     }
 
-    /// Whether it may publish to the reply subject of a message that it was given: those that answer requests.
+    /// Whether it may publish to the reply subject of a message that it was given: those that answer requests. The embedded
+    /// broker takes answers only in the asker's own inboxes. A nats-server takes them anywhere: who answers has to look.
     pub const fn may_answer(self) -> bool {
         matches!(self, Self::Agent | Self::Store | Self::Registry)
     }
@@ -165,7 +173,14 @@ mod tests {
             for pattern in role.may_publish().iter().chain(role.may_subscribe()) {
                 assert!(subject::is_pattern(pattern.as_bytes()), "{pattern}");
             }
-            assert!(role.allows_subscribe(format!("{}.x.1", role.inbox_prefix()).as_bytes()));
+            let inbox = format!("{}.x.1", role.inbox_prefix());
+            assert!(role.allows_subscribe(inbox.as_bytes()));
+            for other in Role::ALL {
+                assert_eq!(other.has_inbox(inbox.as_bytes()), other == role);
+            }
+            for none in ["", ".", "x"] {
+                assert!(!role.has_inbox(format!("{}{none}", role.inbox_prefix()).as_bytes()));
+            }
         }
     }
 }

@@ -225,7 +225,9 @@ impl Hub {
         if !from.echo && sub.peer.id == from.id {
             return false;
         }
-        let note = message.reply.filter(|_| sub.peer.role.may_answer());
+        // Only in the asker's own inboxes: nobody is to be made to speak where neither may.
+        let may_answer = |reply: &&Bytes| sub.peer.role.may_answer() && from.role.has_inbox(reply);
+        let note = message.reply.filter(may_answer);
         self.hand_over(sub, message, touched, |outgoing| {
             note.into_iter().for_each(|reply| outgoing.note_request(reply, from.now));
         })
@@ -289,6 +291,7 @@ impl Hub {
 /// Who publishes.
 pub(super) struct Origin {
     pub(super) id: u64,
+    pub(super) role: Role,
     /// Whether its own subscriptions get what it publishes.
     pub(super) echo: bool,
     pub(super) now: Instant,

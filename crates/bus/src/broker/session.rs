@@ -366,7 +366,8 @@ impl Session {
         self.hub.stats.in_messages.fetch_add(1, Ordering::Relaxed);
         self.hub.stats.in_bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
         let message = Outbound { subject, reply: reply.as_ref(), headers: headers.as_ref(), payload };
-        let from = Origin { id: self.peer.id, echo: self.connect.echo, now: self.now };
+        let Peer { id, role, .. } = *self.peer;
+        let from = Origin { id, role, echo: self.connect.echo, now: self.now };
         let reached = self.hub.publish(&message, &from, touched);
         if let Some(reply) = reply.filter(|_| reached == 0 && self.connect.no_responders) {
             self.say_no_responders(&reply);

@@ -1,5 +1,6 @@
 //! The task that owns the connection: connect, log in, subscribe, read and write; then all of it again, for ever.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -319,8 +320,11 @@ async fn deliver(entry: &Entry, message: ServerMessage, outbox: &Outbox) {
 fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
     let text = String::from_utf8_lossy(text).into_owned();
     if text.starts_with("Permissions Violation for Publish") {
-        shared.violations.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        tracing::warn!(reason = %text, "the bus refused a message");
+        let violations = shared.violations.fetch_add(1, Ordering::Relaxed) + 1;
+        // Every message may be refused: said at the first, the second, the fourth and so on.
+        if violations.is_power_of_two() {
+            tracing::warn!(reason = %text, violations, "the bus refused a message");
+        }
     } else if let Some(rest) = text.strip_prefix("Permissions Violation for Subscription to ") {
         let denied: Vec<_> = {
             let mut subscriptions = shared.subscriptions();
@@ -333,7 +337,10 @@ fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
     } else if let refused @ Lost::Refused(_) = refusal(&text) {
         return Some(refused);
     } else {
-        tracing::warn!(reason = %text, "the bus reported an error");
+        let errors = shared.errors.fetch_add(1, Ordering::Relaxed) + 1;
+        if errors.is_power_of_two() {
+            tracing::warn!(reason = %text, errors, "the bus reported an error");
+        }
     }
     None
 }

@@ -64,6 +64,8 @@ struct Shared {
     subscriptions: Mutex<HashMap<u64, Entry>>,
     next_sid: AtomicU64,
     violations: AtomicU64,
+    /// Other errors that the server reported.
+    errors: AtomicU64,
 }
 
 impl Shared {
@@ -107,6 +109,7 @@ impl Client {
             subscriptions: Mutex::new(HashMap::new()),
             next_sid: AtomicU64::new(1),
             violations: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
         });
         tokio::spawn(link::run(Arc::downgrade(&shared)));
         Self { shared }
@@ -159,12 +162,7 @@ impl Client {
         if !subject::is_pattern(pattern.as_bytes()) {
             return Err(Error::Subject(pattern.to_owned()));
         }
-        let queue = queue.filter(|q| !q.is_empty());
-        let sid = self.shared.next_sid.fetch_add(1, Ordering::Relaxed);
-        let (entry, subscription) = subscription::new(Arc::clone(&self.shared), sid, pattern, queue);
-        self.shared.subscriptions().insert(sid, entry);
-        let mut bytes = Vec::new();
-        write::sub(&mut bytes, pattern, queue, sid);
+        let (subscription, bytes) = self.listen(pattern, queue.filter(|q| !q.is_empty()));
         if let Ok(receipt) = self.shared.outbox.send(PubBatch::of_verbs(bytes)).await {
             // Lost before the answer: the link subscribes again by itself.
             let _ = receipt.await;
@@ -172,11 +170,24 @@ impl Client {
         Ok(subscription)
     }
 
+    /// A subscription, and the bytes that tell the server of it.
+    fn listen(&self, pattern: &str, queue: Option<&str>) -> (Subscription, Vec<u8>) {
+        let sid = self.shared.next_sid.fetch_add(1, Ordering::Relaxed);
+        let (entry, subscription) = subscription::new(Arc::clone(&self.shared), sid, pattern, queue);
+        self.shared.subscriptions().insert(sid, entry);
+        let mut bytes = Vec::new();
+        write::sub(&mut bytes, pattern, queue, sid);
+        (subscription, bytes)
+    }
+
     /// Publishes a request and gives the subscription on which answers come: any number of them, or
     /// [`Delivery::NoResponders`]. Fails as [`Client::publish`] does.
     pub async fn request_many(&self, subject: &str, payload: &[u8]) -> Result<Subscription, Error> {
         let inbox = format!("{}.{:016x}", self.shared.options.inbox_prefix, fastrand::u64(..));
-        let answers = self.subscribe(&inbox, None).await?;
+        check_literal(subject)?;
+        // The server takes the two in this order: there is nothing to wait for in between.
+        let (answers, bytes) = self.listen(&inbox, None);
+        self.shared.outbox.push(PubBatch::of_verbs(bytes)).await?;
         self.publish(subject, Some(&inbox), payload).await?;
         Ok(answers)
     }

@@ -47,7 +47,8 @@ impl FromStr for Credentials {
     }
 }
 
-/// A server's address: `nats://[user:password@]host[:port]`, port 4222 if none is given.
+/// A server's address: `nats://[user:password@]host[:port]`, port 4222 if none is given. In user and password, `%` and two
+/// hexadecimal digits stand for a byte, as in any URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAddr {
     /// Host name or address; an IPv6 address without its brackets.
@@ -72,7 +73,7 @@ impl FromStr for ServerAddr {
         let rest = rest.trim_end_matches('/');
         let (credentials, host_port) = match rest.rsplit_once('@') {
             Some((login, host)) => {
-                (Some(login.parse().map_err(|_| bad("before '@' stands user:password"))?), host)
+                (Some(read_login(login).ok_or_else(|| bad("before '@' stands user:password"))?), host)
             }
             None => (None, rest),
         };
@@ -81,8 +82,31 @@ impl FromStr for ServerAddr {
         if host.is_empty() {
             return Err(bad("there is no host"));
         }
+        if host.contains(':') && !host_port.starts_with('[') {
+            return Err(bad("an IPv6 address stands in brackets"));
+        }
         Ok(Self { host: host.to_owned(), port, credentials })
     }
+}
+
+fn read_login(text: &str) -> Option<Credentials> {
+    let (user, password) = text.split_once(':')?;
+    let credentials = Credentials { user: percent_decode(user)?, password: percent_decode(password)? };
+    (!credentials.user.is_empty() && !credentials.password.is_empty()).then_some(credentials)
+}
+
+/// `None` if what is decoded is not UTF-8. A `%` without two digits stands for itself.
+fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let digits = tail.get(..2).filter(|digits| byte == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let decoded =
+            digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        out.push(decoded.unwrap_or(byte));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(out).ok()
 }
 
 fn split_port(text: &str) -> Option<(&str, u16)> {
@@ -135,6 +159,20 @@ mod tests {
             let address: ServerAddr = text.parse().unwrap();
             assert_eq!((address.host.as_str(), address.port), (host, port), "{text}");
             assert_eq!(address.credentials.as_ref().map(|c| c.user.as_str()), user);
+        }
+        for (text, user, password) in
+            [("a:b%40c%3a", "a", "b@c:"), ("%61:100%", "a", "100%"), ("a:%zz%2", "a", "%zz%2")]
+        {
+            let address: ServerAddr = format!("nats://{text}@h").parse().unwrap();
+            let credentials = address.credentials.unwrap();
+            assert_eq!(
+                (credentials.user.as_str(), credentials.password.as_str()),
+                (user, password),
+                "{text}"
+            );
+        }
+        for bad in ["::1", "nats://fe80::1:4222", "nats://a:%ff@h", "nats://:p@h", "nats://u:@h"] {
+            assert!(bad.parse::<ServerAddr>().is_err(), "{bad}");
         }
         for bad in
             ["", "nats://", "nats://h:0", "nats://h:x", "tls://h", "http://h", "nats://u@h", "nats://[::1"]

@@ -142,6 +142,13 @@ async fn answers_are_allowed_to_who_was_asked() {
     asked.flush().await;
     api.send("PUB sys.recent _INBOX.api.q 2\r\n{}\r\n").await;
     asked.expect("MSG sys.recent 1 _INBOX.api.q 2\r\n{}\r\n").await;
+    // Nobody makes another speak where neither may.
+    for elsewhere in ["sys.registry", "_INBOX.store.q"] {
+        api.send(format!("PUB sys.recent {elsewhere} 2\r\n{{}}\r\n")).await;
+        asked.expect(&format!("MSG sys.recent 1 {elsewhere} 2\r\n{{}}\r\n")).await;
+        asked.send(format!("PUB {elsewhere} 0\r\n\r\n")).await;
+        asked.expect(&refused.replace("_INBOX.api.q", elsewhere)).await;
+    }
     asked.send(answer.repeat(3)).await;
     api.expect(&"MSG _INBOX.api.q 1 2\r\nhi\r\n".repeat(3)).await;
     other.send(answer).await;

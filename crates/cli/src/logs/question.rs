@@ -98,6 +98,8 @@ impl Question {
     async fn ask(client: Client, request: RecentRequest, more: VecDeque<Page>) -> Option<Self> {
         let payload = serde_json::to_vec(&request).ok()?;
         let answers = client.request_many(sys::RECENT, &payload).await.ok()?;
+        // The bus says so behind all that waited for us: that time is not the agents'.
+        client.flush().await.ok()?;
         let asked = Instant::now();
         let until = asked + SILENCE;
         Some(Self {

@@ -276,9 +276,9 @@ impl<T> Stitch<T> {
         }
     }
 
-    /// Nobody answered. It is asked again; after an interruption for up to [`PATIENCE`].
+    /// Nobody answered. It is asked again, for up to [`PATIENCE`]: nobody has said yet that it is lost.
     pub(crate) fn unanswered(&mut self, now: Duration, show: &mut Vec<Show<T>>) {
-        if self.interrupted.is_none_or(|since| now >= since + PATIENCE) {
+        if self.interrupted.is_some_and(|since| now >= since + PATIENCE) {
             return self.answered(now, show);
         }
         (self.is_asking, self.ask_at) = (false, now + ASK_AGAIN);

@@ -115,6 +115,21 @@ fn an_agent_that_does_not_answer_is_waited_for_longer() {
 }
 
 #[test]
+fn a_question_without_an_answer_says_nothing_of_a_hole() {
+    let (mut stitch, mut show) = (live(), Vec::new());
+    stitch.record(ms(0), line(0, 1), &mut show);
+    stitch.record(ms(10), line(0, 3), &mut show);
+    for (asked, unanswered) in [(10, 5010), (5200, 10_000)] {
+        assert_eq!(stitch.ask(ms(asked)).unwrap().after, [(source(0), 2)]);
+        stitch.unanswered(ms(unanswered), &mut show);
+        stitch.tick(ms(unanswered), &mut show);
+        assert_eq!(brief(&show), ["1"]);
+    }
+    stitch.tick(ms(10_010), &mut show);
+    assert_eq!(brief(&show), ["1", "2?1", "3"]);
+}
+
+#[test]
 fn a_line_wins_over_a_gap() {
     let (mut stitch, mut show) = (live(), Vec::new());
     stitch.record(ms(0), line(0, 1), &mut show);
