@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::feed::{Feed, Speed};
 use super::reader::Outlet;
-use super::stage::{Bus, Stage};
+use super::stage::{Bus, Lost, Stage};
 use super::table::Row;
 use super::{APPS, Bench, WARM_UP, usage};
 
@@ -28,9 +28,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
             rows.push(if rate >= 50_000 && bus == Bus::NatsServer { cpu.at_most(4.0) } else { cpu });
             if rate >= 50_000 {
                 rows.push(Row::new("  lines/s that the bus confirmed", &column(|one| one.rate), "lines/s"));
-                rows.push(
-                    Row::new("  lines lost (in gap records)", &column(|one| one.lost), "lines").at_most(0.0),
-                );
+                rows.push(Lost::row(runs.iter().map(|one| &one.lost)));
             }
         }
     }
@@ -43,7 +41,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ));
     rows.push(Row::new("  CPU per line of it", &column(|one| one.micros_per_line), "µs/line"));
     rows.push(Row::new("  of the core, used by the agent", &column(|one| one.core * 100.0), "%"));
-    rows.push(Row::new("  lines lost (in gap records)", &column(|one| one.lost), "lines").at_most(0.0));
+    rows.push(Lost::row(runs.iter().map(|one| &one.lost)));
     Ok(rows)
 }
 
@@ -54,8 +52,7 @@ struct Taken {
     rate: f64,
     /// Processors used.
     core: f64,
-    /// Lines that gap records stand for.
-    lost: f64,
+    lost: Lost,
 }
 
 /// Feeds `rate` lines a second with one tail of all apps; without a rate, as many as one core takes, without a tail.
@@ -69,8 +66,8 @@ fn run(bench: &Bench, bus: Bus, rate: Option<u64>) -> Result<Taken> {
     let before = (Instant::now(), stage.counter("logway_agent_published_lines")?, usage::cpu(stage.pid())?);
     thread::sleep(Duration::from_secs(bench.seconds));
     let after = (Instant::now(), stage.counter("logway_agent_published_lines")?, usage::cpu(stage.pid())?);
+    let lost = stage.lost()?;
     feed.stop()?;
-    let lost = stage.counter("logway_agent_gap_lines")? as f64;
     drop(tail);
     let lines = (after.1 - before.1) as f64;
     ensure!(lines > 0.0, "the agent published nothing");

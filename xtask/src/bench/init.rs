@@ -15,8 +15,8 @@ use super::child::Running;
 use super::table::Row;
 use super::{Bench, usage};
 
-/// Lines of one measured run: 100 bytes each, so 500 MB.
-const LINES: u64 = 5_000_000;
+/// Lines that the app has to write while memory is looked at: more than it gets to.
+const MANY_LINES: u64 = 50_000_000;
 
 /// What init may take beside its ring when that is full.
 const BESIDE_RING_MB: f64 = 4.0;
@@ -28,28 +28,33 @@ const FILLING: Duration = Duration::from_millis(1500);
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let size =
         std::fs::metadata(&bench.init).with_context(|| format!("reading {}", bench.init.display()))?.len();
-    let flows = bench.repeat(|| flow(bench))?;
+    // An app that does not buffer, and one that does.
+    let each = bench.repeat(|| flow(bench, 3_000_000, 1))?;
+    let blocks = bench.repeat(|| flow(bench, 10_000_000, 640))?;
     let full = bench.repeat(|| full_ring(bench))?;
     let ring = full.first().map_or(0.0, |one| one.ring_mb);
-    let column = |pick: fn(&Flow) -> f64| flows.iter().map(pick).collect::<Vec<_>>();
+    let column = |flows: &[Flow], pick: fn(&Flow) -> f64| flows.iter().map(pick).collect::<Vec<_>>();
     let full: Vec<_> = full.iter().map(|one| one.resident_mb).collect();
-    Ok(vec![
-        Row::new("CPU for 1 GB of 100-byte lines", &column(|one| one.cpu_seconds_per_gigabyte), "CPU-s")
-            .at_most(1.4),
-        Row::new("  flow meanwhile, flat out", &column(|one| one.lines_per_second), "lines/s"),
-        Row::new("memory, idle", &column(|one| one.idle_mb), "MB").at_most(3.0),
-        Row::new("memory after 500 MB of acknowledged lines", &column(|one| one.after_mb), "MB"),
+    let mut rows = Vec::new();
+    for (flows, how) in [(&each, "a write each"), (&blocks, "written in blocks of 64 KB")] {
+        let cpu = column(flows, |one| one.cpu_seconds_per_gigabyte);
+        rows.push(Row::new(format!("CPU for 1 GB of 100-byte lines, {how}"), &cpu, "CPU-s").at_most(1.4));
+        let rate = column(flows, |one| one.lines_per_second);
+        rows.push(Row::new("  flow meanwhile, flat out", &rate, "lines/s"));
+    }
+    rows.extend([
+        Row::new("memory, idle", &column(&each, |one| one.idle_mb), "MB").at_most(3.0),
         Row::new(format!("memory, ring of {ring:.1} MB full, host away"), &full, "MB")
             .at_most(ring + BESIDE_RING_MB),
         Row::new("size of the static binary", &[megabytes(usize::try_from(size)?)], "MB").at_most(1.6),
-    ])
+    ]);
+    Ok(rows)
 }
 
 struct Flow {
     cpu_seconds_per_gigabyte: f64,
     lines_per_second: f64,
     idle_mb: f64,
-    after_mb: f64,
 }
 
 struct FullRing {
@@ -57,36 +62,35 @@ struct FullRing {
     ring_mb: f64,
 }
 
-/// All lines through, each batch acknowledged at once.
-fn flow(bench: &Bench) -> Result<Flow> {
+/// `all` lines through, `per_write` in each write of the app, each batch acknowledged at once.
+fn flow(bench: &Bench, all: u64, per_write: u64) -> Result<Flow> {
     let scratch = Scratch::new("flow")?;
-    let mut stage = Stage::start(bench, scratch.path(), "block")?;
+    let mut stage = Stage::start(bench, scratch.path(), "block", all, per_write)?;
     let idle_mb = resident_mb(stage.pid())?;
     let before = usage::cpu(stage.pid())?;
     let begun = Instant::now();
     stage.open_gate();
     let pid = stage.pid();
-    let (mut lines, mut cpu, mut after_mb) = (0, Duration::ZERO, 0.0);
+    let (mut lines, mut cpu) = (0, Duration::ZERO);
     // The goodbye comes after the last line; init still lives then, because it waits for our answer.
     stage.agent.serve(true, |count| {
         lines += count;
-        if lines >= LINES && cpu.is_zero() {
+        if lines >= all && cpu.is_zero() {
             cpu = usage::cpu(pid).unwrap_or_default();
-            after_mb = resident_mb(pid).unwrap_or_default();
         }
         true
     })?;
-    ensure!(lines >= LINES && !cpu.is_zero(), "{lines} records came, not {LINES}");
+    ensure!(lines >= all && !cpu.is_zero(), "{lines} records came, not {all}");
     let spent = cpu.saturating_sub(before).as_secs_f64();
-    let gigabytes = count(LINES) * 100.0 / 1e9;
-    let lines_per_second = count(LINES) / begun.elapsed().as_secs_f64();
-    Ok(Flow { cpu_seconds_per_gigabyte: spent / gigabytes, lines_per_second, idle_mb, after_mb })
+    let gigabytes = count(all) * 100.0 / 1e9;
+    let lines_per_second = count(all) / begun.elapsed().as_secs_f64();
+    Ok(Flow { cpu_seconds_per_gigabyte: spent / gigabytes, lines_per_second, idle_mb })
 }
 
 /// The host stops reading while the app writes many rings full: the most memory that init then has.
 fn full_ring(bench: &Bench) -> Result<FullRing> {
     let scratch = Scratch::new("full")?;
-    let mut stage = Stage::start(bench, scratch.path(), "drop-oldest")?;
+    let mut stage = Stage::start(bench, scratch.path(), "drop-oldest", MANY_LINES, 640)?;
     stage.open_gate();
     let ring_mb = megabytes(usize::try_from(stage.agent.ring_bytes)?);
     let (begun, mut most) = (Instant::now(), 0.0_f64);
@@ -115,14 +119,15 @@ struct Stage {
 }
 
 impl Stage {
-    fn start(bench: &Bench, dir: &Path, policy: &str) -> Result<Self> {
+    fn start(bench: &Bench, dir: &Path, policy: &str, lines: u64, per_write: u64) -> Result<Self> {
         let (socket, gate) = (dir.join("s"), dir.join("gate"));
         let listener =
             UnixListener::bind(&socket).with_context(|| format!("listening on {}", socket.display()))?;
         make_gate(&gate)?;
         let mut init = Command::new(&bench.init);
         init.arg("--socket").arg(&socket).args(["--instance", "bench", "--policy", policy, "--"]);
-        init.args(producer(&gate)?).args(["--plain", "--lines", &LINES.to_string()]);
+        let (lines, per_write) = (lines.to_string(), per_write.to_string());
+        init.args(producer(&gate)?).args(["--lines", &lines, "--plain", &per_write]);
         let running = Running::start("logway-init", &mut init, Stdio::null())?;
         let (stream, _) = listener.accept().context("waiting for init to connect")?;
         let agent = Agent::greet(stream)?;

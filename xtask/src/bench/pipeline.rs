@@ -11,7 +11,7 @@ use super::calibrate::percentile;
 use super::child::Running;
 use super::init::{make_gate, producer};
 use super::reader::Outlet;
-use super::stage::{Bus, Stage, Tail};
+use super::stage::{Bus, Lost, Stage, Tail};
 use super::table::Row;
 use super::{APPS, Bench, WARM_UP, usage};
 
@@ -35,9 +35,7 @@ pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
         rows.push(Row::new("  of it init", &column(Taken::init), "µs/line"));
         rows.push(Row::new("  beside it logs -j, the tail of all apps", &column(Taken::logs), "µs/line"));
         rows.push(Row::new("  lines/s that the tail wrote", &column(Taken::rate), "lines/s"));
-        rows.push(
-            Row::new("  lines lost (in gap records)", &column(|taken| taken.lost), "lines").at_most(0.0),
-        );
+        rows.push(Lost::row(runs.iter().map(|taken| &taken.lost)));
     }
     Ok(rows)
 }
@@ -82,8 +80,7 @@ struct Taken {
     up: Duration,
     init: Duration,
     logs: Duration,
-    /// Lines that gap records stand for.
-    lost: f64,
+    lost: Lost,
     /// Age of each line when the reader had it.
     ages: Vec<Duration>,
 }
@@ -128,7 +125,7 @@ fn run(bench: &Bench, load: &Load, tail_args: &[&str], outlet: Outlet) -> Result
         up: after.up.saturating_sub(before.up),
         init: after.init.saturating_sub(before.init),
         logs: after.logs.saturating_sub(before.logs),
-        lost: stage.counter("logway_agent_gap_lines")? as f64,
+        lost: stage.lost()?,
         ages: tail.reader.ages_from(before.lines),
     })
 }

@@ -21,8 +21,8 @@ pub(super) fn monotonic() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// `xtask bench-produce --lines N [--rate N] [--burst-ms N] [--corpus FILE] [--gate FIFO] [--plain]`: waits until the
-/// gate is closed by the bench, then writes. With `--plain` lines have 99 bytes and no time, and go out in large writes.
+/// `xtask bench-produce --lines N [--rate N] [--burst-ms N] [--corpus FILE] [--gate FIFO] [--plain N]`: waits until
+/// the gate is closed by the bench, then writes. With `--plain` lines have 99 bytes and no time, and N go out in a write.
 pub(super) fn main(mut args: Args) -> Result<Outcome> {
     let mut number = |name: &str| -> Result<u64> {
         let text = args.option(name)?.unwrap_or_else(|| "0".to_owned());
@@ -30,7 +30,7 @@ pub(super) fn main(mut args: Args) -> Result<Outcome> {
     };
     let (lines, seed) = (number("--lines")?, number("--seed")?);
     let pace = Pace { rate: number("--rate")?, burst: Duration::from_millis(number("--burst-ms")?) };
-    let plain = args.flag("--plain");
+    let per_write = number("--plain")?;
     let (gate, corpus) = (args.option("--gate")?, args.option("--corpus")?);
     args.done()?;
     let source = Lines::new(seed, corpus.as_deref().map(Path::new))?;
@@ -40,24 +40,24 @@ pub(super) fn main(mut args: Args) -> Result<Outcome> {
         file.read_to_end(&mut Vec::new()).with_context(|| format!("reading {path}"))?;
     }
     let mut stdout = std::io::stdout().lock();
-    if plain {
-        write_plain(&mut stdout, lines)?
+    if per_write > 0 {
+        write_plain(&mut stdout, lines, usize::try_from(per_write)?)?
     } else {
         write_paced(&mut stdout, source, lines, pace)?
     }
     Ok(Outcome::Good)
 }
 
-/// 100 bytes a line, newline included, as fast as the pipe takes them.
-fn write_plain(out: &mut impl Write, lines: u64) -> Result<()> {
+/// 100 bytes a line, newline included, as fast as the pipe takes them, `per_write` at once.
+fn write_plain(out: &mut impl Write, lines: u64, per_write: usize) -> Result<()> {
     let mut line = vec![b'x'; 99];
     line.push(b'\n');
-    let block = line.repeat(640);
+    let block = line.repeat(per_write);
     let mut left = lines;
     while left > 0 {
-        let now = usize::try_from(left.min(640)).unwrap_or(640);
+        let now = usize::try_from(left).map_or(per_write, |left| left.min(per_write));
         out.write_all(&block[..now * 100])?;
-        left -= 640.min(left);
+        left = left.saturating_sub(per_write as u64);
     }
     Ok(out.flush()?)
 }
@@ -120,11 +120,12 @@ mod tests {
 
     #[test]
     fn plain_lines_have_a_hundred_bytes() {
-        for lines in [1, 640, 641, 2000] {
-            let mut out = Vec::new();
-            write_plain(&mut out, lines).unwrap();
-            assert_eq!(out.len() as u64, lines * 100);
-            assert!(out.chunks(100).all(|line| line.ends_with(b"x\n")));
+        for (lines, per_write) in [(1, 640), (640, 640), (641, 640), (2000, 640), (3, 1)] {
+            let mut out = Writes::default();
+            write_plain(&mut out, lines, per_write).unwrap();
+            assert_eq!(out.1.len() as u64, lines * 100);
+            assert!(out.1.chunks(100).all(|line| line.ends_with(b"x\n")));
+            assert!(out.0.iter().all(|count| *count <= per_write), "{:?}", out.0);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A running `logway up` with a data directory of its own, and the bus it uses.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::Bench;
 use super::calibrate::Scratch;
 use super::child::Running;
 use super::reader::{Outlet, Reader};
+use super::table::Row;
 use crate::parts;
 
 /// Users of the nats-server, with what the agent and a reader may do on the bus.
@@ -113,13 +115,50 @@ impl Stage {
 
     /// The sum of all series of the counter `name` on `/metrics`.
     pub(super) fn counter(&self, name: &str) -> Result<u64> {
+        Ok(sum(&self.metrics()?, name))
+    }
+
+    /// Lines that gap records stand for.
+    pub(super) fn lost(&self) -> Result<Lost> {
+        let metrics = self.metrics()?;
+        let lines = sum(&metrics, LOST);
+        let series = metrics.lines().filter(|line| line.starts_with(LOST) && !line.ends_with(" 0"));
+        let reasons = series.filter_map(|line| line.split("reason=\"").nth(1)?.split('"').next());
+        Ok(Lost { lines, reasons: reasons.map(str::to_owned).collect() })
+    }
+
+    fn metrics(&self) -> Result<String> {
         let mut stream = TcpStream::connect(&self.metrics).context("connecting to the metrics")?;
         stream.set_read_timeout(Some(ANSWER))?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply).context("reading the metrics")?;
         ensure!(reply.contains("# EOF"), "the metrics have no end");
-        Ok(sum(&reply, name))
+        Ok(reply)
+    }
+}
+
+/// The counter of lines that gap records stand for.
+const LOST: &str = "logway_agent_gap_lines";
+
+/// Lines that gap records stand for, and why.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    lines: u64,
+    reasons: BTreeSet<String>,
+}
+
+impl Lost {
+    /// The row of a table for several runs: none should be lost.
+    #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+    pub(super) fn row<'a>(runs: impl Iterator<Item = &'a Self>) -> Row {
+        let (mut lines, mut reasons) = (Vec::new(), BTreeSet::new());
+        for run in runs {
+            lines.push(run.lines as f64);
+            reasons.extend(run.reasons.iter().map(String::as_str));
+        }
+        let reasons: String = reasons.iter().map(|reason| format!(": {reason}")).collect();
+        Row::new(format!("  lines lost (in gap records{reasons})"), &lines, "lines").at_most(0.0)
     }
 }
 
