@@ -172,7 +172,7 @@ impl Double {
             }
             Frame::Gap(gap) => self.note(format!("gap {}..{}", gap.from_seq, gap.from_seq + gap.count)),
             Frame::Ping(ping) => {
-                self.note("ping");
+                self.note(format!("ping {}", ping.next_seq));
                 if self.pongs {
                     self.later(self.now, &Frame::Pong { boottime: ping.boottime });
                 }

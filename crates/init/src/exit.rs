@@ -157,7 +157,7 @@ impl<S: Sys> Init<'_, S> {
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
         let begun = self.sys.boottime();
         self.ring.seal();
-        self.link.flush(self.ring.next_seq());
+        self.link.flush(self.sys, self.ring.next_seq(), begun);
         // Whoever has waited in vain for room has waited for this agent already.
         let is_given_up = self.is_dropping && !self.link.is_up();
         let limit = if is_given_up { begun } else { after(begun, self.config.flush_timeout) };
@@ -186,10 +186,10 @@ impl<S: Sys> Init<'_, S> {
         }
     }
 
-    /// Says goodbye, so that the agent knows that nothing is missing, and closes.
+    /// Says goodbye if nothing is missing, and closes.
     pub(crate) fn say_goodbye(&mut self) -> Result<(), Error> {
         let now = self.sys.boottime();
-        self.link.bye(self.sys, &self.ring, now);
+        self.link.bye(&self.ring);
         self.link.pump(self.sys, &mut self.ring, now);
         self.turn_until(after(now, GOODBYE), |init| init.link.has_spoken())?;
         self.sys.disconnect();

@@ -362,10 +362,15 @@ impl Link {
         if self.is_up() { None } else { Some(self.down_since) }
     }
 
-    /// Asks the agent to say when everything below `next_seq` is safe.
-    pub(crate) fn flush(&mut self, next_seq: u64) {
+    /// Asks the agent to say when everything below `next_seq` is safe. Before all records a ping tells it how far the
+    /// sequence goes, so that it knows how much is missing if not all of them get through; whoever connects only now says
+    /// so in its HELLO.
+    pub(crate) fn flush(&mut self, sys: &impl Sys, next_seq: u64, now: i64) {
         self.flush_seq = Some(next_seq);
         self.flush_sent = false;
+        if self.is_connected() {
+            self.put(&Frame::Ping(Ping { next_seq, realtime: sys.realtime(), boottime: now }));
+        }
     }
 
     /// Whether the agent has said so, or has acknowledged all of it.
@@ -373,13 +378,10 @@ impl Link {
         self.flush_seq.is_some_and(|seq| self.flushed_seq.max(ring.first_seq()) >= seq)
     }
 
-    /// Says goodbye. When not everything could be sent, a last ping tells the agent how much is missing.
-    pub(crate) fn bye(&mut self, sys: &mut impl Sys, ring: &Ring, now: i64) {
-        let next_seq = ring.next_seq();
+    /// Says goodbye if everything is sent. Otherwise the connection just ends, and the agent states what is missing.
+    pub(crate) fn bye(&mut self, ring: &Ring) {
         if self.is_up() && ring.next().is_none() {
-            self.put(&Frame::Bye(Bye { next_seq }));
-        } else if self.is_up() {
-            self.put(&Frame::Ping(Ping { next_seq, realtime: sys.realtime(), boottime: now }));
+            self.put(&Frame::Bye(Bye { next_seq: ring.next_seq() }));
         }
     }
 

@@ -56,6 +56,7 @@ fn the_order_of_a_life() {
             "batch 2..3",
             "close stdout",
             "close stderr",
+            "ping 4",
             "batch 3..4",
             "flush 4",
             "bye 4",
@@ -190,6 +191,23 @@ fn the_end_waits_for_the_agent_as_long_as_it_was_told() {
     go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
     assert_eq!(sys.times("bye"), [4000]);
     assert!(sys.said[0].starts_with("LI06: 1 lines were not confirmed by the agent at /s within 3000 ms"));
+}
+
+#[test]
+fn an_agent_that_takes_no_more_is_told_how_much_is_missing() {
+    let flood = "x".repeat(99) + "\n";
+    for (welcomes, policy) in
+        [(true, Policy::Block { limit: None }), (true, Policy::DropOldest), (false, Policy::DropOldest)]
+    {
+        let mut sys = Double::new(vec![out(10, &flood.repeat(10_000)), exit(1000, 0)]);
+        (sys.ack_ns, sys.welcomes) = (None, welcomes);
+        let flush_timeout = Duration::from_secs(1);
+        go(&Config { policy, flush_timeout, ring_bytes: Some(256 * 1024), ..config() }, &mut sys);
+        let pings: Vec<_> = sys.steps().into_iter().filter(|step| step.starts_with("ping")).collect();
+        // Ten thousand lines and two events.
+        assert_eq!(pings.last(), Some(&"ping 10003"), "{policy:?}, {:?}", sys.steps());
+        assert!(sys.times("bye").is_empty(), "without a goodbye: {:?}", sys.steps());
+    }
 }
 
 #[test]
