@@ -1,6 +1,7 @@
 //! The whole path, one module for each promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 
+mod broker_as_nats_server;
 mod cli_logs;
 mod cli_run;
 mod cli_up;

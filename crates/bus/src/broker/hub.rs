@@ -228,37 +228,14 @@ impl Hub {
         // Only in the asker's own inboxes: nobody is to be made to speak where neither may.
         let may_answer = |reply: &&Bytes| sub.peer.role.may_answer() && from.role.has_inbox(reply);
         let note = message.reply.filter(may_answer);
-        self.hand_over(sub, message, touched, |outgoing| {
-            note.into_iter().for_each(|reply| outgoing.note_request(reply, from.now));
-        })
-    }
-
-    /// Gives a subscription a message from the broker itself.
-    pub(super) fn answer_self(&self, sub: &Arc<Sub>, message: &Outbound<'_>, touched: &mut Touched) {
-        self.hand_over(sub, message, touched, |_| {});
-    }
-
-    fn hand_over(
-        &self,
-        sub: &Arc<Sub>,
-        message: &Outbound<'_>,
-        touched: &mut Touched,
-        note: impl FnOnce(&mut Outgoing),
-    ) -> bool {
         let peer = &sub.peer;
         let is_last = {
             let mut outgoing = peer.outgoing();
             if outgoing.is_closing() || sub.has_ended() {
                 return false;
             }
-            outgoing.push_message(&sub.sid, message, peer.headers);
-            note(&mut outgoing);
-            let pending_bytes = outgoing.pending_bytes();
-            if pending_bytes > self.config.max_pending_bytes {
-                outgoing.cut();
-                self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that reads too slowly");
-            }
+            let pending_bytes = self.queue(sub, message, &mut outgoing);
+            note.into_iter().for_each(|reply| outgoing.note_request(reply, from.now));
             touched.is_deep |= pending_bytes > self.config.max_pending_bytes / DEEP_PART;
             if pending_bytes > self.full_bytes() {
                 touched.full.entry(peer.id).or_insert_with(|| Arc::clone(peer));
@@ -278,6 +255,30 @@ impl Hub {
             self.unsubscribe(sub);
         }
         true
+    }
+
+    /// Gives a client a message from the broker itself, on the first of its subscriptions that listens and is in no group. It
+    /// does not count among those after which the subscription ends.
+    pub(super) fn answer_self(&self, peer: &Arc<Peer>, message: &Outbound<'_>) {
+        let matched = self.subscriptions().matched(message.subject);
+        if let Some(SubRef(sub)) = matched.plain.iter().find(|sub| Arc::ptr_eq(&sub.0.peer, peer)) {
+            peer.change(|outgoing| {
+                self.queue(sub, message, outgoing);
+            });
+        }
+    }
+
+    /// Queues a message for a subscription; one too many has its client cut. Gives how many bytes wait.
+    fn queue(&self, sub: &Sub, message: &Outbound<'_>, outgoing: &mut Outgoing) -> usize {
+        let peer = &sub.peer;
+        outgoing.push_message(&sub.sid, message, peer.headers);
+        let pending_bytes = outgoing.pending_bytes();
+        if pending_bytes > self.config.max_pending_bytes {
+            outgoing.cut();
+            self.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(client = peer.id, role = %peer.role, "cut a bus client that reads too slowly");
+        }
+        pending_bytes
     }
 
     /// Ends a subscription after so many messages since it began. `false` if it had as many already.

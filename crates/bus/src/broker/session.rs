@@ -306,15 +306,17 @@ impl Session {
     }
 
     fn subscribe(&mut self, pattern: &Bytes, queue: Option<Bytes>, sid: &Bytes) {
-        self.forget_ended(sid);
-        if self.subs.contains_key(sid) {
-            return self.say_ok();
+        let is_allowed = subject::is_pattern(pattern) && self.peer.role.allows_subscribe(pattern);
+        if is_allowed {
+            self.forget_ended(sid);
+            if self.subs.contains_key(sid) {
+                return self.say_ok();
+            }
+            if self.subs.len() >= self.hub.config.max_subscriptions {
+                self.subs.retain(|_, sub| !sub.has_ended());
+            }
         }
-        if self.subs.len() >= self.hub.config.max_subscriptions {
-            self.subs.retain(|_, sub| !sub.has_ended());
-        }
-        let allowed = subject::is_pattern(pattern) && self.peer.role.allows_subscribe(pattern);
-        if !allowed || self.subs.len() >= self.hub.config.max_subscriptions {
+        if !is_allowed || self.subs.len() >= self.hub.config.max_subscriptions {
             let group = queue.map(|q| format!(" using queue {}", quoted(&q))).unwrap_or_default();
             return self
                 .violation(&format!("Permissions Violation for Subscription to {}{group}", quoted(pattern)));
@@ -390,15 +392,11 @@ impl Session {
         self.peer.role.may_answer() && self.peer.outgoing().take_answer(subject, self.now)
     }
 
-    /// Tells the client on its own inbox that nobody heard its request.
+    /// Tells the client on its own inbox that nobody heard its request: once, however often it listens there.
     fn say_no_responders(&self, reply: &Bytes) {
         const NO_RESPONDERS: Bytes = Bytes::from_static(b"NATS/1.0 503\r\n\r\n");
         let message = Outbound { subject: reply, reply: None, headers: Some(&NO_RESPONDERS), payload: b"" };
-        let mut touched = Touched::default();
-        for sub in self.subs.values().filter(|sub| subject::matches(&sub.pattern, reply)) {
-            self.hub.answer_self(sub, &message, &mut touched);
-        }
-        self.peer.wake.notify_one();
+        self.hub.answer_self(&self.peer, &message);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::pressure::assert_whole_frames;
 use crate::support::{Broker, Raw, config, connect, small_reader, soon, until};
 use bus::roles::Role;
+use tokio::io::AsyncWriteExt;
 
 const LINE: &str = "o.k.logs.web.lhr.i";
 
@@ -105,6 +106,12 @@ async fn a_request_that_nobody_hears_is_answered_with_503() {
     let mut api = broker.raw(Role::Api, ",\"headers\":true,\"no_responders\":true").await;
     api.send("SUB _INBOX.api.x.* 7\r\nPUB sys.recent _INBOX.api.x.1 2\r\n{}\r\n").await;
     api.expect("HMSG _INBOX.api.x.1 7 16 16\r\nNATS/1.0 503\r\n\r\n\r\n").await;
+    // Once, and to no member of a group.
+    api.send("SUB _INBOX.api.> q 6\r\nSUB _INBOX.api.> 8\r\nPUB sys.recent _INBOX.api.x.1 2\r\n{}\r\n").await;
+    let head = api.line().await;
+    assert!(["7", "8"].map(|sid| format!("HMSG _INBOX.api.x.1 {sid} 16 16\r\n")).contains(&head), "{head}");
+    api.expect("NATS/1.0 503\r\n\r\n\r\n").await;
+    api.flush().await;
     let mut agent = broker.raw(Role::Agent, "").await;
     agent.send("SUB sys.recent 1\r\n").await;
     agent.flush().await;
@@ -119,11 +126,11 @@ async fn who_asks_in_vain_and_does_not_read_is_cut() {
     config.max_pending_bytes = 64 * 1024;
     let broker = Broker::start(config).await;
     let mut api = broker.raw(Role::Api, ",\"headers\":true,\"no_responders\":true").await;
-    for sid in 0..500 {
-        api.send(format!("SUB _INBOX.api.> {sid}\r\n")).await;
-    }
+    api.send("SUB _INBOX.api.> 1\r\n").await;
     api.flush().await;
-    api.send("PUB sys.recent _INBOX.api.x 0\r\n\r\n".repeat(100)).await;
+    let questions = "PUB sys.recent _INBOX.api.x 0\r\n\r\n".repeat(1000);
+    // At some time the broker has heard enough.
+    soon(async { while api.stream.write_all(questions.as_bytes()).await.is_ok() {} }).await;
     until(&broker.stats.slow_consumers, 1).await;
 }
 
@@ -293,7 +300,7 @@ async fn connections_are_bounded_and_given_back() {
     until(&broker.stats.connections, 1).await;
     broker.raw(Role::Api, "").await;
     // One who only closes its sending side is gone too.
-    tokio::io::AsyncWriteExt::shutdown(&mut second.stream).await.unwrap();
+    second.stream.shutdown().await.unwrap();
     until(&broker.stats.connections, 0).await;
 }
 
