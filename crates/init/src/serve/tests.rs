@@ -270,7 +270,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     /// Init's share of the first promise, under a clock that stands still but for waiting.
     #[test]
-    fn no_line_is_held_for_more_than_twenty_milliseconds(
+    fn promise_1_init_holds_no_line_for_more_than_twenty_milliseconds(
         gaps_us in proptest::collection::vec(0i64..30_000, 1..300),
         ack_ms in 0i64..100,
         long in any::<bool>(),
