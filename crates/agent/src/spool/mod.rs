@@ -18,6 +18,7 @@ mod batch;
 mod boots;
 mod cursors;
 mod format;
+mod inspect;
 mod open;
 mod quota;
 mod reader;
@@ -28,6 +29,7 @@ mod tests;
 mod write;
 
 pub use batch::{Batch, BatchRef, MAX_BODY_BYTES, MAX_KEY_BYTES, Pos};
+pub use inspect::{SegmentScan, scan_segment};
 pub use quota::{Admission, RefuseReason};
 pub use reader::{NewestStart, ReadBatches, SpoolReader};
 pub use recovery::{BootState, Damage, DamageKind, Hole, HoleReason, Mark, Recovery};

@@ -260,7 +260,7 @@ impl SpoolReader {
     }
 }
 
-fn owned(record: &Record<'_>) -> Batch {
+pub(super) fn owned(record: &Record<'_>) -> Batch {
     Batch {
         pos: record.pos,
         next: record.next(),

@@ -15,6 +15,35 @@ proptest! {
         prop_assert!(SegmentHeader::decode(&bytes).is_none());
         prop_assert!(decode_cursor(&bytes).is_none() && decode_marks(&bytes).is_none());
         let _notes = decode_notes(&bytes);
+        prop_assert!(scan_segment(&bytes).is_none());
+    }
+
+    /// A segment as a spool writes it, cut and changed anywhere: what is found was appended, and no more than is there.
+    #[test]
+    fn a_segment_can_be_read_on_its_own(
+        lens in prop::collection::vec(0_usize..3000, 1..12),
+        hurt in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let disk = FaultDisk::new();
+        let (mut spool, _) = open_at(&disk);
+        for (seq, len) in (1..).zip(&lens) {
+            spool.append(batch(KEY, 1, seq, 1, &body(1, seq, *len))).unwrap();
+        }
+        spool.end_boot(KEY, 1, 0).unwrap();
+        let written = disk.content(&segment_files(&disk)[0]).unwrap();
+        let all = scan_segment(&written).unwrap();
+        prop_assert_eq!((all.batches.len(), all.ended, all.end), (lens.len(), 1, spool.end()));
+        prop_assert_eq!((all.damaged_bytes, all.is_torn), (0, false));
+        let mut bytes = written;
+        for (index, change) in &hurt {
+            let at = index.index(usize::try_from(spool.end().0).unwrap());
+            bytes[at] ^= change;
+        }
+        bytes.truncate(cut.index(bytes.len() + 1));
+        let Some(scanned) = scan_segment(&bytes) else { return Ok(()) };
+        prop_assert!(scanned.batches.iter().all(|found| all.batches.contains(found)));
+        prop_assert!(scanned.end <= all.end && scanned.damaged_bytes <= bytes.len() as u64);
     }
 
     /// Records with any bytes changed between them: all that are left as they were are found, and nothing else.
