@@ -14,6 +14,9 @@ use crate::sh;
 /// How often the searches and compressions are done; the figures of a machine at rest are all alike.
 const RUNS: usize = 5;
 
+/// Above this load before the start, whatever else runs is measured too.
+const QUIET_LOAD: f64 = 0.5;
+
 /// Day, processor, kernel, load: in words.
 pub(super) fn machine() -> Result<String> {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -23,6 +26,9 @@ pub(super) fn machine() -> Result<String> {
     let kernel = sh::output(Command::new("uname").arg("-r"))?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().next().unwrap_or("?");
+    if load.parse().is_ok_and(|load: f64| load > QUIET_LOAD) {
+        eprintln!("this machine is busy (load {load}): do not trust these figures");
+    }
     let model = model.trim_start_matches([' ', '\t', ':']);
     let (day, kernel) = (day.trim(), kernel.trim());
     Ok(format!("Measured on {day}: {count} CPUs, {model}, Linux {kernel}, load {load} before the start."))

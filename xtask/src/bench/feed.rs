@@ -16,8 +16,11 @@ use serde_json::{Value, json};
 
 use super::lines::Lines;
 
-/// How long init waits for more before it sends what it has.
-const FLUSH: Duration = Duration::from_millis(20);
+/// How often init reads from an app that writes all the time.
+const READ_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long init holds lines back while a frame is on the way; with none on the way it sends at once.
+const HOLD: Duration = Duration::from_millis(20);
 
 /// Bytes of text in a frame when there is more than enough to send.
 const FULL_BATCH_BYTES: u64 = 64 * 1024;
@@ -125,7 +128,7 @@ impl Machine {
             UnixStream::connect(socket).with_context(|| format!("connecting to {}", socket.display()))?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        let phase = FLUSH.mul_f64((number % 16) as u8 as f64 / 16.0);
+        let phase = READ_PAUSE.mul_f64(f64::from(u8::try_from(number % 16)?) / 16.0);
         let (input, sent) = (Vec::new(), std::collections::VecDeque::new());
         let mut machine = Self {
             stream,
@@ -165,14 +168,18 @@ impl Machine {
 
     /// Sends until `stop`.
     fn run(&mut self, speed: Speed, stop: &AtomicBool) -> Result<()> {
-        let (begun, mut pinged, mut lines) = (Instant::now(), Instant::now(), 0);
         thread::sleep(self.phase);
+        let (begun, mut pinged, mut lines, mut sent) = (Instant::now(), Instant::now(), 0, Instant::now());
         while !stop.load(Ordering::Relaxed) {
             match speed {
                 Speed::FlatOut => _ = self.send(u64::MAX)?,
                 Speed::LinesPerSecond(rate) => {
-                    lines += self.send(whole(begun.elapsed().as_secs_f64() * rate) - lines)?;
-                    thread::sleep(FLUSH);
+                    thread::sleep(READ_PAUSE);
+                    self.listen(false)?;
+                    if self.sent.is_empty() || sent.elapsed() >= HOLD {
+                        lines += self.send(whole(begun.elapsed().as_secs_f64() * rate) - lines)?;
+                        sent = Instant::now();
+                    }
                 }
             }
             self.listen(false)?;

@@ -39,6 +39,8 @@ pub(super) fn main(mut args: Args) -> Result<Outcome> {
         let mut file = std::fs::File::open(&path).with_context(|| format!("opening {path}"))?;
         file.read_to_end(&mut Vec::new()).with_context(|| format!("reading {path}"))?;
     }
+    // All apps begin at once, but no two write their bursts at the same moment.
+    std::thread::sleep(pace.burst.mul_f64(f64::from(u8::try_from(seed % 16)?) / 16.0));
     let mut stdout = std::io::stdout().lock();
     if per_write > 0 {
         write_plain(&mut stdout, lines, usize::try_from(per_write)?)?
