@@ -165,3 +165,28 @@ fn a_tail_under_a_flood_misses_nothing_and_shows_nothing_twice() {
         assert!(numbers.eq(1..=40_000), "each once and in order");
     }
 }
+
+#[test]
+fn a_tail_that_stood_still_fetches_what_it_missed() {
+    const COUNT: u64 = 62_000;
+    let mut up = Up::start(&[]);
+    let tails = [up.run("logs", &["-a", "web", "-j"]), up.run("logs", &["-a", "web", "-j"])];
+    for tail in &tails {
+        tail.wait_for_stderr("that it is live", |line| line.contains("live"));
+    }
+    // More is written than waits for anybody: the bus lets go of a reader that takes nothing.
+    tails[0].signal(Signal::STOP);
+    let script = format!("seq -f %0900g 1 {COUNT}");
+    let mut app = up.run("run", &["--app", "web", "--policy", "block", "--", "sh", "-c", &script]);
+    assert!(app.wait().success());
+    tails[1].wait_for_stdout("the exit event", |row| row.contains("\"kind\":\"exited\""));
+    up.process().wait_for_stderr("that it was cut", |line| line.contains("cut a bus client"));
+    tails[0].signal(Signal::CONT);
+    tails[0].wait_for_stdout("the exit event", |row| row.contains("\"kind\":\"exited\""));
+    for tail in &tails {
+        let messages = lines::parse(&tail.stdout().text());
+        assert_eq!(lines::Coverage::of(&messages).assert_whole().1, 0, "none is lost");
+        let numbers = messages.iter().filter_map(|message| message.message.parse::<u64>().ok());
+        assert!(numbers.eq(1..=COUNT), "each once and in order");
+    }
+}

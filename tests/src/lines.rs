@@ -69,21 +69,30 @@ pub fn spooled(address: &str, credential: &Path, org: &str) -> Vec<Message> {
     let (user, password) = login.trim().split_once(':').expect("a credential is user:password");
     let mut stream = TcpStream::connect(address).expect("connecting to the bus");
     stream.set_read_timeout(Some(DEADLINE)).expect("setting a timeout");
-    let request = format!("{{\"org\":\"{org}\"}}");
     let opening = format!(
         "CONNECT {{\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"user\":\"{user}\",\"pass\":\"{password}\"}}\r\n\
-         SUB _INBOX.{user}.t 1\r\nPUB sys.recent _INBOX.{user}.t {}\r\n{request}\r\n",
-        request.len()
+         SUB _INBOX.{user}.t 1\r\n"
     );
-    stream.write_all(opening.as_bytes()).expect("asking for recent lines");
+    stream.write_all(opening.as_bytes()).expect("logging in on the bus");
     let mut reader = BufReader::new(stream);
     let mut messages = Vec::new();
+    let mut request = serde_json::json!({ "org": org });
     loop {
-        let payload = next_payload(&mut reader);
-        if payload.starts_with("{\"end\"") {
-            return messages;
+        let text = request.to_string();
+        let publish = format!("PUB sys.recent _INBOX.{user}.t {}\r\n{text}\r\n", text.len());
+        reader.get_mut().write_all(publish.as_bytes()).expect("asking for recent lines");
+        let end = loop {
+            let payload = next_payload(&mut reader);
+            if payload.starts_with("{\"end\"") {
+                break serde_json::from_str::<serde_json::Value>(&payload).expect("the end is JSON");
+            }
+            messages.extend(parse(&payload));
+        };
+        // The lines come in pages.
+        match end["end"]["more"].as_str() {
+            Some(from) => request["page"] = serde_json::json!({ "host": end["end"]["host"], "from": from }),
+            None => return messages,
         }
-        messages.extend(parse(&payload));
     }
 }
 
