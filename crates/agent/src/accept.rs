@@ -13,11 +13,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::admin::server::uid_may_use;
 use crate::context::Context;
+use crate::latest;
 use crate::machine::{BootHandle, Machine};
 use crate::machines::Stop;
 use crate::quiet::quiet_warn;
 use crate::session::{self, End, Session};
 use crate::spool::BootState;
+use crate::writer::{Ending, Job};
 
 /// How long a new connection waits for the end of the one before it: init may come back before its old connection was
 /// noticed to be closed. Whoever comes while the old one is really in use waits in vain.
@@ -91,7 +93,7 @@ impl Door {
                 }
                 () = until(look_at) => {
                     look_at = None;
-                    self.vanish_lost().await;
+                    self.vanish_lost(Ending::Lost).await;
                     if self.ephemeral && session.is_none() && !self.machine.has_boots() {
                         return Outcome::Over;
                     }
@@ -124,9 +126,9 @@ impl Door {
     }
 
     /// States that the boots are gone that no connection speaks for.
-    async fn vanish_lost(&self) {
+    async fn vanish_lost(&self, ending: Ending) {
         for boot in self.machine.lost_boots() {
-            vanish(&self.context, &boot).await;
+            vanish(&self.context, &boot, ending).await;
         }
     }
 
@@ -136,26 +138,32 @@ impl Door {
             self.context.metrics.connections.dec();
         }
         if stop == Stop::Machine {
-            self.vanish_lost().await;
+            self.vanish_lost(Ending::Over).await;
         }
         Outcome::Stopped
     }
 }
 
-async fn vanish(context: &Context, boot: &Arc<BootHandle>) {
+async fn vanish(context: &Context, boot: &Arc<BootHandle>, ending: Ending) {
     let Address { org, app, instance, .. } = &boot.machine.address;
     quiet_warn!(code = "LA02", %org, %app, %instance, boot = %boot.boot, "a Machine has vanished");
-    context.queue.end(boot, true).await;
+    latest::time(context, boot).await;
+    context.queue.end(boot, ending).await;
     boot.machine.forget(boot.boot);
 }
 
 /// States that boots are gone whose Machines are not registered any more.
 pub(crate) fn vanish_orphans(context: &Arc<Context>, boots: &[&BootState]) {
-    let handles: Vec<_> = boots.iter().filter_map(|state| orphan(context, state)).collect();
+    let (known, lost): (Vec<_>, Vec<_>) = boots.iter().copied().partition(|state| state.is_stated());
+    let known: Vec<_> = known.into_iter().map(|state| Arc::clone(&state.key)).collect();
+    let handles: Vec<_> = lost.into_iter().filter_map(|state| orphan(context, state)).collect();
     let context = Arc::clone(context);
     tokio::spawn(async move {
         for boot in handles {
-            vanish(&context, &boot).await;
+            vanish(&context, &boot, Ending::Over).await;
+        }
+        for key in known {
+            context.queue.push(Job::Retire { key }).await;
         }
     });
 }

@@ -28,6 +28,7 @@ mod heartbeat;
 mod http;
 pub mod journal;
 mod lag;
+mod latest;
 mod lines;
 mod live;
 mod machine;

@@ -19,6 +19,7 @@ use crate::rate::RateLimit;
 use crate::registry::{Entry, Refusal, Registry};
 use crate::socket::{MachineSocket, make_private_dir};
 use crate::spool::{BootState, Recovery};
+use crate::writer::Job;
 use crate::{Config, Error};
 
 /// What a Machine's task is told.
@@ -102,7 +103,7 @@ impl Machines {
             let machine = self.machine(&entry);
             open.retain(|boot| {
                 let own = *boot.key == *key.as_bytes();
-                if own {
+                if own && !boot.is_stated() {
                     machine.enter(Boot::from_bits(boot.boot));
                 }
                 !own
@@ -223,13 +224,15 @@ impl Machines {
 
     async fn end(self: &Arc<Self>, org: OrgId, name: Name) -> Result<(), Refusal> {
         let machines = Arc::clone(self);
-        blocking(move || {
-            let Some(entry) = machines.registry().end(&org, &name)? else { return Ok(()) };
-            machines.context.metrics.machines.dec();
-            let socket = MachineSocket::new(&machines.dir, entry.slot);
-            socket.remove().map_err(|why| Refusal::new("LA14", format!("cannot remove the socket: {why}")))
-        })
-        .await
+        let ended = blocking(move || machines.registry().end(&org, &name)).await?;
+        let Some(entry) = ended else { return Ok(()) };
+        self.context.metrics.machines.dec();
+        // Nobody can come back with lines any more.
+        self.context.queue.push(Job::Retire { key: entry.address.key().as_bytes().into() }).await;
+        let socket = MachineSocket::new(&self.dir, entry.slot);
+        let removed = move || socket.remove();
+        let failed = |why| Refusal::new("LA14", format!("cannot remove the socket: {why}"));
+        blocking(move || removed().map_err(failed)).await
     }
 
     /// The registered Machines, by name.

@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::machine::{BootHandle, Machine};
 use crate::machines::Stop;
 use crate::quiet::quiet_warn;
-use crate::writer::Job;
+use crate::writer::{Ending, Job};
 
 /// Entries are handed to the spool when they are this many bytes, or when there is nothing more to read.
 const HANDOVER_BYTES: usize = 256 << 10;
@@ -75,6 +75,8 @@ pub(crate) struct Session {
     stop: watch::Receiver<Stop>,
     input: BytesMut,
     output: Vec<u8>,
+    /// Init does not listen any more. What it said before that may still wait in the socket, and counts.
+    is_deaf: bool,
     garbage_bytes: u64,
     greeted: Option<Greeted>,
 }
@@ -107,6 +109,7 @@ impl Session {
             stop,
             input: BytesMut::new(),
             output: Vec::new(),
+            is_deaf: false,
             garbage_bytes: 0,
             greeted: None,
         }
@@ -133,6 +136,9 @@ impl Session {
 
     async fn serve(&mut self) -> Result<End, Fault> {
         loop {
+            if self.is_deaf {
+                return self.hear_out().await;
+            }
             let settle_at = self.settle_at();
             self.input.reserve(READ_BYTES);
             tokio::select! {
@@ -155,6 +161,21 @@ impl Session {
                     }
                     return Ok(End::Lost);
                 }
+            }
+        }
+    }
+
+    /// Takes what still waits in the socket of an init that does not listen any more.
+    async fn hear_out(&mut self) -> Result<End, Fault> {
+        loop {
+            self.input.reserve(READ_BYTES);
+            match timeout(DRAIN, self.stream.read_buf(&mut self.input)).await {
+                Ok(Ok(read)) if read > 0 => {
+                    if let Next::Over = self.take_input().await? {
+                        return Ok(End::Bye);
+                    }
+                }
+                _ => return Err(Fault::Gone),
             }
         }
     }
@@ -263,7 +284,13 @@ impl Session {
     async fn observe(&mut self, next_seq: u64, realtime: i64, boottime: i64, now_ns: i64) {
         let Some(greeted) = &mut self.greeted else { return };
         greeted.boot.note_next(next_seq);
+        let has_all = next_seq == greeted.assembler.expected();
         let is_off = greeted.assembler.stamper().observe(now_ns, realtime, boottime);
+        if has_all {
+            greeted.assembler.stamper().nothing_until(boottime, now_ns);
+        } else {
+            self.context.queue.push(Job::Tell { boot: Arc::clone(&greeted.boot) }).await;
+        }
         if is_off && !greeted.boot.clock_told.swap(true, Ordering::AcqRel) {
             let off_s = now_ns.saturating_sub(realtime) / line::time::SECOND;
             let text =
@@ -282,12 +309,13 @@ impl Session {
         queue.push(Job::Append { boot: Arc::clone(&boot), entries, admit: true }).await;
         // Nobody waits for its end.
         let (done, _) = tokio::sync::oneshot::channel();
-        queue.push(Job::End { boot, vanished: false, done }).await;
+        queue.push(Job::End { boot, ending: Ending::Bye, done }).await;
     }
 
     async fn flush(&mut self, barrier: u64, now: Now) -> Result<(), Fault> {
         if let Some(greeted) = &mut self.greeted {
             let rule = Rule { rate: self.machine.rate.as_deref(), now };
+            greeted.boot.note_next(barrier);
             greeted.assembler.cut(rule);
             greeted.flush = Some(greeted.flush.map_or(barrier, |before| before.max(barrier)));
         }
@@ -302,7 +330,7 @@ impl Session {
         }
         self.hand_over().await;
         if let Some(greeted) = &self.greeted {
-            self.context.queue.end(&greeted.boot, false).await;
+            self.context.queue.end(&greeted.boot, Ending::Bye).await;
             self.machine.forget(greeted.boot.boot);
         }
         // Init may not wait for this any more.
@@ -360,13 +388,8 @@ impl Session {
     }
 
     async fn write_out(&mut self) -> Result<(), Fault> {
-        let written = match self.stream.try_write(&self.output) {
-            Ok(written) => written,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(rest) = self.output.get(written..).filter(|rest| !rest.is_empty()) {
-            timeout(WRITE_DEADLINE, self.stream.write_all(rest)).await.map_err(|_| Fault::Gone)??;
+        if !self.is_deaf {
+            self.is_deaf = !write_all(&mut self.stream, &self.output).await;
         }
         self.output.clear();
         Ok(())
@@ -402,6 +425,19 @@ impl Session {
             let _synced = timeout(LAST_SYNC, boot.wait_durable(submitted)).await;
         }
         self.acknowledge().await
+    }
+}
+
+/// Writes all of it. False: nobody reads, or not in time.
+async fn write_all(stream: &mut UnixStream, output: &[u8]) -> bool {
+    let written = match stream.try_write(output) {
+        Ok(written) => written,
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+        Err(_) => return false,
+    };
+    match output.get(written..).filter(|rest| !rest.is_empty()) {
+        Some(rest) => matches!(timeout(WRITE_DEADLINE, stream.write_all(rest)).await, Ok(Ok(()))),
+        None => true,
     }
 }
 

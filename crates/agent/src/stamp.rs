@@ -65,6 +65,13 @@ impl Stamper {
         (self.last, self.clock)
     }
 
+    /// The guest had written nothing that is not stamped yet when its clock showed `boottime`: what comes is later. Has to
+    /// follow an [`Stamper::observe`].
+    pub(crate) fn nothing_until(&mut self, boottime: i64, host: i64) {
+        let mapped = self.offset().map_or(host, |offset| boottime.saturating_add(offset));
+        self.last = self.last.max(mapped.clamp(0, host.max(0)));
+    }
+
     /// The last stamp given.
     pub(crate) const fn last(&self) -> i64 {
         self.last

@@ -1,6 +1,8 @@
 //! The thread that owns the spool: appends what the sessions bring, syncs for all of them at once, acknowledges.
 
+mod fate;
 mod keep;
+mod late;
 mod queue;
 mod refuse;
 
@@ -24,7 +26,7 @@ use crate::{Error, recover};
 use keep::Keep;
 pub(crate) use keep::LIVE;
 use queue::Queued;
-pub(crate) use queue::{Job, Queue};
+pub(crate) use queue::{Ending, Job, Queue};
 use refuse::Refusals;
 
 /// How long the first entry of a group waits for others before the disk is asked to sync. Nobody reads later for it: the
@@ -244,19 +246,21 @@ impl Writer {
                 })
             }
             Job::Open { boot, reply } => {
-                if let Err(why) = self.settle(&boot) {
+                if let Err(why) = self.settle(&boot).and_then(|()| self.replace(&boot)) {
                     return Err(later(Job::Open { boot, reply }, why));
                 }
                 self.note_unsynced(Unsynced::Opened(boot, reply));
                 Ok(())
             }
-            Job::End { boot, vanished, done } => match self.end(&boot, vanished) {
+            Job::End { boot, ending, done } => match self.end(&boot, ending) {
                 Ok(()) => {
                     self.note_unsynced(Unsynced::Ended(done));
                     Ok(())
                 }
-                Err(why) => Err(later(Job::End { boot, vanished, done }, why)),
+                Err(why) => Err(later(Job::End { boot, ending, done }, why)),
             },
+            Job::Tell { boot } => self.tell(&boot).map_err(|why| later(Job::Tell { boot }, why)),
+            Job::Retire { key } => self.retire(&key, None).map_err(|why| later(Job::Retire { key }, why)),
             Job::Fill { boot, entries } => self.fill(boot, entries),
             Job::SaveMarks => {
                 if let Err(why) = self.spool.save_marks() {
@@ -317,14 +321,7 @@ impl Writer {
                 self.appended(boot, entries, pos);
                 Ok(())
             }
-            Err(spool::Error::Duplicate { next_seq }) => {
-                let Some(rest) = entries_from(&entries, next_seq) else {
-                    boot.machine.metrics.duplicates.inc_by(entries.next_seq - entries.first_seq);
-                    self.note_unsynced(Unsynced::Entries(Arc::clone(boot), entries.next_seq));
-                    return Ok(());
-                };
-                self.append(boot, rest)
-            }
+            Err(spool::Error::Duplicate { .. }) => self.append_late(boot, entries),
             Err(spool::Error::Ahead { next_seq }) => {
                 let span = entries.first_seq.saturating_sub(next_seq).max(1);
                 let time = entries.first_time.saturating_sub(1);
@@ -355,27 +352,13 @@ impl Writer {
         });
     }
 
-    fn end(&mut self, boot: &Arc<BootHandle>, vanished: bool) -> Result<(), spool::Error> {
-        self.settle(boot)?;
-        let (key, bits, now) = (&boot.machine.key, boot.boot.bits(), unix_ns());
-        let state = self.spool.boot(key, bits);
-        if vanished && let Some(state) = state.filter(|state| !state.ended) {
-            let known = boot.known_next.load(Ordering::Acquire);
-            let span = known.saturating_sub(state.next_seq).max(1);
-            let gap = gap_entry(state.next_seq, span, now, Clock::Host, GapReason::Vanished, 0);
-            self.append(boot, Encoded::one(&gap)).map_err(|refused| refused.1)?;
-            boot.machine.metrics.gap(GapReason::Vanished, span);
-        }
-        self.spool.end_boot(&boot.machine.key, bits, now)
-    }
-
     fn note_unsynced(&mut self, what: Unsynced) {
         self.sync_at.get_or_insert_with(|| Instant::now() + GROUP_DELAY);
         if let (Some(Unsynced::Entries(last, last_next)), Unsynced::Entries(boot, next_seq)) =
             (self.unsynced.last_mut(), &what)
             && Arc::ptr_eq(last, boot)
         {
-            *last_next = *next_seq;
+            *last_next = (*last_next).max(*next_seq);
             return;
         }
         self.unsynced.push(what);
@@ -425,32 +408,6 @@ fn batch_ref<'a>(boot: &'a BootHandle, entries: &'a Encoded) -> BatchRef<'a> {
         bytes: &entries.bytes,
         time: entries.base_time,
     }
-}
-
-/// The entries that begin at `next_seq` or later; one that reaches over it is left out too, and what it held beyond is stated
-/// as missing by whoever appends the rest.
-fn entries_from(entries: &Encoded, next_seq: u64) -> Option<Encoded> {
-    let kept: Vec<_> =
-        entries.entries().map_while(Result::ok).filter(|entry| entry.seq >= next_seq).collect();
-    let first = kept.first()?;
-    let mut rest = Encoded {
-        first_seq: first.seq,
-        next_seq: first.seq,
-        count: 0,
-        base_time: entries.base_time,
-        first_time: first.time,
-        text_bytes: 0,
-        bytes: Vec::with_capacity(entries.bytes.len()),
-    };
-    let mut writer = line::entry::Writer::new(first.seq, entries.base_time);
-    for entry in &kept {
-        // They follow each other as they did before.
-        if writer.push(entry, &mut rest.bytes).is_err() {
-            break;
-        }
-    }
-    (rest.next_seq, rest.count) = (writer.next_seq(), writer.count());
-    Some(rest)
 }
 
 #[cfg(test)]

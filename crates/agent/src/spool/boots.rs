@@ -1,6 +1,6 @@
 //! How far each boot of each Machine has come, and where entries are missing.
 
-use super::format::Fields;
+use super::format::{Fields, Kind};
 use super::recovery::{BootState, Hole, HoleReason};
 use super::{Error, Pos};
 use std::collections::HashMap;
@@ -27,7 +27,14 @@ pub(super) struct Boot {
     pub(super) last_pos: Pos,
     /// Missing entries, in rising order.
     holes: Vec<(Range<u64>, HoleReason)>,
+    /// The boot's own word on how far it has come; 0 if there is none.
+    pub(super) told_seq: u64,
+    /// Stated as missing, and may still come; in rising order, at most [`MAX_VANISHED`].
+    pub(super) vanished: Vec<Range<u64>>,
 }
+
+/// Ranges of a boot that may still come. When there are more, the oldest stay gaps for good.
+const MAX_VANISHED: usize = 64;
 
 /// Whether a batch found on disk belongs to the spool's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +79,13 @@ impl Boots {
         let next_seq = known.next_seq;
         if fill {
             let inside = |hole: &Range<u64>| hole.start <= seqs.start && seqs.end <= hole.end;
-            return match known.holes.iter().any(|(hole, _)| inside(hole)) {
+            // The last entry of a vanished range may reach beyond it: nobody knew where the entry ends.
+            let reaches_on = |range: &Range<u64>| {
+                range.end == next_seq && range.contains(&seqs.start) && seqs.end > next_seq
+            };
+            let fits = known.holes.iter().any(|(hole, _)| inside(hole))
+                || known.vanished.iter().any(|range| inside(range) || reaches_on(range));
+            return match fits {
                 true => Ok(()),
                 false => Err(Error::Duplicate { next_seq }),
             };
@@ -91,32 +104,29 @@ impl Boots {
         key: &[u8],
         boot: u64,
         seqs: Range<u64>,
-        fill: bool,
+        kind: Kind,
         pos: Pos,
         lost_is_needed: bool,
     ) -> Seen {
         let Some(known) = self.get_mut(key, boot) else {
-            let (start_seq, next_seq) = (seqs.start, seqs.end);
-            self.insert(
-                key,
-                Boot { boot, start_seq, next_seq, ended: false, last_pos: pos, holes: Vec::new() },
-            );
+            let mut new = Boot::new(boot, seqs.start, pos);
+            new.take(seqs, kind);
+            self.insert(key, new);
             return Seen::New;
         };
-        if fill {
+        if kind == Kind::Fill {
             // A fill found before anything that shows its hole goes on from what is known, like any batch.
             if seqs.start > known.next_seq && lost_is_needed {
                 known.holes.push((known.next_seq..seqs.start, HoleReason::Damaged));
             }
-            known.next_seq = known.next_seq.max(seqs.end);
-            known.fill(&seqs);
+            known.take(seqs, kind);
         } else if seqs.start < known.next_seq {
             return Seen::Twice;
         } else {
             if seqs.start > known.next_seq && lost_is_needed {
                 known.holes.push((known.next_seq..seqs.start, HoleReason::Damaged));
             }
-            known.next_seq = seqs.end;
+            known.take(seqs, kind);
         }
         known.last_pos = known.last_pos.max(pos);
         Seen::New
@@ -128,12 +138,11 @@ impl Boots {
         let lost_is_needed = note.last_pos >= needed;
         let Some(known) = self.get_mut(note.key, note.boot) else {
             let mut boot = Boot {
-                boot: note.boot,
-                start_seq: note.start_seq,
                 next_seq: note.next_seq,
                 ended: note.ended,
-                last_pos: note.last_pos,
-                holes: Vec::new(),
+                told_seq: note.told_seq,
+                vanished: note.vanished,
+                ..Boot::new(note.boot, note.start_seq, note.last_pos)
             };
             if lost_is_needed && note.start_seq < note.next_seq {
                 boot.holes.push((note.start_seq..note.next_seq, reason));
@@ -149,7 +158,25 @@ impl Boots {
         }
         known.start_seq = known.start_seq.min(note.start_seq);
         known.ended |= note.ended;
+        known.told_seq = known.told_seq.max(note.told_seq);
         known.last_pos = known.last_pos.max(note.last_pos);
+    }
+
+    /// Notes a boot's own word on how far it has come; one not known is known from now on.
+    pub(super) fn told(&mut self, key: &[u8], boot: u64, told_seq: u64, pos: Pos) {
+        if self.get(key, boot).is_none() {
+            self.insert(key, Boot::new(boot, 1, pos));
+        }
+        if let Some(known) = self.get_mut(key, boot) {
+            known.told_seq = known.told_seq.max(told_seq);
+            known.last_pos = known.last_pos.max(pos);
+        }
+    }
+
+    /// The boots of a Machine that have vanished, and nobody has said that they will not come back.
+    pub(super) fn vanished(&self, key: &[u8]) -> Vec<u64> {
+        let boots = self.keys.get(key).into_iter().flatten();
+        boots.filter(|boot| !boot.ended && !boot.vanished.is_empty()).map(|boot| boot.boot).collect()
     }
 
     /// Notes the end of a boot; one not known stays so.
@@ -229,6 +256,27 @@ impl Boots {
 }
 
 impl Boot {
+    /// A boot without entries.
+    fn new(boot: u64, start_seq: u64, last_pos: Pos) -> Self {
+        let (holes, vanished) = (Vec::new(), Vec::new());
+        Self { boot, start_seq, next_seq: start_seq, ended: false, last_pos, holes, told_seq: 0, vanished }
+    }
+
+    /// Takes in entries that stand in the spool.
+    fn take(&mut self, seqs: Range<u64>, kind: Kind) {
+        self.next_seq = self.next_seq.max(seqs.end);
+        if kind == Kind::Fill {
+            self.fill(&seqs);
+        } else if kind == Kind::Vanished {
+            match self.vanished.last_mut() {
+                Some(last) if last.end == seqs.start => last.end = seqs.end,
+                _ => self.vanished.push(seqs),
+            }
+            let surplus = self.vanished.len().saturating_sub(MAX_VANISHED);
+            self.vanished.drain(..surplus);
+        }
+    }
+
     fn state(&self, key: &Arc<[u8]>) -> BootState {
         BootState {
             key: Arc::clone(key),
@@ -236,25 +284,32 @@ impl Boot {
             start_seq: self.start_seq,
             next_seq: self.next_seq,
             ended: self.ended,
+            told_seq: self.told_seq,
+            vanished: self.vanished.clone(),
         }
     }
 
-    /// Takes `seqs` out of the holes.
+    /// Takes `seqs` out of what is missing.
     fn fill(&mut self, seqs: &Range<u64>) {
-        let mut left = Vec::with_capacity(self.holes.len());
-        for (hole, reason) in self.holes.drain(..) {
-            let before = hole.start..hole.end.min(seqs.start);
-            let after = hole.start.max(seqs.end)..hole.end;
-            left.extend(
-                [before, after].into_iter().filter(|rest| !rest.is_empty()).map(|rest| (rest, reason)),
-            );
-        }
-        self.holes = left;
+        let holes = std::mem::take(&mut self.holes);
+        self.holes = holes
+            .into_iter()
+            .flat_map(|(hole, reason)| without(&hole, seqs).map(move |rest| (rest, reason)))
+            .collect();
+        let vanished = std::mem::take(&mut self.vanished);
+        self.vanished = vanished.into_iter().flat_map(|range| without(&range, seqs)).collect();
     }
 }
 
+/// What is left of a range without `seqs`.
+pub(super) fn without(range: &Range<u64>, seqs: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+    let before = range.start..range.end.min(seqs.start);
+    let after = range.start.max(seqs.end)..range.end;
+    [before, after].into_iter().filter(|rest| !rest.is_empty())
+}
+
 /// What a checkpoint or a mark says of one boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Note<'a> {
     pub(super) key: &'a [u8],
     pub(super) boot: u64,
@@ -262,11 +317,39 @@ pub(super) struct Note<'a> {
     pub(super) next_seq: u64,
     pub(super) last_pos: Pos,
     pub(super) ended: bool,
+    pub(super) told_seq: u64,
+    pub(super) vanished: Vec<Range<u64>>,
 }
 
-impl Note<'_> {
-    /// Bytes of an encoded note, without its key.
-    pub(super) const FIXED_BYTES: usize = 2 + 4 * 8 + 1;
+/// The boot has ended.
+const ENDED: u8 = 1;
+/// What the boot told, and the ranges that vanished, follow.
+const EXTENDED: u8 = 2;
+
+impl<'a> Note<'a> {
+    /// What is to be said of a boot.
+    pub(super) fn of(key: &'a [u8], boot: &Boot) -> Self {
+        Self {
+            key,
+            boot: boot.boot,
+            start_seq: boot.start_seq,
+            next_seq: boot.next_seq,
+            last_pos: boot.last_pos,
+            ended: boot.ended,
+            told_seq: boot.told_seq,
+            vanished: boot.vanished.clone(),
+        }
+    }
+
+    const fn is_extended(&self) -> bool {
+        self.told_seq > 0 || !self.vanished.is_empty()
+    }
+
+    /// Bytes of it when encoded.
+    pub(super) const fn len(&self) -> usize {
+        let extension = if self.is_extended() { 8 + 2 + 16 * self.vanished.len() } else { 0 };
+        2 + self.key.len() + 4 * 8 + 1 + extension
+    }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&u16::try_from(self.key.len()).unwrap_or_default().to_le_bytes());
@@ -274,7 +357,15 @@ impl Note<'_> {
         for number in [self.boot, self.start_seq, self.next_seq, self.last_pos.0] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        out.push(u8::from(self.ended));
+        let flags = if self.ended { ENDED } else { 0 } | if self.is_extended() { EXTENDED } else { 0 };
+        out.push(flags);
+        if self.is_extended() {
+            out.extend_from_slice(&self.told_seq.to_le_bytes());
+            out.extend_from_slice(&u16::try_from(self.vanished.len()).unwrap_or(u16::MAX).to_le_bytes());
+            for number in self.vanished.iter().flat_map(|range| [range.start, range.end]) {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+        }
     }
 }
 
@@ -290,12 +381,23 @@ pub(super) fn decode_notes(body: &[u8]) -> Vec<Note<'_>> {
 
 fn decode_note<'a>(fields: &mut Fields<'a>) -> Option<Note<'a>> {
     let key_len = usize::from(fields.u16()?);
-    Some(Note {
+    let mut note = Note {
         key: fields.bytes(key_len)?,
         boot: fields.u64()?,
         start_seq: fields.u64()?,
         next_seq: fields.u64()?,
         last_pos: Pos(fields.u64()?),
-        ended: fields.take::<1>()? != [0],
-    })
+        ended: false,
+        told_seq: 0,
+        vanished: Vec::new(),
+    };
+    let [flags] = fields.take()?;
+    note.ended = flags & ENDED != 0;
+    if flags & EXTENDED != 0 {
+        note.told_seq = fields.u64()?;
+        for _ in 0..fields.u16()? {
+            note.vanished.push(fields.u64()?..fields.u64()?);
+        }
+    }
+    Some(note)
 }

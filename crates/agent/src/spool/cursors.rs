@@ -186,12 +186,11 @@ impl Spool {
             bytes.extend_from_slice(&pos.0.to_le_bytes());
         }
         for (key, boot) in self.boots.by_weight() {
-            if bytes.len() + Note::FIXED_BYTES + key.len() + 4 > MAX_MARKS_BYTES {
+            let note = Note::of(key, boot);
+            if bytes.len() + note.len() + 4 > MAX_MARKS_BYTES {
                 break;
             }
-            let (start_seq, next_seq, last_pos) = (boot.start_seq, boot.next_seq, boot.last_pos);
-            Note { key, boot: boot.boot, start_seq, next_seq, last_pos, ended: boot.ended }
-                .encode(&mut bytes);
+            note.encode(&mut bytes);
         }
         let points = (SyncPoint::MarksFile, SyncPoint::MarksDir);
         replace_file(&*self.shared.disk, &self.dir, MARKS_NAME, &sealed(bytes), points)

@@ -86,6 +86,10 @@ pub(super) enum Kind {
     End,
     /// The boots known at this point; no key.
     Checkpoint,
+    /// Entries that state others as missing which may still come: then a fill takes their place.
+    Vanished,
+    /// A boot has given out the numbers below `first_seq`, which the spool may have or not; no body.
+    Told,
 }
 
 impl Kind {
@@ -95,11 +99,14 @@ impl Kind {
             Self::Fill => 2,
             Self::End => 3,
             Self::Checkpoint => 4,
+            Self::Vanished => 5,
+            Self::Told => 6,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Batch, Self::Fill, Self::End, Self::Checkpoint].into_iter().find(|kind| kind.code() == code)
+        let all = [Self::Batch, Self::Fill, Self::End, Self::Checkpoint, Self::Vanished, Self::Told];
+        all.into_iter().find(|kind| kind.code() == code)
     }
 }
 

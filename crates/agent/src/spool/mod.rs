@@ -17,6 +17,7 @@
 mod batch;
 mod boots;
 mod cursors;
+mod fate;
 mod format;
 mod inspect;
 mod open;

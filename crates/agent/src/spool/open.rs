@@ -276,13 +276,13 @@ impl<'a> Start<'a> {
     fn take(&mut self, record: &Record<'_>, content: &mut Content) -> bool {
         let range = record.pos.0..record.next().0;
         match record.kind {
-            Kind::Batch | Kind::Fill => {
+            Kind::Batch | Kind::Fill | Kind::Vanished => {
                 let seqs = record.first_seq..record.next_seq;
-                let fill = record.kind == Kind::Fill;
                 // If something is missing before this batch, it is a hole unless all cursors had passed the place. All
                 // that is known of the place is that it is before this one.
                 let needed = record.pos >= self.needed;
-                if self.boots.batch(record.key, record.boot, seqs, fill, record.pos, needed) == Seen::Twice {
+                let seen = self.boots.batch(record.key, record.boot, seqs, record.kind, record.pos, needed);
+                if seen == Seen::Twice {
                     return false;
                 }
                 let key = self.boots.intern(record.key);
@@ -293,6 +293,10 @@ impl<'a> Start<'a> {
             }
             Kind::End => {
                 self.boots.end(record.key, record.boot, record.pos);
+                content.add(range, None);
+            }
+            Kind::Told => {
+                self.boots.told(record.key, record.boot, record.first_seq, record.pos);
                 content.add(range, None);
             }
             Kind::Checkpoint => {
@@ -341,6 +345,8 @@ impl<'a> Start<'a> {
                 next_seq: mark.next_seq,
                 last_pos: Pos(0),
                 ended: false,
+                told_seq: 0,
+                vanished: Vec::new(),
             };
             let start_seq = self.boots.get(&mark.key, mark.boot).map_or(1, |known| known.start_seq);
             // It says nothing of a place, so nothing says that the cursors had passed it.
@@ -420,7 +426,7 @@ impl<'a> Start<'a> {
             scan(&bytes, candidate.header.nonce, start, |found| {
                 if let Found::Record(record) = found
                     && record.pos >= from
-                    && (is_batch(record.kind) || record.kind == Kind::End)
+                    && (is_batch(record.kind) || matches!(record.kind, Kind::End | Kind::Told))
                     && segment.content().extents.iter().any(|extent| extent.contains(&record.pos.0))
                 {
                     let mut raw = Vec::with_capacity(record.len());

@@ -1,6 +1,7 @@
 //! What the start found.
 
 use super::Pos;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the spool knows of one boot of one Machine.
@@ -16,6 +17,25 @@ pub struct BootState {
     pub next_seq: u64,
     /// Whether [`super::Spool::end_boot`] was called.
     pub ended: bool,
+    /// The boot has given out the numbers below this, by its own word; 0 if that is not known.
+    pub told_seq: u64,
+    /// Ranges that [`super::Spool::vanish`] states as missing and no fill has taken yet, in rising order.
+    pub vanished: Vec<Range<u64>>,
+}
+
+impl BootState {
+    /// The first seq that is worth sending again by somebody who holds all from `first_held` on: it is not here as a line.
+    #[must_use]
+    pub fn resume_seq(&self, first_held: u64) -> u64 {
+        let wanted = self.vanished.iter().find(|range| first_held < range.end);
+        wanted.map_or(self.next_seq, |range| range.start.max(first_held))
+    }
+
+    /// Whether the spool says already that the boot has vanished, and with it all that it is known to have had.
+    #[must_use]
+    pub fn is_stated(&self) -> bool {
+        self.vanished.last().is_some_and(|range| range.end == self.next_seq) && self.told_seq <= self.next_seq
+    }
 }
 
 /// How far a boot had come when that was last noted, to be compared with what the spool still has.

@@ -86,15 +86,16 @@ impl Spool {
         self.append_batch(&batch, Kind::Batch)
     }
 
-    /// Appends a batch that fills (a part of) a hole reported by [`Spool::open`]: the gap record, or the lines themselves.
+    /// Appends a batch that fills (a part of) a hole reported by [`Spool::open`]: the gap record, or the lines themselves; or
+    /// lines in the place of what [`Spool::vanish`] stated as missing.
     ///
     /// # Errors
-    /// As [`Spool::append`]; `Duplicate` when the range is not within one open hole.
+    /// As [`Spool::append`]; `Duplicate` when the range is not within one open hole or vanished range.
     pub fn fill(&mut self, batch: BatchRef<'_>) -> Result<Pos, Error> {
         self.append_batch(&batch, Kind::Fill)
     }
 
-    fn append_batch(&mut self, batch: &BatchRef<'_>, kind: Kind) -> Result<Pos, Error> {
+    pub(super) fn append_batch(&mut self, batch: &BatchRef<'_>, kind: Kind) -> Result<Pos, Error> {
         check_bounds(batch)?;
         let seqs = batch.first_seq..batch.next_seq;
         self.boots.check(batch.key, batch.boot, &seqs, kind == Kind::Fill)?;
@@ -110,41 +111,14 @@ impl Spool {
             key: batch.key,
             body: batch.bytes,
         })?;
-        self.boots.batch(batch.key, batch.boot, seqs, kind == Kind::Fill, pos, true);
+        self.boots.batch(batch.key, batch.boot, seqs, kind, pos, true);
         let bytes = record_len(batch.key.len(), batch.bytes.len()) as u64;
         self.quota.add(&batch.key[..batch.group_len], bytes, self.shared.end());
         Ok(pos)
     }
 
-    /// Notes that a boot has ended; it is forgotten when its last segment has been released. Durable with the next sync.
-    ///
-    /// # Errors
-    /// As [`Spool::append`]. A boot not known, or ended already, is no error.
-    pub fn end_boot(&mut self, key: &[u8], boot: u64, now: i64) -> Result<(), Error> {
-        let Some(next_seq) =
-            self.boots.get(key, boot).filter(|known| !known.ended).map(|known| known.next_seq)
-        else {
-            return Ok(());
-        };
-        let end = Record {
-            kind: Kind::End,
-            pos: Pos(0),
-            group_len: 0,
-            boot,
-            first_seq: next_seq,
-            next_seq,
-            count: 0,
-            time: now,
-            key,
-            body: &[],
-        };
-        let pos = self.write_record(&end)?;
-        self.boots.end(key, boot, pos);
-        Ok(())
-    }
-
     /// Writes a record at the end; `record.pos` is not looked at.
-    fn write_record(&mut self, record: &Record<'_>) -> Result<Pos, Error> {
+    pub(super) fn write_record(&mut self, record: &Record<'_>) -> Result<Pos, Error> {
         if self.writer.broken || self.writer.unsynced.len() >= self.config.max_unsynced_bytes {
             self.sync()?;
         }
@@ -245,23 +219,17 @@ impl Spool {
         let mut body = Vec::new();
         let mut left_out = Vec::new();
         for (key, boot) in self.boots.by_weight() {
-            let mut note = Note {
-                key,
-                boot: boot.boot,
-                start_seq: boot.start_seq,
-                next_seq: boot.next_seq,
-                last_pos: boot.last_pos,
-                ended: boot.ended,
-            };
+            let mut note = Note::of(key, boot);
             if let Some(before) = before.get(&(&key[..], boot.boot)) {
                 note.next_seq = before.next_seq.unwrap_or(note.next_seq);
                 note.ended &= !before.ends;
                 note.last_pos = note.last_pos.min(before.durable);
+                note.vanished.retain(|range| range.end <= note.next_seq);
             }
             if note.next_seq <= note.start_seq && before.contains_key(&(&key[..], boot.boot)) {
                 continue;
             }
-            if body.len() + Note::FIXED_BYTES + key.len() <= max_bytes {
+            if body.len() + note.len() <= max_bytes {
                 note.encode(&mut body);
             } else {
                 left_out.push((Arc::clone(key), boot.boot));
@@ -435,16 +403,16 @@ fn before<'a>(records: &[Record<'a>], durable: Pos) -> HashMap<(&'a [u8], u64), 
         let boot =
             boots.entry((record.key, record.boot)).or_insert(Before { next_seq: None, ends: false, durable });
         match record.kind {
-            Kind::Batch => boot.next_seq = boot.next_seq.or(Some(record.first_seq)),
+            Kind::Batch | Kind::Vanished => boot.next_seq = boot.next_seq.or(Some(record.first_seq)),
             Kind::End => boot.ends = true,
-            Kind::Fill | Kind::Checkpoint => {}
+            Kind::Fill | Kind::Checkpoint | Kind::Told => {}
         }
     }
     boots
 }
 
 pub(super) fn is_batch(kind: Kind) -> bool {
-    matches!(kind, Kind::Batch | Kind::Fill)
+    matches!(kind, Kind::Batch | Kind::Fill | Kind::Vanished)
 }
 
 /// A record whose nonce is not at hand, from memory.

@@ -46,13 +46,34 @@ pub(crate) enum Job {
     End {
         /// Which.
         boot: Arc<BootHandle>,
-        /// It ended without a goodbye: a gap record says so.
-        vanished: bool,
+        /// How.
+        ending: Ending,
         /// Told when that is durable.
         done: oneshot::Sender<()>,
     },
+    /// Note what the boot has said of its sequence.
+    Tell {
+        /// Which.
+        boot: Arc<BootHandle>,
+    },
+    /// End what has vanished of a Machine that nobody can speak for any more.
+    Retire {
+        /// The Machine's key.
+        key: Arc<[u8]>,
+    },
     /// Persist how far each boot has come.
     SaveMarks,
+}
+
+/// How a boot ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With a goodbye.
+    Bye,
+    /// Without one, and it may come back: a gap record states what it is known to have had.
+    Lost,
+    /// Without one, and it cannot come back.
+    Over,
 }
 
 impl Job {
@@ -142,9 +163,9 @@ impl Queue {
     }
 
     /// Ends a boot and waits until that is durable.
-    pub(crate) async fn end(&self, boot: &Arc<BootHandle>, vanished: bool) {
+    pub(crate) async fn end(&self, boot: &Arc<BootHandle>, ending: Ending) {
         let (done, ended) = oneshot::channel();
-        self.push(Job::End { boot: Arc::clone(boot), vanished, done }).await;
+        self.push(Job::End { boot: Arc::clone(boot), ending, done }).await;
         self.hasten();
         // An error means that the thread has stopped; the boot is then found without an end at the next start.
         let _ended = ended.await;

@@ -1,3 +1,4 @@
+use super::late::entries_from;
 use super::*;
 use crate::assemble::notice;
 use crate::machine::Machine;
@@ -33,7 +34,8 @@ fn what_the_spool_has_already_is_left_out() {
     };
     assert_eq!(seqs(5).unwrap(), [(5, 1, 101), (6, 3, 102), (9, 1, 105)]);
     assert_eq!(seqs(6).unwrap(), [(6, 3, 102), (9, 1, 105)]);
-    assert_eq!(seqs(7).unwrap(), [(9, 1, 105)]);
+    // Of a gap record the rest is kept.
+    assert_eq!(seqs(7).unwrap(), [(7, 2, 102), (9, 1, 105)]);
     assert_eq!(seqs(10), None);
 }
 

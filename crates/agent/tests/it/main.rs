@@ -15,3 +15,4 @@ mod recent;
 mod sequence;
 mod sockets;
 mod support;
+mod vanish;

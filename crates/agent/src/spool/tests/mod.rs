@@ -3,6 +3,7 @@
 mod basics;
 mod bytes;
 mod corruption;
+mod fate;
 mod faults;
 mod power;
 mod quota;
