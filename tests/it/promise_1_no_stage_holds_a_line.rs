@@ -44,13 +44,13 @@ async fn promise_1_no_stage_of_the_host_waits_for_a_clock() {
 /// The paused clock goes on by itself as soon as everybody waits for it, but not while a blocking task runs. This is one.
 struct StoppedClock {
     since: Instant,
-    _go_on: mpsc::Sender<()>,
+    _go_on: mpsc::SyncSender<()>,
 }
 
 impl StoppedClock {
     /// Stops the clock until this is dropped, or [`DEADLINE`] of real time has passed: then timers fire, and show.
     fn stop() -> Self {
-        let (go_on, stopped) = mpsc::channel::<()>();
+        let (go_on, stopped) = mpsc::sync_channel::<()>(0);
         tokio::task::spawn_blocking(move || {
             let _dropped = stopped.recv_timeout(DEADLINE);
         });
