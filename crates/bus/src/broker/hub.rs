@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::outgoing::{Outbound, Outgoing};
 use super::{Config, Stats};
@@ -17,10 +17,6 @@ use crate::sublist::Sublist;
 const DEEP_PART: usize = 16;
 /// From this part of its bound on, a queue has publishers wait.
 const FULL_PART: usize = 2;
-/// How long a publisher waits at most for its readers, each time after up to 64 KiB were read from it: nats-server's bound.
-/// So nobody makes a publisher slower than 6.4 MB/s: a reader that takes less is cut when its queue is over its bound. One
-/// that takes nothing is not waited for after a second, see [`super::outgoing::STUCK_AFTER`].
-const MAX_HOLD: Duration = Duration::from_millis(10);
 
 /// One client's side that others reach: its queue.
 #[derive(Debug)]
@@ -146,21 +142,22 @@ impl Hub {
         if touched.full.is_empty() {
             return;
         }
-        let until = Instant::now() + MAX_HOLD;
+        let until = Instant::now() + self.config.max_hold;
         let mut has_waited = false;
         for (_, peer) in touched.full.drain() {
             loop {
                 let drained = peer.drained.notified();
                 let now = Instant::now();
-                if now >= until || !peer.outgoing().is_behind(self.full_bytes(), now) {
-                    break;
+                let reads_until =
+                    peer.outgoing().reads_until(self.full_bytes(), self.config.stuck_after, now);
+                let Some(reads_until) = reads_until.filter(|_| now < until) else { break };
+                if !std::mem::replace(&mut has_waited, true) {
+                    self.stats.held_up.fetch_add(1, Ordering::Relaxed);
                 }
-                has_waited = true;
                 // Whether it came in time shows in the queue.
-                let _ = timeout_at(until, drained).await;
+                let _ = timeout_at(until.min(reads_until), drained).await;
             }
         }
-        self.stats.held_up.fetch_add(u64::from(has_waited), Ordering::Relaxed);
     }
 
     const fn full_bytes(&self) -> usize {

@@ -45,6 +45,11 @@ pub struct Config {
     /// Bytes that may wait for one client. More, and it is cut. From half of it on, publishers are held up a little: with the
     /// usual 32 MiB, a reader that gets no turn from a busy machine for two seconds is not cut by one at full speed.
     pub max_pending_bytes: usize,
+    /// How long a publisher waits at most for readers whose queues are over half of the bound, each time that up to 64 KiB were
+    /// read from it.
+    pub max_hold: Duration,
+    /// How long a reader may take nothing of what waits for it and still be waited for.
+    pub stuck_after: Duration,
     /// How long a client may take nothing of what waits for it. Longer, and it is cut.
     pub stall: Duration,
     /// How long a client may take to log in.
@@ -59,11 +64,16 @@ pub struct Config {
 
 impl Config {
     /// The usual bounds, for these users.
+    ///
+    /// 10 ms for 64 KiB is nats-server's patience too. With it nobody makes a publisher slower than 6.4 MB/s: a reader that
+    /// takes less than that is cut when its queue is over its bound.
     pub fn new(users: Vec<User>) -> Self {
         Self {
             users,
             limits: Limits::default(),
             max_pending_bytes: 32 * 1024 * 1024,
+            max_hold: Duration::from_millis(10),
+            stuck_after: Duration::from_secs(1),
             stall: Duration::from_secs(10),
             login_timeout: Duration::from_secs(2),
             ping_interval: Duration::from_secs(30),
@@ -88,7 +98,7 @@ pub struct Stats {
     pub out_bytes: AtomicU64,
     /// Clients that were cut because they were slow.
     pub slow_consumers: AtomicU64,
-    /// Times that a publisher was held up (10 ms at most) because a reader was behind.
+    /// Times that a publisher was held up because a reader was behind.
     pub held_up: AtomicU64,
     /// Messages and subscriptions refused because the role may not.
     pub violations: AtomicU64,

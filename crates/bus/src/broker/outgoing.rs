@@ -20,8 +20,6 @@ pub(super) const MAX_ANSWER_BYTES: usize = 8 * 1024;
 /// the PONG) relies on that line, and one that asks whether we live relies on an answer at all: clients give up on a PONG
 /// after ten seconds or more, so one that has waited for half of that goes ahead.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a client may take nothing and still count as one that reads.
-pub(super) const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// The queue: whole frames in chunks, in order; and urgent ones (our PING, a last word) that go out between two chunks.
 #[derive(Debug, Default)]
@@ -165,10 +163,17 @@ impl Outgoing {
         self.answer_bytes + self.urgent.len()
     }
 
-    /// Whether a client with more than `limit_bytes` waiting reads, so that a little patience helps it.
-    pub(super) fn is_behind(&self, limit_bytes: usize, now: Instant) -> bool {
-        let reads = self.writing_since.is_none_or(|since| now.saturating_duration_since(since) < STUCK_AFTER);
-        !self.closing && self.pending_bytes > limit_bytes && reads
+    /// Until when a client with more than `limit_bytes` waiting counts as one that reads, so that a little patience helps it:
+    /// for `stuck_after` since it last took something, and while the writer has not had its turn. `None` if there is nothing
+    /// to be patient for.
+    pub(super) fn reads_until(
+        &self,
+        limit_bytes: usize,
+        stuck_after: Duration,
+        now: Instant,
+    ) -> Option<Instant> {
+        let until = self.writing_since.unwrap_or(now) + stuck_after;
+        (!self.closing && self.pending_bytes > limit_bytes && now < until).then_some(until)
     }
 
     /// The next bytes to write: all that is urgent or has waited for too long, else a chunk.
@@ -326,18 +331,22 @@ mod tests {
         let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
         let begun = now();
         let after = |ms| begun + Duration::from_millis(ms);
-        assert!(!queue.is_behind(0, begun));
+        let second = Duration::from_secs(1);
+        assert_eq!(queue.reads_until(0, second, begun), None);
         for _ in 0..3 {
             queue.push_message(b"1", &message(&subject, &[b'x'; 60_000]), false);
         }
         // The writer has not had its turn: that is not the client's fault, however long it takes.
-        assert!(queue.is_behind(100_000, after(90_000)) && !queue.is_behind(200_000, begun));
+        assert_eq!(queue.reads_until(100_000, second, after(90_000)), Some(after(91_000)));
+        assert_eq!(queue.reads_until(200_000, second, begun), None);
         assert!(queue.next(begun).is_some());
-        assert!(queue.is_behind(100_000, after(999)) && !queue.is_behind(100_000, after(1000)));
+        assert_eq!(queue.reads_until(100_000, second, after(999)), Some(after(1000)));
+        assert_eq!(queue.reads_until(100_000, second, after(1000)), None);
         queue.note_taken(after(1500));
-        assert!(queue.is_behind(100_000, after(2499)) && !queue.is_behind(100_000, after(2500)));
+        assert_eq!(queue.reads_until(100_000, second, after(2499)), Some(after(2500)));
+        assert_eq!(queue.reads_until(100_000, second, after(2500)), None);
         queue.cut();
-        assert!(!queue.is_behind(0, after(1500)));
+        assert_eq!(queue.reads_until(0, second, after(1500)), None);
     }
 
     #[test]

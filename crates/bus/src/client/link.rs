@@ -295,11 +295,15 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
 
 /// The server says anew what it takes, as after its configuration was read again.
 fn note_info(shared: &Shared, info: &[u8]) {
-    let Ok(info) = serde_json::from_slice::<Info>(info) else { return };
-    shared.outbox.set_max_payload(info.max_payload);
+    #[derive(Deserialize)]
+    struct News {
+        max_payload: Option<usize>,
+    }
+    let Ok(News { max_payload: Some(news) }) = serde_json::from_slice(info) else { return };
+    shared.outbox.set_max_payload(news);
     shared.status.send_if_modified(|status| match status {
-        Status::Connected { max_payload, .. } if *max_payload != info.max_payload => {
-            *max_payload = info.max_payload;
+        Status::Connected { max_payload, .. } if *max_payload != news => {
+            *max_payload = news;
             true
         }
         _ => false,

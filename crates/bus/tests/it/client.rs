@@ -379,6 +379,20 @@ async fn a_server_may_change_what_it_takes() {
     status_where(&agent, |s| matches!(s, Status::Connected { max_payload: 3, epoch: 1, .. })).await;
     let refused = agent.publish(LINE, None, b"long").await;
     assert!(matches!(refused, Err(Error::TooLong { bytes: 4, max_bytes: 3 })), "{refused:?}");
+    // News of something else change nothing of it.
+    stream.write_all(b"INFO {\"ldm\":true}\r\nINFO {\"max_payload\":5}\r\n").await.unwrap();
+    let mut sizes = Vec::new();
+    let mut status = agent.status();
+    while sizes.last() != Some(&5) {
+        let now = status.borrow_and_update().clone();
+        if let Status::Connected { max_payload, .. } = now {
+            sizes.push(max_payload);
+        }
+        if sizes.last() != Some(&5) {
+            soon(status.changed()).await.unwrap();
+        }
+    }
+    assert!(sizes.iter().all(|size| [3, 5].contains(size)), "{sizes:?}");
 }
 
 #[tokio::test(start_paused = true)]
