@@ -1,6 +1,7 @@
 //! A Machine's socket: who may connect, one connection at a time, and what becomes of a boot that nobody speaks for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use line::frame::{Frame, Refused};
@@ -14,18 +15,17 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::admin::server::uid_may_use;
 use crate::context::Context;
 use crate::latest;
-use crate::machine::{BootHandle, Machine};
+use crate::machine::{BootHandle, Machine, Terms};
 use crate::machines::Stop;
 use crate::quiet::quiet_warn;
 use crate::session::{self, End, Session};
 use crate::spool::BootState;
+use crate::tenure::Tenure;
 use crate::writer::{Ending, Job};
 
 /// How long a new connection waits for the end of the one before it: init may come back before its old connection was
 /// noticed to be closed. Whoever comes while the old one is really in use waits in vain.
 const TURN: Duration = Duration::from_millis(250);
-/// An ephemeral Machine that never connects is forgotten after this time.
-const UNUSED: Duration = Duration::from_secs(600);
 /// How long to wait after a failed accept: the process is out of file descriptors.
 const ACCEPT_DELAY: Duration = Duration::from_millis(100);
 
@@ -40,15 +40,13 @@ pub(crate) struct Door {
     pub(crate) listener: UnixListener,
     /// Who may connect, besides root.
     pub(crate) uid: u32,
-    /// The registration ends with the boot.
-    pub(crate) ephemeral: bool,
     pub(crate) stop: watch::Receiver<Stop>,
 }
 
 /// Why a Machine is not served any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was ephemeral, and its boot is over and on disk.
+    /// It was ephemeral, and its boot is over and on disk; nobody will come back.
     Over,
     /// It was told to stop.
     Stopped,
@@ -59,8 +57,9 @@ impl Door {
     pub(crate) async fn serve(mut self) -> Outcome {
         let mut session: Option<JoinHandle<End>> = None;
         let vanish_after = self.context.vanish_after;
-        let first_look = if self.machine.has_boots() { vanish_after } else { UNUSED };
-        let mut look_at = Some(Instant::now() + first_look);
+        let mut look_at = self.machine.has_boots().then(|| Instant::now() + vanish_after);
+        let was_seen = self.machine.was_seen.load(Ordering::Acquire);
+        let mut tenure = Tenure::new(was_seen, self.context.forget_after);
         let mut waiting: Option<(UnixStream, Instant)> = None;
         loop {
             tokio::select! {
@@ -68,7 +67,7 @@ impl Door {
                     Ok((stream, _)) if !self.may_use(&stream) => {
                         self.refuse(&stream, "LA07", "this socket belongs to another user");
                     }
-                    Ok((stream, _)) if session.is_none() => session = Some(self.begin(stream)),
+                    Ok((stream, _)) if session.is_none() => session = Some(self.begin(stream, &mut tenure)),
                     Ok((stream, _)) if waiting.is_none() => waiting = Some((stream, Instant::now() + TURN)),
                     Ok((stream, _)) => self.refuse(&stream, "LA06", IN_USE),
                     Err(error) => {
@@ -79,10 +78,11 @@ impl Door {
                 end = joined(&mut session) => {
                     session = None;
                     self.context.metrics.connections.dec();
-                    look_at = Some(Instant::now() + if end == End::Lost { vanish_after } else { UNUSED });
+                    look_at = Some(Instant::now() + vanish_after);
+                    tenure.lost();
                     if let Some((stream, _)) = waiting.take() {
-                        session = Some(self.begin(stream));
-                    } else if end == End::Bye && self.ephemeral && !self.machine.has_boots() {
+                        session = Some(self.begin(stream, &mut tenure));
+                    } else if end == End::Bye && self.may_end() {
                         return Outcome::Over;
                     }
                 }
@@ -94,10 +94,9 @@ impl Door {
                 () = until(look_at) => {
                     look_at = None;
                     self.vanish_lost(Ending::Lost).await;
-                    if self.ephemeral && session.is_none() && !self.machine.has_boots() {
-                        return Outcome::Over;
-                    }
                 }
+                () = tenure.over(), if session.is_none() && self.may_end() => return Outcome::Over,
+                () = self.machine.registered.notified() => tenure.renew(),
                 stop = stopped(&mut self.stop) => return self.end(stop, session).await,
             }
         }
@@ -109,8 +108,14 @@ impl Door {
         stream.peer_cred().is_ok_and(|peer| uid_may_use(peer.uid(), self.uid) || peer.uid() == own)
     }
 
-    fn begin(&self, stream: UnixStream) -> JoinHandle<End> {
+    /// Whether the Machine is one that ends, and everything of it is stated.
+    fn may_end(&self) -> bool {
+        self.machine.is_ephemeral() && !self.machine.has_boots()
+    }
+
+    fn begin(&self, stream: UnixStream, tenure: &mut Tenure) -> JoinHandle<End> {
         self.context.metrics.connections.inc();
+        tenure.connected(&stream);
         let (context, machine) = (Arc::clone(&self.context), Arc::clone(&self.machine));
         tokio::spawn(Session::new(stream, context, machine, self.stop.clone()).run())
     }
@@ -172,7 +177,7 @@ fn orphan(context: &Context, state: &BootState) -> Option<Arc<BootHandle>> {
     let key = std::str::from_utf8(&state.key).ok()?;
     let address = Address::from_key(key).ok()?;
     let metrics = context.metrics.app(&address);
-    let machine = Arc::new(Machine::new(address, None, metrics));
+    let machine = Arc::new(Machine::new(address, Terms::default(), metrics));
     Some(Arc::new(BootHandle::new(machine, Boot::from_bits(state.boot))))
 }
 

@@ -32,8 +32,12 @@ pub struct Config {
     pub live_lag: Option<LiveLag>,
     /// Lines a second that an app may write, for apps registered without a limit of their own; `None`: any number.
     pub rate_limit: Option<u64>,
-    /// How long a boot whose connection ended without a goodbye may take to come back; default 15 s.
+    /// How long a boot whose connection ended without a goodbye may take to come back before a gap record says that it has
+    /// vanished; default 15 s. It may come back later too.
     pub vanish_after: Duration,
+    /// How long an ephemeral Machine without a connection is kept when its init's process cannot be watched: after a restart
+    /// of the agent, or across pid namespaces. Otherwise it is kept as long as that process lives. Default 24 hours.
+    pub forget_after: Duration,
     /// How often a heartbeat is sent and the spool's marks are saved; default 5 s.
     pub heartbeat: Duration,
     /// At the end: how long the sockets, and then the bus, may take; default 2 s each.
@@ -75,6 +79,7 @@ impl Config {
             live_lag: None,
             rate_limit: None,
             vanish_after: Duration::from_secs(15),
+            forget_after: Duration::from_secs(86_400),
             heartbeat: Duration::from_secs(bus::sys::HEARTBEAT_SECONDS),
             grace: Duration::from_secs(2),
             disk: Arc::new(RealDisk),

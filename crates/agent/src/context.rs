@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) spool_quota_bytes: u64,
     /// How long a boot without a goodbye may take to come back.
     pub(crate) vanish_after: Duration,
+    /// How long an ephemeral Machine is kept whose init cannot be watched.
+    pub(crate) forget_after: Duration,
 }
 
 impl Context {
@@ -55,6 +57,7 @@ impl Context {
             heard: Heard::default(),
             spool_quota_bytes: config.spool.quota_bytes,
             vanish_after: config.vanish_after,
+            forget_after: config.forget_after,
         })
     }
 }

@@ -45,6 +45,7 @@ mod session;
 mod socket;
 pub mod spool;
 mod stamp;
+mod tenure;
 mod vector;
 mod writer;
 

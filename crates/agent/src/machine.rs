@@ -19,18 +19,59 @@ pub(crate) struct Machine {
     pub(crate) key: Arc<[u8]>,
     /// How many bytes of the key name the app, which the spool's quota counts for.
     pub(crate) group_len: usize,
-    /// The app's rate limit.
-    pub(crate) rate: Option<Arc<RateLimit>>,
     /// The app's counters.
     pub(crate) metrics: AppMetrics,
+    /// It was connected to this agent or an earlier one.
+    pub(crate) was_seen: AtomicBool,
+    /// Wakes the task at its socket: it was registered again, perhaps with other terms.
+    pub(crate) registered: Notify,
+    terms: Mutex<Terms>,
     boots: Mutex<Vec<Arc<BootHandle>>>,
+}
+
+/// What a later registration may change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// The app's rate limit.
+    pub(crate) rate: Option<Arc<RateLimit>>,
+    /// The registration ends with the boot.
+    pub(crate) ephemeral: bool,
 }
 
 impl Machine {
     /// A Machine without boots.
-    pub(crate) fn new(address: Address, rate: Option<Arc<RateLimit>>, metrics: AppMetrics) -> Self {
+    pub(crate) fn new(address: Address, terms: Terms, metrics: AppMetrics) -> Self {
         let (key, group_len) = (address.key(), address.app_key_len());
-        Self { address, key: key.as_bytes().into(), group_len, rate, metrics, boots: Mutex::default() }
+        Self {
+            address,
+            key: key.as_bytes().into(),
+            group_len,
+            metrics,
+            was_seen: AtomicBool::new(false),
+            registered: Notify::new(),
+            terms: Mutex::new(terms),
+            boots: Mutex::default(),
+        }
+    }
+
+    fn terms(&self) -> MutexGuard<'_, Terms> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what it was registered with now, from the next frame on.
+    pub(crate) fn set_terms(&self, terms: Terms) {
+        *self.terms() = terms;
+        self.registered.notify_one();
+    }
+
+    /// The app's rate limit.
+    pub(crate) fn rate(&self) -> Option<Arc<RateLimit>> {
+        self.terms().rate.clone()
+    }
+
+    /// Whether the registration ends with the boot.
+    pub(crate) fn is_ephemeral(&self) -> bool {
+        self.terms().ephemeral
     }
 
     fn boots(&self) -> MutexGuard<'_, Vec<Arc<BootHandle>>> {
@@ -39,6 +80,7 @@ impl Machine {
 
     /// The boot `boot`, known from now on, and the others that have not ended.
     pub(crate) fn enter(self: &Arc<Self>, boot: Boot) -> (Arc<BootHandle>, Vec<Arc<BootHandle>>) {
+        self.was_seen.store(true, Ordering::Release);
         let mut boots = self.boots();
         let (mut same, others): (Vec<_>, Vec<_>) =
             boots.iter().cloned().partition(|known| known.boot == boot);

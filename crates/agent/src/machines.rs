@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::accept;
 use crate::admin::{AppStatus, MachineInfo, Registered, Registration, Status};
 use crate::context::Context;
 use crate::error::chain;
-use crate::machine::Machine;
+use crate::machine::{Machine, Terms};
 use crate::rate::RateLimit;
 use crate::registry::{Entry, Refusal, Registry};
 use crate::socket::{MachineSocket, make_private_dir};
@@ -103,6 +104,9 @@ impl Machines {
             let machine = self.machine(&entry);
             open.retain(|boot| {
                 let own = *boot.key == *key.as_bytes();
+                if own {
+                    machine.was_seen.store(true, Ordering::Release);
+                }
                 if own && !boot.is_stated() {
                     machine.enter(Boot::from_bits(boot.boot));
                 }
@@ -116,7 +120,11 @@ impl Machines {
 
     fn machine(&self, entry: &Entry) -> Arc<Machine> {
         let metrics = self.context.metrics.app(&entry.address);
-        Arc::new(Machine::new(entry.address.clone(), self.rate(entry), metrics))
+        Arc::new(Machine::new(entry.address.clone(), self.terms(entry), metrics))
+    }
+
+    fn terms(&self, entry: &Entry) -> Terms {
+        Terms { rate: self.rate(entry), ephemeral: entry.registration.ephemeral }
     }
 
     /// The app's limit: one bucket for all its Machines that were registered with the same.
@@ -143,7 +151,6 @@ impl Machines {
             machine: Arc::clone(&machine),
             listener,
             uid: entry.registration.uid,
-            ephemeral: entry.registration.ephemeral,
             stop: stopped,
         };
         let (machines, name) = (Arc::downgrade(self), entry.address.instance.clone());
@@ -179,8 +186,10 @@ impl Machines {
         let longest = MachineSocket::new(&self.dir, u64::from(u32::MAX));
         crate::socket::check_path(longest.path()).map_err(|why| refusal(&why))?;
         let (entry, _new) = self.registry().register(registration)?;
-        let is_running = self.running().contains_key(&entry.address.instance);
-        if !is_running {
+        let running = self.running().get(&entry.address.instance).map(|running| Arc::clone(&running.machine));
+        if let Some(machine) = running {
+            machine.set_terms(self.terms(&entry));
+        } else {
             let machine = self.machine(&entry);
             if let Err(why) = self.start(&entry, machine) {
                 self.registry().end(&entry.address.org, &entry.address.instance)?;

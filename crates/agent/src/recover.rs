@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::chain;
 use crate::health::Health;
 use crate::live::LiveQueue;
-use crate::machine::{BootHandle, Machine};
+use crate::machine::{BootHandle, Machine, Terms};
 use crate::metrics::Metrics;
 use crate::spool::{Damage, DamageKind, Hole, Recovery, Spool};
 use crate::writer::{Job, LIVE, LiveCursor, Parts};
@@ -62,7 +62,7 @@ pub(crate) async fn state_holes(context: &Context, recovery: &Recovery) {
 fn fill(context: &Context, hole: &Hole, now_ns: i64) -> Option<(Arc<BootHandle>, Encoded)> {
     let address = Address::from_key(std::str::from_utf8(&hole.key).ok()?).ok()?;
     let metrics = context.metrics.app(&address);
-    let machine = Arc::new(Machine::new(address, None, metrics));
+    let machine = Arc::new(Machine::new(address, Terms::default(), metrics));
     let boot = Arc::new(BootHandle::new(machine, Boot::from_bits(hole.boot)));
     let span = hole.next_seq.checked_sub(hole.from_seq)?;
     let gap = gap_entry(hole.from_seq, span, now_ns, Clock::Host, GapReason::SpoolDamaged, 0);

@@ -133,7 +133,8 @@ impl Registry {
         }
     }
 
-    /// Registers a Machine, or finds it registered. The second value says whether it is new.
+    /// Registers a Machine, or finds it registered: then its rate and whether it is ephemeral are what they are now. The
+    /// second value says whether it is new.
     pub(crate) fn register(&mut self, mut registration: Registration) -> Result<(Entry, bool), Refusal> {
         let address = address_of(&registration)?;
         if self.owners.get(&address.instance).is_some_and(|owner| *owner != address.org) {
@@ -142,7 +143,17 @@ impl Registry {
             return Err(Refusal::new("LA10", message));
         }
         if let Some(entry) = self.entries.get(&address.instance) {
-            return same(entry, &address, registration.uid).map(|()| (entry.clone(), false));
+            same(entry, &address, registration.uid)?;
+            let Entry { slot, registration: before, .. } = entry.clone();
+            let machine =
+                Registration { rate: registration.rate, ephemeral: registration.ephemeral, ..before.clone() };
+            let entry = Entry { slot, address: address.clone(), registration: machine.clone() };
+            if machine != before {
+                self.append(&Record::Register { slot, machine })?;
+                self.entries.insert(address.instance, entry.clone());
+                self.compact();
+            }
+            return Ok((entry, false));
         }
         registration.app = address.app.to_string();
         registration.region = address.region.to_string();
@@ -199,7 +210,7 @@ impl Registry {
     }
 }
 
-/// A registration that exists stands: the socket's identity must not change under a Machine that uses it.
+/// What else a registration says stands: the socket's identity must not change under a Machine that uses it.
 fn same(entry: &Entry, address: &Address, uid: u32) -> Result<(), Refusal> {
     let known = &entry.address;
     if known.app != address.app || known.region != address.region || entry.registration.uid != uid {
@@ -264,6 +275,30 @@ mod tests {
         assert_eq!(registry.entries().count(), 0);
         assert_eq!(registry.register(registration("b", "x", "i1")).unwrap_err().code, "LA10");
         assert_eq!(registry.register(registration("a", "x", "i1")).unwrap().0.slot, first.slot + 1);
+    }
+
+    #[test]
+    fn a_second_registration_changes_its_terms_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut registry = open(dir.path());
+        let first = registration("a", "web", "i1");
+        let (entry, _) = registry.register(first.clone()).unwrap();
+        let before = registry.journal.len_bytes();
+        assert_eq!(registry.register(first.clone()).unwrap(), (entry.clone(), false));
+        assert_eq!(registry.journal.len_bytes(), before, "nothing new, nothing written");
+        let changed = Registration { rate: Some(7), ephemeral: true, ..first.clone() };
+        let (again, new) = registry.register(changed.clone()).unwrap();
+        assert_eq!((again.slot, again.registration, new), (entry.slot, changed.clone(), false));
+        for other in [
+            Registration { app: "api".into(), ..changed.clone() },
+            Registration { region: "ams".into(), ..changed.clone() },
+            Registration { uid: 5, ..changed.clone() },
+        ] {
+            assert_eq!(registry.register(other).unwrap_err().code, "LA18");
+        }
+        drop(registry);
+        let registry = open(dir.path());
+        assert_eq!(registry.entries().map(|entry| entry.registration.clone()).collect::<Vec<_>>(), [changed]);
     }
 
     #[test]

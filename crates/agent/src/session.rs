@@ -241,7 +241,8 @@ impl Session {
             return Err(self.malformed("the first frame is no HELLO"));
         };
         let now = Now { unix_ns: unix_ns(), instant: std::time::Instant::now() };
-        let rule = Rule { rate: self.machine.rate.as_deref(), now };
+        let rate = self.machine.rate();
+        let rule = Rule { rate: rate.as_deref(), now };
         match frame {
             Frame::Batch(batch) => {
                 greeted.assembler.batch(&batch, rule);
@@ -314,7 +315,8 @@ impl Session {
 
     async fn flush(&mut self, barrier: u64, now: Now) -> Result<(), Fault> {
         if let Some(greeted) = &mut self.greeted {
-            let rule = Rule { rate: self.machine.rate.as_deref(), now };
+            let rate = self.machine.rate();
+            let rule = Rule { rate: rate.as_deref(), now };
             greeted.boot.note_next(barrier);
             greeted.assembler.cut(rule);
             greeted.flush = Some(greeted.flush.map_or(barrier, |before| before.max(barrier)));

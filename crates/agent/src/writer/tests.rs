@@ -1,13 +1,16 @@
 use super::late::entries_from;
 use super::*;
 use crate::assemble::notice;
-use crate::machine::Machine;
+use crate::machine::{Machine, Terms};
 use line::{Address, Boot, Event, Level, OrgId};
 
 fn boot(number: u64) -> Arc<BootHandle> {
     let address = Address::new(OrgId::new("a").unwrap(), "web", "lhr", "i1").unwrap();
     let metrics = Metrics::new().app(&address);
-    Arc::new(BootHandle::new(Arc::new(Machine::new(address, None, metrics)), Boot::from_bits(number)))
+    Arc::new(BootHandle::new(
+        Arc::new(Machine::new(address, Terms::default(), metrics)),
+        Boot::from_bits(number),
+    ))
 }
 
 fn three() -> Encoded {

@@ -168,6 +168,8 @@ async fn an_ephemeral_machine_is_gone_after_its_goodbye_and_after_it_vanished() 
     let bus = nowhere().await;
     let agent = Agent::start_with(dir.path(), bus, |config| {
         config.vanish_after = std::time::Duration::from_millis(50);
+        // The inits of a test are of its own process, which cannot be watched to its end.
+        config.forget_after = std::time::Duration::from_millis(50);
     })
     .await;
     let ephemeral = |instance| Registration { ephemeral: true, ..registration("k3f9", "web", instance) };

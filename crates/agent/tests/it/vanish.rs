@@ -8,7 +8,11 @@ use std::time::Duration;
 use line::Boot;
 use line::frame::{BatchWriter, Frame, Hello, Ping, Policy, RecordFlags};
 
-use crate::support::{Agent, Bus, Init, Tail, assert_covers, boot, gap, gaps, now_ns, seqs};
+use agent::admin::Registration;
+
+use crate::support::{
+    Agent, Bus, Init, Tail, assert_covers, boot, gap, gaps, now_ns, registration, seqs, within,
+};
 
 fn soon(config: &mut agent::Config) {
     config.vanish_after = Duration::from_millis(50);
@@ -157,4 +161,60 @@ async fn lines_that_come_after_all_take_the_place_of_the_gap() {
         agent.stop().await;
         bus.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ephemeral_machine_that_was_away_for_long_comes_back() {
+    for restart in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = Bus::start().await;
+        let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+        let mut agent = Agent::start_with(dir.path(), bus.address, soon).await;
+        let ephemeral = Registration { ephemeral: true, ..registration("k3f9", "web", "i1") };
+        let socket = agent.register_as(ephemeral).await;
+        let mut init = Init::greet(&socket, boot(1)).await;
+        init.lines(&["one"]).await;
+        init.flush().await;
+        drop(init);
+        let vanished = tail.take_until(|line| !gap(line).is_empty()).await;
+        assert_eq!(gaps(&vanished), [(2, 1, "vanished".to_owned())]);
+        if restart {
+            agent.stop().await;
+            agent = Agent::start_with(dir.path(), bus.address, soon).await;
+        }
+        let (mut init, resume_seq) = Init::greet_again(&socket, boot(1), 2, 2).await;
+        assert_eq!(resume_seq, 2);
+        init.lines(&["two", "three"]).await;
+        init.bye().await;
+        let lines = tail.take_until(|line| line["message"] == "three").await;
+        let lines: Vec<_> = lines.iter().filter(|line| gap(line).is_empty() && seqs(line).0 > 1).collect();
+        assert_eq!(lines.iter().map(|line| seqs(line)).collect::<Vec<_>>(), [(2, 1), (3, 1)]);
+        within("the end of the registration", async {
+            while socket.exists() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        agent.stop().await;
+        bus.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_registration_changes_the_rate_of_a_connected_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let with_rate = |rate| Registration { rate, ..registration("k3f9", "web", "i1") };
+    let socket = agent.register_as(with_rate(Some(0))).await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["over"]).await;
+    init.flush().await;
+    assert_eq!(gaps(&tail.take(1).await), [(1, 1, "rate_limited".to_owned())]);
+    assert_eq!(agent.register_as(with_rate(None)).await, socket);
+    init.lines(&["free"]).await;
+    assert_eq!(tail.next().await["message"], "free");
+    agent.stop().await;
+    bus.stop().await;
 }
