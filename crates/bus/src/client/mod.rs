@@ -73,14 +73,14 @@ impl Shared {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the status, unless the client was closed: that is for good.
+    /// Changes the status, unless the client was closed: that is for good. What is as before is no news for those who watch.
     fn set_status(&self, status: Status) {
         self.status.send_if_modified(|now| {
-            let is_open = *now != Status::Closed;
-            if is_open {
+            let is_news = *now != Status::Closed && *now != status;
+            if is_news {
                 *now = status;
             }
-            is_open
+            is_news
         });
     }
 }

@@ -1,7 +1,7 @@
 //! A subscription: what the server sends for it, in order, with every interruption marked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
@@ -26,7 +26,7 @@ pub enum Delivery {
     Message(Message),
     /// The connection was lost and is back, and the subscription is being made anew: messages in between may be missing. What
     /// this client sends from now on is handled after the new subscription; [`super::Client::flush`] waits for that. Said once
-    /// for several losses without a message in between.
+    /// for several losses while the first is unread and no message came in between.
     Interrupted {
         /// Counts connections, from 1.
         epoch: u64,
@@ -60,8 +60,29 @@ pub(super) struct Entry {
     pub(super) queue: Option<Arc<str>>,
     sender: mpsc::Sender<Delivery>,
     room: Arc<Semaphore>,
-    /// What was queued last is an interruption: another would say nothing new.
-    is_interrupted: Arc<AtomicBool>,
+    interruption: Arc<Interruption>,
+}
+
+/// The epoch of the interruption that was queued last, as long as nothing stands behind it and the reader has not taken it:
+/// another one would say nothing new. 0 if there is none. Epochs of interruptions are 2 and more.
+#[derive(Debug, Default)]
+struct Interruption(AtomicU64);
+
+impl Interruption {
+    /// Whether one of `epoch` is to be queued.
+    fn begin(&self, epoch: u64) -> bool {
+        self.0.compare_exchange(0, epoch, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// A message stands behind it.
+    fn followed(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// The reader took the one of `epoch`. If that was not the last one, the last one is still to be read.
+    fn taken(&self, epoch: u64) {
+        let _ = self.0.compare_exchange(epoch, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 /// A subscription. Dropped, it ends.
@@ -70,6 +91,7 @@ pub struct Subscription {
     sid: u64,
     receiver: mpsc::Receiver<Delivery>,
     room: Arc<Semaphore>,
+    interruption: Arc<Interruption>,
 }
 
 pub(super) fn new(
@@ -80,14 +102,15 @@ pub(super) fn new(
 ) -> (Entry, Subscription) {
     let (sender, receiver) = mpsc::channel(PLACES);
     let room = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
+    let interruption = Arc::default();
     let entry = Entry {
         pattern: pattern.into(),
         queue: queue.map(Into::into),
         sender,
         room: Arc::clone(&room),
-        is_interrupted: Arc::default(),
+        interruption: Arc::clone(&interruption),
     };
-    (entry, Subscription { shared, sid, receiver, room })
+    (entry, Subscription { shared, sid, receiver, room, interruption })
 }
 
 /// What a delivery takes of the room in bytes: never more than there is in all. The rest has places of its own.
@@ -115,13 +138,13 @@ impl Entry {
         // The room is closed when the subscription was dropped or the client is being closed.
         let Ok(permit) = self.room.acquire_many(weight(&delivery)).await else { return };
         permit.forget();
-        self.is_interrupted.store(false, Ordering::Relaxed);
+        self.interruption.followed();
         self.put(delivery);
     }
 
     /// Says that the connection was lost and is back. Never waits: who does not read must not hold up a connection.
     pub(super) fn interrupt(&self, epoch: u64) {
-        if !self.is_interrupted.swap(true, Ordering::Relaxed) {
+        if self.interruption.begin(epoch) {
             self.put(Delivery::Interrupted { epoch });
         }
     }
@@ -157,6 +180,9 @@ impl Subscription {
 
     fn account(&self, delivery: Option<Delivery>) -> Option<Delivery> {
         if let Some(delivery) = &delivery {
+            if let Delivery::Interrupted { epoch } = delivery {
+                self.interruption.taken(*epoch);
+            }
             self.room.add_permits(weight(delivery) as usize);
         }
         delivery

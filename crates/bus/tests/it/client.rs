@@ -7,7 +7,7 @@ use bus::Error;
 use bus::client::{Client, Delivery, Message, Status, Subscription};
 use bus::roles::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{Broker, config, options, soon};
 
@@ -91,14 +91,27 @@ async fn a_restart_of_the_broker_is_an_interruption() {
 }
 
 #[tokio::test]
+async fn each_interruption_is_said_to_who_took_the_one_before() {
+    let mut broker = Broker::start(config()).await;
+    let api = client(&broker, Role::Api).await;
+    let mut lines = soon(api.subscribe("o.>", None)).await.unwrap();
+    let mut unread = soon(api.subscribe("o.k.>", None)).await.unwrap();
+    for epoch in [2, 3] {
+        let address = broker.stop().await;
+        broker = Broker::start_at(config(), address).await;
+        assert_eq!(soon(lines.next()).await, Some(Delivery::Interrupted { epoch }));
+    }
+    // Who took none is told once.
+    assert_eq!(unread.try_next(), Some(Delivery::Interrupted { epoch: 2 }));
+    assert_eq!(unread.try_next(), None);
+}
+
+#[tokio::test]
 async fn a_receipt_says_when_nobody_knows() {
     // A server that lets us in and then answers nothing.
     let (listener, address) = listen().await;
     let agent = Client::start(options(address, Role::Agent));
-    let mut stream = soon(listener.accept()).await.unwrap().0;
-    stream.write_all(b"INFO {}\r\n").await.unwrap();
-    read_until(&mut stream, b"PING\r\n").await;
-    stream.write_all(b"PONG\r\n").await.unwrap();
+    let mut stream = let_in(&listener).await;
     soon(agent.connected()).await.unwrap();
     let mut batch = Client::batch();
     batch.push(LINE, b"x");
@@ -108,13 +121,37 @@ async fn a_receipt_says_when_nobody_knows() {
     assert!(matches!(soon(receipt).await, Err(Error::Disconnected)));
 }
 
+/// A server that lets `client` in.
+async fn let_in(listener: &TcpListener) -> TcpStream {
+    let mut stream = soon(listener.accept()).await.unwrap().0;
+    stream.write_all(b"INFO {}\r\n").await.unwrap();
+    read_until(&mut stream, b"PING\r\n").await;
+    stream.write_all(b"PONG\r\n").await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_server_that_asks_and_takes_no_answer_is_left() {
+    let (listener, address) = listen().await;
+    let agent = Client::start(options(address, Role::Agent));
+    let mut stream = let_in(&listener).await;
+    let pings = b"PING\r\n".repeat(1000);
+    let flood = async {
+        // Until the other side has gone.
+        while stream.write_all(&pings).await.is_ok() {}
+    };
+    let left = status_where(&agent, |s| format!("{s:?}").contains("takes nothing"));
+    tokio::select! { biased; _ = left => {}, () = soon(flood) => {} }
+    status_where(&agent, |s| format!("{s:?}").contains("takes nothing")).await;
+}
+
 async fn listen() -> (TcpListener, std::net::SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-async fn read_until(stream: &mut tokio::net::TcpStream, end: &[u8]) {
+async fn read_until(stream: &mut TcpStream, end: &[u8]) {
     let mut read = Vec::new();
     while !read.ends_with(end) {
         assert!(soon(stream.read_buf(&mut read)).await.unwrap() > 0);
@@ -149,6 +186,11 @@ async fn who_is_refused_tries_again() {
     let refused = status_where(&api, |s| matches!(s, Status::Refused { .. })).await;
     let text = format!("{refused:?}");
     assert!(text.contains("Authorization Violation") && !text.contains("secret"), "{text}");
+    // Refused again for the same reason is no news.
+    let mut status = api.status();
+    status.mark_unchanged();
+    let news = tokio::time::timeout(Duration::from_secs(12), status.changed()).await;
+    assert!(news.is_err() && broker.stats.refused_logins.load(Ordering::Relaxed) >= 2);
     let address = broker.stop().await;
     let _broker = Broker::start_at(config(), address).await;
     soon(api.connected()).await.unwrap();
@@ -288,10 +330,7 @@ async fn a_server_that_hangs_up_again_and_again_is_not_called_without_a_pause() 
     let (listener, address) = listen().await;
     let api = Client::start(options(address, Role::Api));
     for _ in 0..4 {
-        let mut stream = soon(listener.accept()).await.unwrap().0;
-        stream.write_all(b"INFO {}\r\n").await.unwrap();
-        read_until(&mut stream, b"PING\r\n").await;
-        stream.write_all(b"PONG\r\n").await.unwrap();
+        drop(let_in(&listener).await);
     }
     let status = status_where(&api, |s| matches!(s, Status::Connecting { attempts: 3.., .. })).await;
     assert!(matches!(status, Status::Connecting { .. }));
