@@ -282,7 +282,11 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
                 deliver(&entry, message, &outbox).await;
             }
         }
-        ServerOp::Ping => shared.outbox.push_now(b"PONG\r\n", false),
+        ServerOp::Ping => {
+            if !shared.outbox.push_now(b"PONG\r\n", false) {
+                return Some(Lost::Broken("the server takes nothing of what is sent to it".to_owned()));
+            }
+        }
         ServerOp::Pong => {
             shared.outbox.answered();
         }

@@ -113,13 +113,17 @@ fn split_port(text: &str) -> Option<(&str, u16)> {
     const DEFAULT: u16 = 4222;
     if let Some(rest) = text.strip_prefix('[') {
         let (host, tail) = rest.split_once(']')?;
-        let port = if tail.is_empty() { DEFAULT } else { tail.strip_prefix(':')?.parse().ok()? };
+        let port = if tail.is_empty() { DEFAULT } else { read_port(tail.strip_prefix(':')?)? };
         return Some((host, port));
     }
     match text.rsplit_once(':') {
         None => Some((text, DEFAULT)),
-        Some((host, port)) => Some((host, port.parse().ok().filter(|p| *p > 0)?)),
+        Some((host, port)) => Some((host, read_port(port)?)),
     }
+}
+
+fn read_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
 }
 
 /// The address as it may stand in a message.
@@ -174,9 +178,17 @@ mod tests {
         for bad in ["::1", "nats://fe80::1:4222", "nats://a:%ff@h", "nats://:p@h", "nats://u:@h"] {
             assert!(bad.parse::<ServerAddr>().is_err(), "{bad}");
         }
-        for bad in
-            ["", "nats://", "nats://h:0", "nats://h:x", "tls://h", "http://h", "nats://u@h", "nats://[::1"]
-        {
+        for bad in [
+            "",
+            "nats://",
+            "nats://h:0",
+            "nats://[::1]:0",
+            "nats://h:x",
+            "tls://h",
+            "http://h",
+            "nats://u@h",
+            "nats://[::1",
+        ] {
             assert!(bad.parse::<ServerAddr>().is_err(), "{bad}");
         }
     }

@@ -13,6 +13,9 @@ use crate::codec::write;
 
 /// Bytes that may wait to be written. A sender waits while there are more.
 const MAX_QUEUED_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes that may wait beside them because they cannot wait for room: 170,000 PONGs. A server that sends PINGs and takes
+/// none of the answers loses us there.
+const MAX_URGENT_BYTES: usize = 1024 * 1024;
 
 /// Messages to be published together, encoded as they are pushed.
 #[derive(Debug, Default)]
@@ -77,6 +80,8 @@ struct State {
     /// Longest payload that the server takes.
     max_payload: usize,
     queued: Vec<u8>,
+    /// How many of the queued bytes did not wait for room.
+    urgent_bytes: usize,
     /// One for each PING that was sent; `None` for a keepalive.
     awaited: VecDeque<Option<oneshot::Sender<()>>>,
 }
@@ -151,17 +156,26 @@ impl Outbox {
         }
     }
 
-    /// Queues bytes that must not wait (PONG, UNSUB, a keepalive): nothing happens when not connected.
-    pub(super) fn push_now(&self, bytes: &[u8], is_keepalive: bool) {
+    /// Queues bytes that must not wait (PONG, UNSUB, a keepalive). `false`: there is no connection, or it is
+    /// shut by this because the server takes nothing while more than [`MAX_URGENT_BYTES`] wait for it.
+    pub(super) fn push_now(&self, bytes: &[u8], is_keepalive: bool) -> bool {
         let mut state = self.state();
-        if state.is_connected {
-            state.queued.extend_from_slice(bytes);
-            if is_keepalive {
-                state.awaited.push_back(None);
-            }
-            drop(state);
-            self.filled.notify_one();
+        if !state.is_connected {
+            return false;
         }
+        state.urgent_bytes += bytes.len();
+        if state.urgent_bytes > MAX_URGENT_BYTES {
+            drop(state);
+            self.shut();
+            return false;
+        }
+        state.queued.extend_from_slice(bytes);
+        if is_keepalive {
+            state.awaited.push_back(None);
+        }
+        drop(state);
+        self.filled.notify_one();
+        true
     }
 
     /// Begins a connection to a server that takes payloads of up to `max_payload` bytes, with these bytes ahead of all others.
@@ -169,7 +183,7 @@ impl Outbox {
         let mut state = self.state();
         state.is_connected = true;
         state.max_payload = max_payload;
-        state.queued = bytes;
+        (state.queued, state.urgent_bytes) = (bytes, 0);
         state.awaited.clear();
         drop(state);
         self.filled.notify_one();
@@ -206,6 +220,7 @@ impl Outbox {
                     return false;
                 }
                 if !state.queued.is_empty() {
+                    state.urgent_bytes = 0;
                     spare.clear();
                     std::mem::swap(&mut state.queued, spare);
                     drop(state);
