@@ -23,13 +23,16 @@ pub(crate) fn options(data: &Data, url: &str, role: Role, name: &str) -> Result<
         Some(credentials) => Some(credentials.clone()),
         None => data.credential(role.as_str())?.map(|(user, password)| Credentials { user, password }),
     };
-    let inbox_prefix = role.inbox_prefix();
+    // Another role's login has that role's inboxes.
+    let is_users = |role: &Role| credentials.as_ref().is_some_and(|login| login.user == role.as_str());
+    let inbox_prefix = Role::ALL.into_iter().find(is_users).unwrap_or(role).inbox_prefix();
     Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix })
 }
 
-/// A client that is connected, or why there is none.
-pub(crate) async fn connect(options: Options) -> Result<Client> {
+/// A reading client that is connected, or why there is none.
+pub(crate) async fn connect(data: &Data, options: Options) -> Result<Client> {
     let server = options.servers.first().map(ToString::to_string).unwrap_or_default();
+    let is_from_url = options.servers.iter().any(|server| server.credentials.is_some());
     let client = Client::start(options);
     let mut status = client.status();
     let settled = |status: &Status| {
@@ -41,8 +44,10 @@ pub(crate) async fn connect(options: Options) -> Result<Client> {
     match state {
         Status::Connected { .. } => Ok(client),
         Status::Refused { reason } => {
-            let code = if reason.to_ascii_lowercase().contains("tls") { "LB04" } else { "LB01" };
-            Fail::new(Exit::Refused, format!("{server} refuses the login")).code(code).why(reason).err()
+            let is_tls = reason.contains("(LB04)");
+            let fail = Fail::new(Exit::Refused, format!("{server} refuses the login"));
+            let fail = fail.code(if is_tls { "LB04" } else { "LB01" }).why(reason);
+            if is_tls || is_from_url { fail } else { fail.hint(login_hint(data)) }.err()
         }
         Status::Connecting { last_error, .. } => {
             Fail::new(Exit::Disconnected, format!("cannot reach the bus at {server}"))
@@ -53,5 +58,37 @@ pub(crate) async fn connect(options: Options) -> Result<Client> {
         Status::Closed => {
             Fail::new(Exit::Disconnected, format!("the connection to {server} was closed")).err()
         }
+    }
+}
+
+/// What to do when the login of the data directory is refused: a real nats-server does not know the one that was minted.
+fn login_hint(data: &Data) -> String {
+    let path = data.path().join("bus").join(Role::Api.as_str());
+    format!(
+        "write the server's login of a reader into {} as user:password, or give it in --nats",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inboxes_are_those_of_the_login() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::new(Some(dir.path())).unwrap();
+        for (url, role, wanted) in [
+            ("nats://h", Role::Api, "_INBOX.api"),
+            ("nats://proxy:p@h", Role::Api, "_INBOX.proxy"),
+            ("nats://someone:p@h", Role::Api, "_INBOX.api"),
+            ("nats://someone:p@h", Role::Agent, "_INBOX.agent"),
+        ] {
+            assert_eq!(options(&data, url, role, "").unwrap().inbox_prefix, wanted, "{url}");
+        }
+        let path = dir.path().join("bus");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("api"), "proxy:p\n").unwrap();
+        assert_eq!(options(&data, "nats://h", Role::Api, "").unwrap().inbox_prefix, "_INBOX.proxy");
     }
 }

@@ -3,7 +3,7 @@
 mod filter;
 mod history;
 mod item;
-mod neutral;
+pub(crate) mod neutral;
 mod printer;
 mod question;
 mod ranges;
@@ -111,14 +111,18 @@ impl Args {
 /// Shows the lines.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let data = &args.data.dir()?;
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let org = OrgId::new(&data.org()?.id)?;
     let scope = args.scope(org.clone())?;
     let url = match &args.nats {
         Some(url) => url.clone(),
         None => data.running()?.ok_or_else(|| data.not_running())?.nats,
     };
-    let client = bus_link::connect(bus_link::options(data, &url, Role::Api, "logway logs")?).await?;
+    let options = bus_link::options(data, &url, Role::Api, "logway logs")?;
+    let client = tokio::select! {
+        client = bus_link::connect(data, options) => client?,
+        _ = signals.next() => return Ok(Exit::Interrupted),
+    };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let now = i64::try_from(now.as_nanos()).context("the clock is beyond 2262")?;
     let lines = usize::try_from(args.lines)?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bus::broker;
-use bus::client::{Credentials, ServerAddr};
+use bus::client::{Credentials, Options};
 use bus::roles::Role;
 use line::Name;
 use tokio::net::TcpListener;
@@ -36,7 +36,8 @@ pub(crate) struct Args {
     /// This machine's name in lines [default: its hostname]
     #[arg(long)]
     host: Option<String>,
-    /// Use this NATS server instead of the broker that is built in: nats://[user:password@]host[:port]
+    /// Use this NATS server instead of the broker that is built in: nats://[user:password@]host[:port].
+    /// The login is the agent's
     #[arg(long, value_name = "URL", conflicts_with = "nats_port")]
     nats: Option<String>,
     /// Port of the built-in broker, on loopback; 0 takes any free one
@@ -67,7 +68,8 @@ Examples:
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
-The login for --nats stands in the URL, or as user:password in DIR/bus/agent and DIR/bus/api.
+The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. That with
+which 'logway logs' reads is another one: write it as user:password into DIR/bus/api.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
 /// A number of bytes, as `1GiB`.
@@ -113,16 +115,17 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     data.mint_credentials()?;
     let http = listen(args.http_port, "--http-port").await?;
     let (end_broker, broker_ending) = watch::channel(false);
-    let (broker, nats) = start_broker(args, data, broker_ending).await?;
+    let (broker, bus) = start_broker(args, data, broker_ending).await?;
     let running = Running {
         pid: std::process::id(),
-        nats,
+        // Without the login that the URL may have: that one is the agent's.
+        nats: bus.servers.first().map(ToString::to_string).unwrap_or_default(),
         http: format!("http://{}", http.local_addr()?),
         region: args.region.clone(),
         host: args.host.clone().unwrap_or_else(hostname),
     };
     let (ready, is_ready) = oneshot::channel();
-    let config = agent_config(args, data, &running, http, ready)?;
+    let config = agent_config(args, data, &running, bus, http, ready)?;
     let (end_agent, agent_ending) = watch::channel(false);
     let agent = tokio::spawn(agent::run(config, until(agent_ending)));
     let mut parts = Parts { broker, agent, end_broker, end_agent };
@@ -160,12 +163,10 @@ async fn serve(
 
 fn announce(args: &Args, data: &Data, running: &Running) {
     let whose = if args.nats.is_some() { "" } else { " (built in)" };
-    let address: Result<ServerAddr, _> = running.nats.parse();
-    let address = address.map_or_else(|_| running.nats.clone(), |address| address.to_string());
     notice(&format!("data     {}", data.path().display()));
     match &args.to_vector {
         Some(path) => notice(&format!("vector   unix:{}", path.display())),
-        None => notice(&format!("bus      {address}{whose}")),
+        None => notice(&format!("bus      {}{whose}", running.nats)),
     }
     notice(&format!("metrics  {}/metrics", running.http));
     notice(&format!("host     {} in region {}", running.host, running.region));
@@ -250,16 +251,15 @@ async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
 
 type Broker = JoinHandle<Result<(), bus::Error>>;
 
-/// Starts the built-in broker unless another server was named, and gives the bus's address.
+/// Starts the built-in broker unless another server was named, and gives the agent's way to the bus.
 async fn start_broker(
     args: &Args,
     data: &Data,
     ending: watch::Receiver<bool>,
-) -> Result<(Option<Broker>, String)> {
+) -> Result<(Option<Broker>, Options)> {
+    let agent = |url: &str| bus_link::options(data, url, Role::Agent, "logway agent");
     if let Some(url) = &args.nats {
-        // Whether it can be used is found out now, not by the first line.
-        bus_link::options(data, url, Role::Agent, "")?;
-        return Ok((None, url.clone()));
+        return Ok((None, agent(url)?));
     }
     let listener = listen(args.nats_port, "--nats-port").await?;
     let url = format!("nats://{}", listener.local_addr()?);
@@ -269,13 +269,15 @@ async fn start_broker(
         users.push(broker::User { role, credentials: Credentials { user, password } });
     }
     let config = broker::Config::new(users);
-    Ok((Some(tokio::spawn(broker::run(config, listener, until(ending)))), url))
+    let options = agent(&url)?;
+    Ok((Some(tokio::spawn(broker::run(config, listener, until(ending)))), options))
 }
 
 fn agent_config(
     args: &Args,
     data: &Data,
     running: &Running,
+    bus: Options,
     http: TcpListener,
     ready: oneshot::Sender<()>,
 ) -> Result<agent::Config> {
@@ -284,7 +286,6 @@ fn agent_config(
             return Fail::new(Exit::Usage, format!("--{what} cannot be used")).code("LA12").why(error).err();
         }
     }
-    let bus = bus_link::options(data, &running.nats, Role::Agent, "logway agent")?;
     let mut config = agent::Config::new(data.agent(), running.host.clone(), running.region.clone(), bus);
     config.vector.clone_from(&args.to_vector);
     config.spool.quota_bytes = args.spool_quota.0;

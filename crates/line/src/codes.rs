@@ -193,7 +193,7 @@ pub const ALL: &[Code] = &[
         "LB02",
         "Not allowed on the bus",
         "This role may not publish or subscribe there. An agent, for one, cannot read lines.",
-        "Use the credential of the role that fits: `proxy` to read lines.",
+        "Use the credential of the role that fits: `api` to read lines, `bus/api` in the data directory.",
     ),
     code(
         "LB03",
