@@ -20,7 +20,7 @@ use self::tally::{Sum, Tally};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::logs::render::{Style, thousands};
-use crate::output::{self, aside, notice};
+use crate::output::{self, aside, done, notice};
 use crate::signals::Signals;
 
 /// How long the apps and the last lines may take to end.
@@ -56,11 +56,14 @@ Ends with 0 only if produced = delivered + gaps.";
 
 /// Shows it.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let dir = Scratch::make()?;
     aside(&format!("Logway starts in {} (agent and bus, on free ports) ...", dir.0.display()));
-    let host = Host::start(dir.0.join("data")).await?;
-    notice(&format!("{} Logway runs: {}", check(), host.address()));
+    let host = tokio::select! {
+        host = Host::start(dir.0.join("data")) => host?,
+        _ = signals.next() => return Ok(Exit::Interrupted),
+    };
+    done(&format!("Logway runs: {}", host.address()));
     let mut demo = Demo::start(host, &dir.0).await?;
     let shown = demo.show(args, signals).await;
     let sum = match shown {
@@ -100,10 +103,7 @@ impl Demo {
             host::pass_on(kind.name(), host::stderr_of(&mut child)?);
             apps.push((kind, child, count));
         }
-        notice(&format!(
-            "{} three apps run: plain (text), json (levels), trace (stack traces on stderr)",
-            check()
-        ));
+        done("three apps run: plain (text), json (levels), trace (stack traces on stderr)");
         // What the apps write here is ours, and one line shows what happens to control sequences: so even in a pipe.
         let (for_terminal, has_colour) = (true, output::terminal().1);
         Ok(Self {
@@ -123,8 +123,8 @@ impl Demo {
         let end = begun + args.duration.unwrap_or(Duration::from_secs(MAX_SECONDS));
         let mut kill_at = begun + KILL_EVERY;
         match args.duration {
-            Some(time) => notice(&format!("{} their lines, for {} seconds:\n", check(), time.as_secs())),
-            None => notice(&format!("{} their lines, until Ctrl-C:\n", check())),
+            Some(time) => done(&format!("their lines, for {} seconds:\n", time.as_secs())),
+            None => done("their lines, until Ctrl-C:\n"),
         }
         loop {
             tokio::select! {
@@ -208,10 +208,6 @@ impl Drop for Scratch {
         // What is left is in the directory for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-fn check() -> &'static str {
-    "\u{1b}[32m✓\u{1b}[0m"
 }
 
 /// Prints the sum and what to try next.

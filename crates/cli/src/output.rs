@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 
 use anstream::ColorChoice;
 
+use crate::logs::neutral;
+
 /// Why a write to stdout failed: whoever read it has gone, as `head` does when it has enough. No error for us.
 #[derive(Debug)]
 struct ReaderGone;
@@ -61,19 +63,35 @@ pub(crate) fn terminal() -> (bool, bool) {
     (stdout.is_terminal(), has_colour)
 }
 
-/// Tells the person something, on stderr. That nobody reads it is no reason to stop.
+/// Tells the person something, on stderr. That nobody reads it is no reason to stop. A part of it may come from others, so
+/// control sequences are shown, not obeyed.
 pub(crate) fn notice(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", harmless(text));
 }
 
 /// The same, faint where there are colours: for what need not be read.
 pub(crate) fn aside(text: &str) {
-    notice(&format!("\u{1b}[2m{text}\u{1b}[0m"));
+    let _ = writeln!(anstream::stderr(), "\u{1b}[2m{}\u{1b}[0m", harmless(text));
+}
+
+/// The same with a tick before it, green where there are colours: a step that is done.
+pub(crate) fn done(text: &str) {
+    let _ = writeln!(anstream::stderr(), "\u{1b}[32m✓\u{1b}[0m {}", harmless(text));
+}
+
+/// Each line of `text` as a terminal may have it.
+fn harmless(text: &str) -> String {
+    text.split('\n').map(neutral::plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn notices_keep_their_lines_and_nothing_else() {
+        assert_eq!(harmless("\nbus: 'x\u{1b}[2J\r\u{9b}'\n"), "\nbus: 'x\\x1b[2J\\r\\u{9b}'\n");
+    }
 
     #[test]
     fn a_reader_that_left_is_known_through_any_context() {

@@ -45,6 +45,27 @@ pub(crate) fn write(text: &str, keep_colours: bool, out: &mut String) {
     }
 }
 
+/// The same as a text of its own, without colours: for what the bus, an agent or a child process says.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    write(text, false, &mut out);
+    out
+}
+
+/// Appends a JSON value to `out` so that it means the same, takes one line and is harmless. Bytes that are not UTF-8, which
+/// no JSON has, become U+FFFD.
+pub(crate) fn json(raw: &[u8], out: &mut String) {
+    for char in String::from_utf8_lossy(raw).chars() {
+        match char {
+            // Outside of strings, where alone they can stand, these are blanks.
+            '\n' | '\r' => out.push(' '),
+            // None of them is beyond U+FFFF. Writing to a string cannot fail.
+            _ if is_control(char) => drop(write!(out, "\\u{:04x}", u32::from(char))),
+            _ => out.push(char),
+        }
+    }
+}
+
 /// Control characters except the tab: C0, DEL, C1, line separators, and those that turn the direction of text.
 fn is_control(char: char) -> bool {
     match char {
@@ -130,7 +151,35 @@ mod tests {
         assert!(neutral(&long, true).starts_with("\\x1b["));
     }
 
+    #[test]
+    fn json_means_the_same() {
+        for (raw, wanted) in [
+            (&b"{\"a\":\r\n\t1}"[..], "{\"a\":  \t1}"),
+            (
+                "[\"\u{7f}\u{9b}31m\u{202e}\u{2069}\u{2028}\"]".as_bytes(),
+                r#"["\u007f\u009b31m\u202e\u2069\u2028"]"#,
+            ),
+            ("\"\\u001b ü 🦀\"".as_bytes(), "\"\\u001b ü 🦀\""),
+            (b"\"\xff\xc2\"", "\"\u{fffd}\u{fffd}\""),
+        ] {
+            let mut out = String::new();
+            json(raw, &mut out);
+            assert_eq!(out, wanted);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_json_means_the_same_and_is_harmless(text in "(\\PC|[\\x00-\\x1f\\x7f-\u{9f}]|\u{202e}|\u{2028}){0,20}") {
+            let value = serde_json::json!({ &text: [&text] });
+            for raw in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let mut out = String::new();
+                json(raw.as_bytes(), &mut out);
+                prop_assert!(!out.chars().any(is_control), "{out:?}");
+                prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(&out).unwrap(), &value);
+            }
+        }
+
         #[test]
         fn no_control_gets_through(text in "(\\PC|[\\x00-\\x1f\\x7f-\\u{9f}]|\u{1b}\\[[0-9;:]{0,9}[mJHn]|\u{202e}){0,40}") {
             let plain = neutral(&text, false);

@@ -8,6 +8,7 @@ use line::{Address, OrgId};
 
 use super::filter::Filter;
 use super::item::Item;
+use super::neutral;
 use super::render::{Style, missing};
 use super::stitch::{Show, Source};
 use crate::output::Data;
@@ -53,14 +54,7 @@ impl Printer {
         if !self.as_json {
             return self.text(&item.message, new_lost);
         }
-        if item.raw.contains(&b'\n') {
-            // Outside of strings, where alone it can stand, a line break is a blank.
-            let row: Vec<u8> = item.raw.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect();
-            self.out.write_all(&row)?;
-        } else {
-            self.out.write_all(&item.raw)?;
-        }
-        Ok(self.out.write_all(b"\n")?)
+        self.json(&item.raw)
     }
 
     fn missing(&mut self, source: &Source, seq: u64, span: u64, time: i64) -> Result<()> {
@@ -71,8 +65,23 @@ impl Printer {
         let address = Address::new(self.org.clone(), &message.app, &message.region, &message.instance)?;
         let mut row = Vec::new();
         Encoder::new(&address, &message.host).write(source.boot, &message.entry, &mut row);
-        row.push(b'\n');
-        Ok(self.out.write_all(&row)?)
+        self.json(&row)
+    }
+
+    /// Writes JSON as it came, on one line; for a terminal, with what it would obey escaped.
+    fn json(&mut self, raw: &[u8]) -> Result<()> {
+        if self.style.is_careful() {
+            self.text.clear();
+            neutral::json(raw, &mut self.text);
+            self.out.write_all(self.text.as_bytes())?;
+        } else if raw.contains(&b'\n') {
+            // Outside of strings, where alone it can stand, a line break is a blank.
+            let row: Vec<u8> = raw.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect();
+            self.out.write_all(&row)?;
+        } else {
+            self.out.write_all(raw)?;
+        }
+        Ok(self.out.write_all(b"\n")?)
     }
 
     fn text(&mut self, message: &Message, new_lost: u64) -> Result<()> {

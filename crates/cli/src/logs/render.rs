@@ -35,7 +35,7 @@ impl Style {
             Body::Event(_) => {
                 self.write_text(&message.message, out);
                 if let Some(code) = &message.code {
-                    self.paint(2, &format!(" ({code})"), out);
+                    self.paint(2, &format!(" ({})", neutral::plain(code)), out);
                 }
             }
             Body::Line(text) => {
@@ -88,13 +88,18 @@ impl Style {
 
     /// Appends text of an app. In a pipe it stays as it is, save for a line break, which would look like a further line.
     fn write_text(self, text: &str, out: &mut String) {
-        if self.for_terminal || self.has_colour {
+        if self.is_careful() {
             neutral::write(text, self.has_colour, out);
         } else if text.contains('\n') {
             out.push_str(&text.replace('\n', "\\n"));
         } else {
             out.push_str(text);
         }
+    }
+
+    /// Whether what apps wrote must be harmless for a terminal: with colours it is for one in the end, too.
+    pub(crate) const fn is_careful(self) -> bool {
+        self.for_terminal || self.has_colour
     }
 
     /// Appends a name. Ours hold nothing that needs care, but others can publish too.
@@ -114,7 +119,7 @@ impl Style {
 /// `— 1,204 lines lost: why (LI04) —`.
 fn lost(count: u64, gap: &Gap, code: Option<&str>) -> String {
     let lines = if count == 1 { "line" } else { "lines" };
-    let code = code.unwrap_or(gap.reason.code_name());
+    let code = neutral::plain(code.unwrap_or(gap.reason.code_name()));
     format!("— {} {lines} lost: {} ({code}) —", thousands(count), gap.reason.sentence())
 }
 
@@ -242,6 +247,20 @@ mod tests {
         assert!(text(PIPE, &line).ends_with("[info] \u{1b}]0;x\u{7}\u{1b}[31mred\r\\nx\n"));
         assert!(text(PLAIN_TERMINAL, &line).ends_with("[info] \\x1b]0;x\\x07red\\r\\nx\n"));
         assert!(text(TERMINAL, &line).ends_with("\\x1b]0;x\\x07\u{1b}[31mred\\r\\nx\u{1b}[0m\n"));
+    }
+
+    #[test]
+    fn a_code_that_others_wrote_is_harmless() {
+        let code = ",\"code\":\"\\u001b]0;x\\u0007\\n\"";
+        let gap = format!("{code},\"gap\":{{\"reason\":\"ring_full\",\"hop\":\"init\",\"bytes\":9}}");
+        let gap = message("runner", "1 line lost: x", &gap, "");
+        let event = message("runner", "exited", code, ",\"event\":{\"kind\":\"exited\"}");
+        for style in [PIPE, PLAIN_TERMINAL, TERMINAL] {
+            for message in [&gap, &event] {
+                let text = text(style, message);
+                assert!(text.contains("(\\x1b]0;x\\x07\\n)"), "{text:?}");
+            }
+        }
     }
 
     #[test]
