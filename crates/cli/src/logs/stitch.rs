@@ -167,6 +167,8 @@ impl<T> Stitch<T> {
         let from = known.next.map_or(seq, |next| next.max(seq));
         if is_gap {
             known.lost.add(from, end);
+        } else {
+            known.lost.take(seq, end);
         }
         known.next = Some(known.next.map_or(end, |next| next.max(end)));
         known.last_time = known.last_time.max(time);
@@ -268,8 +270,14 @@ impl<T> Stitch<T> {
                     hole.is_answered = true;
                 }
                 if known.next.is_none() {
-                    // Nothing of it is newer than the beginning but what is held, if anything is.
-                    known.next = Some(if known.lowest < u64::MAX { known.lowest } else { known.expected });
+                    let begins_later = start(&source) > self.since.max(self.forgotten);
+                    known.next = Some(match known.lowest {
+                        // All of it is newer than the beginning, whether anybody still has it or not.
+                        _ if begins_later => 1,
+                        // Nothing of it is newer but what is held, if anything is.
+                        u64::MAX => known.expected,
+                        lowest => lowest,
+                    });
                 }
             }
             self.settle(&source, now, show);
@@ -398,6 +406,11 @@ impl<T> Stitch<T> {
             self.forgotten = self.forgotten.max(known.last_time);
         }
     }
+}
+
+/// When a boot began, Unix nanoseconds.
+fn start(source: &Source) -> i64 {
+    i64::try_from(source.boot.start_ms()).map_or(i64::MAX, |ms| ms.saturating_mul(1_000_000))
 }
 
 impl<T> Known<T> {

@@ -57,6 +57,20 @@ fn history_and_live_overlap_and_each_line_is_shown_once() {
 }
 
 #[test]
+fn a_line_of_the_history_wins_over_its_gap() {
+    let (mut stitch, mut show) = (Stitch::new(0, Limits::TAIL), Vec::new());
+    // What a Machine that vanished had came after all, in part.
+    for (seq, span, is_gap) in [(1, 3, false), (4, 5, true), (4, 2, false), (8, 1, false)] {
+        stitch.history(&source(0), seq, span, is_gap, 0);
+    }
+    stitch.begin(ms(0), &mut show);
+    for seq in [4, 5, 6, 8, 9] {
+        stitch.record(ms(1), line(0, seq), &mut show);
+    }
+    assert_eq!(brief(&show), ["6", "9"], "published anew, they are shown once");
+}
+
+#[test]
 fn a_hole_is_asked_for_and_filled() {
     let (mut stitch, mut show) = (live(), Vec::new());
     for seq in [1, 2, 5, 6] {
@@ -174,6 +188,26 @@ fn an_unknown_boot_begins_where_the_agents_say() {
     stitch.record(ms(1), line(1, 7), &mut show);
     stitch.answered(ms(2), &mut show);
     assert_eq!(brief(&show), ["6", "7"]);
+}
+
+#[test]
+fn of_a_boot_that_began_after_the_tail_everything_is_missed() {
+    let since = Boot::new(1000, 0);
+    let mut stitch = Stitch::new(i64::try_from(since.start_ms()).unwrap() * 1_000_000, Limits::TAIL);
+    let mut show = Vec::new();
+    stitch.begin(ms(0), &mut show);
+    // The tail was away for longer than the agents keep lines.
+    let of = |boot, seq| Record { source: Source { boot, ..source(0) }, ..line(0, seq) };
+    for boot in [Boot::new(999, 0), Boot::new(1001, 0)] {
+        stitch.record(ms(0), of(boot, 7), &mut show);
+    }
+    for _ in 0..2 {
+        assert!(stitch.ask(ms(200)).is_some());
+        stitch.answered(ms(200), &mut show);
+    }
+    assert_eq!(brief(&show), ["7"]);
+    stitch.tick(ms(700), &mut show);
+    assert_eq!(brief(&show), ["7", "1?6", "7"]);
 }
 
 #[test]
