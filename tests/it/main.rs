@@ -3,6 +3,7 @@
 
 mod broker_as_nats_server;
 mod cli_logs;
+mod cli_logs_strange;
 mod cli_run;
 mod cli_up;
 mod cli_usage;

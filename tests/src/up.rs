@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bus::client::{Client, Options};
 use bus::roles::{Role, nats_conf};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,6 +83,21 @@ impl Up {
         let context = read_json(&self.data().join("up.json"));
         let url = context[what].as_str().unwrap_or_else(|| panic!("up.json names no {what}: {context}"));
         url.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// A client on its bus with the credential of `role`, connected.
+    pub async fn client(&self, role: Role) -> Client {
+        let path = self.data().join("bus").join(role.as_str());
+        let login = fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let client = Client::start(Options {
+            servers: vec![self.address("nats").parse().expect("up.json has an address")],
+            name: "test".to_owned(),
+            credentials: Some(login.parse().expect("a credential is user:password")),
+            inbox_prefix: role.inbox_prefix(),
+        });
+        let connected = tokio::time::timeout(DEADLINE, client.connected()).await;
+        connected.expect("no connection to the bus in time").expect("the client is open");
+        client
     }
 
     /// The id of the org `personal`.

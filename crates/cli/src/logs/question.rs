@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::item::Item;
+use super::neutral;
 
 /// How long the first word may take, and then each further one.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub(crate) enum Asked {
     /// Nothing.
     Nothing,
     /// The question is on its way.
-    Asking(JoinHandle<Option<Question>>),
+    Asking(JoinHandle<Result<Question, Answer>>),
     /// It is being answered.
     Open(Box<Question>),
 }
@@ -35,12 +36,12 @@ pub(crate) enum Asked {
 impl Asked {
     /// Asks.
     pub(crate) fn ask(client: &Client, request: RecentRequest) -> Self {
-        Self::page(client.clone(), request, VecDeque::new())
+        Self::page(client.clone(), request, Rest::default())
     }
 
-    /// Asks for one page, and after it for `more`.
-    fn page(client: Client, request: RecentRequest, more: VecDeque<Page>) -> Self {
-        Self::Asking(tokio::spawn(Question::ask(client, request, more)))
+    /// Asks for one page, and goes on with what remains.
+    fn page(client: Client, request: RecentRequest, rest: Rest) -> Self {
+        Self::Asking(tokio::spawn(Question::ask(client, request, rest)))
     }
 
     /// Whether nothing is being asked.
@@ -54,8 +55,9 @@ impl Asked {
             match self {
                 Self::Nothing => std::future::pending().await,
                 Self::Asking(asking) => match asking.await {
-                    Ok(Some(question)) => *self = Self::Open(Box::new(question)),
-                    _ => return Answer::Failed("the connection was lost"),
+                    Ok(Ok(question)) => *self = Self::Open(Box::new(question)),
+                    Ok(Err(answer)) => return answer,
+                    Err(_) => return lost(),
                 },
                 Self::Open(question) => match question.next().await {
                     Some(answer) => return answer,
@@ -76,8 +78,16 @@ pub(crate) struct Question {
     promised: u64,
     received: u64,
     has_ended: bool,
+    rest: Rest,
+}
+
+/// What goes over from page to page.
+#[derive(Debug, Default)]
+struct Rest {
     /// Pages that are still to be asked for.
-    more: VecDeque<Page>,
+    pages: VecDeque<Page>,
+    /// Why an agent cannot give its lines: the answer is not whole, whatever the others say.
+    error: Option<String>,
 }
 
 /// What comes of it.
@@ -91,50 +101,51 @@ pub(crate) enum Answer {
     Done,
     /// Nobody answered, or not all of it came.
     Failed(&'static str),
+    /// All came but the lines of an agent that says why it cannot give them.
+    Unable(String),
+    /// The bus does not let us ask.
+    Denied(String),
+}
+
+fn lost() -> Answer {
+    Answer::Failed("the connection was lost")
 }
 
 impl Question {
-    /// Asks. `None` while there is no connection.
-    async fn ask(client: Client, request: RecentRequest, more: VecDeque<Page>) -> Option<Self> {
-        let payload = serde_json::to_vec(&request).ok()?;
-        let answers = client.request_many(sys::RECENT, &payload).await.ok()?;
+    /// Asks. Fails while there is no connection, and when the bus does not take the question.
+    async fn ask(client: Client, request: RecentRequest, rest: Rest) -> Result<Self, Answer> {
+        let payload = serde_json::to_vec(&request).map_err(|_| Answer::Failed("the question is no JSON"))?;
+        let refused = client.violations();
+        let answers = client.request_many(sys::RECENT, &payload).await.map_err(|_| lost())?;
         // The bus says so behind all that waited for us: that time is not the agents'.
-        client.flush().await.ok()?;
+        client.flush().await.map_err(|_| lost())?;
+        // Questions are all that is published here.
+        if client.violations() > refused {
+            return Err(Answer::Denied(format!("this login may not publish on {}", sys::RECENT)));
+        }
         let asked = Instant::now();
         let until = asked + SILENCE;
-        Some(Self {
-            client,
-            request,
-            answers,
-            asked,
-            until,
-            promised: 0,
-            received: 0,
-            has_ended: false,
-            more,
-        })
+        Ok(Self { client, request, answers, asked, until, promised: 0, received: 0, has_ended: false, rest })
     }
 
     /// Asks for the next page.
     fn next_page(&mut self) -> Asked {
-        let request = RecentRequest { page: self.more.pop_front(), ..self.request.clone() };
-        Asked::page(self.client.clone(), request, std::mem::take(&mut self.more))
+        let request = RecentRequest { page: self.rest.pages.pop_front(), ..self.request.clone() };
+        Asked::page(self.client.clone(), request, std::mem::take(&mut self.rest))
     }
 
     /// The next part of the answer; `None` when there is a page to be asked for. Nothing is lost when the future is dropped.
-    /// After `Done` and `Failed` comes nothing.
+    /// After [`Answer::Lines`] and [`Answer::Note`] comes more, after all others nothing.
     async fn next(&mut self) -> Option<Answer> {
         Some(match timeout_at(self.until, self.answers.next()).await {
             Ok(Some(Delivery::Message(message))) => self.read(&message.payload),
             Ok(Some(Delivery::NoResponders)) => Answer::Failed("no agent is on the bus"),
-            Ok(Some(Delivery::Interrupted { .. })) => Answer::Failed("the connection was lost"),
-            Ok(Some(Delivery::Denied { .. }) | None) => {
-                Answer::Failed("the bus does not allow to ask for recent lines")
-            }
+            Ok(Some(Delivery::Interrupted { .. }) | None) => lost(),
+            Ok(Some(Delivery::Denied { reason })) => Answer::Denied(reason),
             Err(_) if !self.has_ended => Answer::Failed("no agent answered in 5 seconds"),
             Err(_) if self.received < self.promised => Answer::Failed("not all lines of the answer came"),
-            Err(_) if self.more.is_empty() => Answer::Done,
-            Err(_) => return None,
+            Err(_) if !self.rest.pages.is_empty() => return None,
+            Err(_) => self.rest.error.take().map_or(Answer::Done, Answer::Unable),
         })
     }
 
@@ -149,10 +160,16 @@ impl Question {
                 self.until = now + ((now - self.asked) * 2).clamp(LINGER.0, LINGER.1);
             }
             self.has_ended = true;
-            self.more.extend(end.more.map(|from| Page { host: end.host.clone(), from }));
-            return match end.error {
-                Some(error) => Answer::Note(format!("host {} cannot give recent lines: {error}", end.host)),
-                None => Answer::Lines(Vec::new()),
+            let host = neutral::plain(&end.host);
+            if let Some(error) = end.error {
+                self.rest.error =
+                    Some(format!("host {host} cannot give recent lines: {}", neutral::plain(&error)));
+            }
+            self.rest.pages.extend(end.more.map(|from| Page { host: end.host, from }));
+            return if end.truncated {
+                Answer::Note(format!("host {host}: older lines are no longer kept"))
+            } else {
+                Answer::Lines(Vec::new())
             };
         }
         if !self.has_ended {

@@ -1,5 +1,6 @@
 //! The steps of `logway logs`: subscribe, ask for recent lines, show them, then go on live and fill every hole.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bus::client::{Client, Delivery, Status, Subscription};
 use bus::sys::{self, Heartbeat, Mark, RecentRequest};
 use line::{Boot, Name, OrgId, subject};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::history::History;
 use super::item::Item;
@@ -90,6 +91,10 @@ pub(crate) struct Tail {
     /// When a recent line came last, and why none did since.
     progress_at: Instant,
     last_failure: &'static str,
+    /// Since when an agent is unable to give its recent lines, and why.
+    unable: Option<(Instant, String)>,
+    /// What agents said that the person knows by now.
+    notes: HashSet<String>,
     is_connected: bool,
     is_live: bool,
 }
@@ -111,6 +116,8 @@ impl Tail {
             ask_at: begun,
             progress_at: begun,
             last_failure: "no agent answered",
+            unable: None,
+            notes: HashSet::new(),
             is_connected: true,
             is_live: false,
         }
@@ -125,8 +132,12 @@ impl Tail {
                 () = sleep(TICK), if self.question.is_nothing() => {}
                 _ = signals.next() => return Ok(Exit::Interrupted),
             }
-            if self.progress_at.elapsed() > FIRST_ANSWER && self.question.is_nothing() {
-                return no_agent(self.last_failure).err();
+            if self.history.is_some() && self.question.is_nothing() && self.waited_enough() {
+                self.show_history()?;
+                return match self.unable {
+                    Some((_, why)) => unable(&why).err(),
+                    None => no_agent(self.last_failure).err(),
+                };
             }
         }
         self.flush()?;
@@ -137,11 +148,15 @@ impl Tail {
     /// Shows recent lines, then live ones until a signal comes.
     pub(crate) async fn follow(mut self, mut signals: Signals) -> Result<Exit> {
         self.is_live = true;
-        // The lines come last: from then on they must be taken, or nothing else would get through.
-        let mut beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
-        let mut lines = self.client.subscribe(&self.scope.pattern(), None).await?;
+        let (mut beats, mut lines) = tokio::select! {
+            subscriptions = self.subscribe() => subscriptions?,
+            _ = signals.next() => return Ok(Exit::Interrupted),
+        };
         let mut status = self.client.status();
         status.mark_unchanged();
+        // One clock for all turns: traffic must not put off what is due.
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let why = loop {
             self.ask();
             tokio::select! {
@@ -151,7 +166,7 @@ impl Tail {
                 },
                 Some(delivery) = beats.next() => self.heartbeat(&delivery),
                 answer = self.question.next() => self.answer(answer)?,
-                () = sleep(TICK), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
+                _ = ticks.tick(), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
                 Ok(()) = status.changed() => self.status(&mut status),
                 signal = signals.next() => {
                     self.stitch.finish(self.begun.elapsed(), &mut self.show);
@@ -164,6 +179,21 @@ impl Tail {
         };
         notice(&format!("■ ended: {why}"));
         Ok(Exit::Disconnected)
+    }
+
+    /// Heartbeats and lines.
+    async fn subscribe(&self) -> Result<(Subscription, Subscription)> {
+        // The lines come last: from then on they must be taken, or nothing else would get through.
+        let beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
+        let lines = self.client.subscribe(&self.scope.pattern(), None).await?;
+        Ok((beats, lines))
+    }
+
+    /// Whether recent lines were tried for long enough: since the last one came, or since an agent became unable to give
+    /// its own, as those of the others may come for ever.
+    fn waited_enough(&self) -> bool {
+        let since = self.unable.as_ref().map_or(self.progress_at, |(since, _)| *since);
+        since.elapsed() > FIRST_ANSWER
     }
 
     /// Whether something is to be done soon even if nothing comes.
@@ -262,24 +292,28 @@ impl Tail {
                     self.item(item)?;
                 }
             }
-            (Answer::Note(note), _) => notice(&note),
+            (Answer::Note(note), _) => self.note(note),
+            (Answer::Denied(reason), _) => return denied(&reason).err(),
             (Answer::Done, Some(_)) => self.begin()?,
             (Answer::Done, None) => {
                 self.question = Asked::Nothing;
                 self.stitch.answered(now, &mut self.show);
             }
             (Answer::Failed(why), Some(_)) => {
-                self.question = Asked::Nothing;
-                self.ask_at = Instant::now() + ASK_AGAIN;
                 self.last_failure = why;
-                if self.progress_at.elapsed() > FIRST_ANSWER && self.is_live {
-                    notice(&format!("◌ no recent lines yet: {why}"));
-                    // As after an interruption: what comes meanwhile is fetched when an agent answers.
-                    self.stitch.interrupted(now);
-                    self.begin()?;
-                }
+                self.failed(why)?;
+            }
+            (Answer::Unable(why), Some(_)) => {
+                let since = self.unable.take().map_or_else(Instant::now, |(since, _)| since);
+                self.unable = Some((since, why.clone()));
+                self.failed(&why)?;
             }
             (Answer::Failed(_), None) => {
+                self.question = Asked::Nothing;
+                self.stitch.unanswered(now, &mut self.show);
+            }
+            (Answer::Unable(why), None) => {
+                self.note(why);
                 self.question = Asked::Nothing;
                 self.stitch.unanswered(now, &mut self.show);
             }
@@ -287,17 +321,33 @@ impl Tail {
         Ok(())
     }
 
+    /// Recent lines did not come, or not all: they are asked for again, but a tail does not wait for them for ever.
+    fn failed(&mut self, why: &str) -> Result<()> {
+        self.question = Asked::Nothing;
+        self.ask_at = Instant::now() + ASK_AGAIN;
+        if self.waited_enough() && self.is_live {
+            notice(&format!("◌ no recent lines yet: {why}"));
+            // As after an interruption: what comes meanwhile is fetched when an agent answers.
+            self.stitch.interrupted(self.begun.elapsed());
+            self.begin()?;
+        }
+        Ok(())
+    }
+
+    /// Tells what an agent says, once. Of an agent that says ever new things no more than this is told.
+    fn note(&mut self, note: String) {
+        const MAX_NOTES: usize = 64;
+        if self.notes.len() < MAX_NOTES && self.notes.insert(note.clone()) {
+            notice(&note);
+        }
+    }
+
     /// The recent lines are there: shows them, and then whatever came live meanwhile.
     fn begin(&mut self) -> Result<()> {
         self.question = Asked::Nothing;
-        let Some(history) = self.history.take() else { return Ok(()) };
-        let items = history.finish(&mut self.stitch);
-        for item in &items {
-            self.printer.item(item, item.message.entry.span)?;
-        }
-        self.printer.flush()?;
+        let is_empty = self.show_history()?;
         let whose = self.scope.describe();
-        match (self.is_live, items.is_empty()) {
+        match (self.is_live, is_empty) {
             (true, true) => notice(&format!("● live: connected, no logs yet of {whose}")),
             (true, false) => notice(&format!("● live: {whose}")),
             (false, true) => {
@@ -309,6 +359,16 @@ impl Tail {
             self.stitch.begin(self.begun.elapsed(), &mut self.show);
         }
         Ok(())
+    }
+
+    /// Shows the recent lines that came, and says whether there were none.
+    fn show_history(&mut self) -> Result<bool> {
+        let items = self.history.take().map_or_else(Vec::new, |history| history.finish(&mut self.stitch));
+        for item in &items {
+            self.printer.item(item, item.message.entry.span)?;
+        }
+        self.printer.flush()?;
+        Ok(items.is_empty())
     }
 
     fn status(&mut self, status: &mut watch::Receiver<Status>) {
@@ -334,6 +394,12 @@ fn no_agent(why: &str) -> Fail {
         .code("LA17")
         .why(why)
         .hint("start an agent with 'logway up', or wait until it has started")
+}
+
+fn unable(why: &str) -> Fail {
+    Fail::new(Exit::Disconnected, "not all recent lines came")
+        .why(why)
+        .hint("look at what 'logway up' says on that host, then ask again")
 }
 
 fn denied(reason: &str) -> Fail {
