@@ -26,6 +26,7 @@ impl NatsVersion {
 pub struct NatsServer {
     version: NatsVersion,
     config: String,
+    environment: Vec<(String, String)>,
     port: u16,
     dir: TempDir,
     process: Process,
@@ -35,14 +36,25 @@ impl NatsServer {
     /// Starts one of `version` with `config` in its configuration file, beside the address, and waits until it is
     /// ready. `None`, after [`parts::skip`] of the test `test`, when that release is not installed.
     pub fn start(test: &str, version: NatsVersion, config: &str) -> Option<Self> {
+        Self::start_with(test, version, config, &[])
+    }
+
+    /// The same with variables in its environment, which a configuration can use.
+    pub fn start_with(
+        test: &str,
+        version: NatsVersion,
+        config: &str,
+        environment: &[(String, String)],
+    ) -> Option<Self> {
         if parts::nats_server(version).is_none() {
             parts::skip(test, &format!("no nats-server ({version:?}) is installed"));
             return None;
         }
         let dir = crate::short_dir();
         // Port -1 is the server's word for a free one.
-        let (process, port) = launch(version, &dir, config, "-1");
-        Some(Self { version, config: config.to_owned(), port, dir, process })
+        let (process, port) = launch(version, &dir, config, environment, "-1");
+        let (config, environment) = (config.to_owned(), environment.to_vec());
+        Some(Self { version, config, environment, port, dir, process })
     }
 
     /// The port it listens on; a restarted server keeps it.
@@ -63,7 +75,8 @@ impl NatsServer {
     /// Starts it anew on the same port, and waits until it is ready.
     pub fn restart(&mut self) {
         self.process.kill();
-        (self.process, _) = launch(self.version, &self.dir, &self.config, &self.port.to_string());
+        let port = self.port.to_string();
+        (self.process, _) = launch(self.version, &self.dir, &self.config, &self.environment, &port);
     }
 
     /// The process, for what it prints and for signals.
@@ -73,11 +86,20 @@ impl NatsServer {
 }
 
 /// Starts a server and gives the port that it names.
-fn launch(version: NatsVersion, dir: &TempDir, config: &str, port: &str) -> (Process, u16) {
+fn launch(
+    version: NatsVersion,
+    dir: &TempDir,
+    config: &str,
+    environment: &[(String, String)],
+    port: &str,
+) -> (Process, u16) {
     let file = dir.path().join("nats.conf");
     fs::write(&file, format!("listen: \"127.0.0.1:{port}\"\n{config}\n")).expect("writing nats.conf");
     let server = parts::nats_server(version).expect("the part was there a moment ago");
-    let process = Process::start("nats-server", Command::new(server).arg("-c").arg(&file));
+    let process = Process::start(
+        "nats-server",
+        Command::new(server).arg("-c").arg(&file).envs(environment.iter().cloned()),
+    );
     process.wait_for_stderr("that it is ready", |line| line.contains("Server is ready"));
     let words = "Listening for client connections on 127.0.0.1:";
     let line = process.wait_for_stderr("its port", |line| line.contains(words));

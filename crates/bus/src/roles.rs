@@ -99,13 +99,25 @@ pub const ANSWER_SECONDS: u64 = 60;
 /// The table as the `authorization` block of a nats-server configuration, for these users and passwords. Works from
 /// nats-server 2.9 on. A password that begins as a bcrypt hash does (`$2a$`) is taken for one by the server.
 pub fn nats_conf(users: &[(Role, &str, &str)]) -> String {
+    authorization(
+        users.iter().map(|(role, user, password)| (*role, conf_string(user), conf_string(password))),
+    )
+}
+
+/// The same for one user of each role, named after it, whose password the server takes from its environment:
+/// `LOGWAY_AGENT_PASSWORD` and so on. It is `deploy/nats/roles.conf`.
+pub fn nats_conf_of_environment() -> String {
+    let password = |role: Role| format!("$LOGWAY_{}_PASSWORD", role.as_str().to_ascii_uppercase());
+    authorization(Role::ALL.into_iter().map(|role| (role, conf_string(role.as_str()), password(role))))
+}
+
+/// User and password as they stand in a configuration.
+fn authorization(users: impl Iterator<Item = (Role, String, String)>) -> String {
     let mut conf = String::from("authorization {\n  users = [\n");
     for (role, user, password) in users {
         let list = |patterns: &[&str]| patterns.iter().map(|p| conf_string(p)).collect::<Vec<_>>().join(", ");
         conf.push_str(&format!(
-            "    {{ user: {}, password: {}, permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
-            conf_string(user),
-            conf_string(password),
+            "    {{ user: {user}, password: {password}, permissions: {{\n      publish: {{ allow: [{}] }}\n      subscribe: {{ allow: [{}] }}\n",
             list(role.may_publish()),
             list(role.may_subscribe()),
         ));
@@ -153,6 +165,14 @@ mod tests {
             Role::Agent.allows_publish(b"o.k.logs.web.lhr.i") && Role::Proxy.allows_subscribe(b"o.k.logs.>")
         );
         assert!(Role::Agent.allows_subscribe(b"sys.recent") && Role::Api.allows_publish(b"sys.recent"));
+    }
+
+    #[test]
+    fn the_table_of_the_deployment_is_this_one() {
+        let file = include_str!("../../../deploy/nats/roles.conf");
+        let table: Vec<_> = file.lines().filter(|line| !line.starts_with('#')).collect();
+        let wanted = nats_conf_of_environment();
+        assert_eq!(table.join("\n").trim(), wanted.trim(), "write deploy/nats/roles.conf anew:\n{wanted}");
     }
 
     #[test]
