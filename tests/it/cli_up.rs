@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use logway_tests::{NatsServer, NatsVersion, Process, Up, parts, skip};
@@ -39,6 +40,57 @@ fn a_data_directory_that_cannot_be_made_or_read() {
         status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains("Not a directory"),
         "{err}"
     );
+}
+
+#[test]
+fn a_data_directory_that_may_not_be_written() {
+    let dir = logway_tests::short_dir();
+    let (program, above) = (dir.path().join("logway"), dir.path().join("above"));
+    std::fs::copy(parts::logway(), &program).expect("copying the program to where all may read it");
+    std::fs::create_dir(&above).expect("making a directory");
+    for path in [dir.path(), &above] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o555)).expect("setting its mode");
+    }
+    let mut command = Command::new(&program);
+    command.arg("up").arg("--data").arg(above.join("d")).args(["--nats-port", "0", "--http-port", "0"]);
+    // Root may write everywhere.
+    if rustix::process::geteuid().is_root() {
+        command.uid(65534).gid(65534);
+    }
+    let (status, _, err) = Process::start("logway up", &mut command).wait_with_output();
+    for path in [dir.path(), &above] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("setting its mode back");
+    }
+    let first = err.lines().next().unwrap_or_default();
+    assert!(status.code() == Some(1) && first.starts_with("error[LA14]: "), "{err}");
+    assert!(first.contains("above/d") && first.ends_with("Permission denied (os error 13)"), "{err}");
+    assert!(err.contains("hint: Check owner and permissions"), "{err}");
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start() {
+    let dir = logway_tests::short_dir();
+    // A file system of its own, in a namespace that ends with the process.
+    let script =
+        r#"mount -t tmpfs -o size=1m none "$0" && head -c "$1" /dev/zero >"$0/filler" && shift && exec "$@""#;
+    let inside = |filler: &str, command: &[&std::ffi::OsStr]| {
+        let mut unshare = Command::new("unshare");
+        unshare
+            .args(["--map-root-user", "--mount", "sh", "-c", script])
+            .arg(dir.path())
+            .arg(filler)
+            .args(command);
+        Process::start("unshare", &mut unshare).wait_with_output()
+    };
+    if !inside("0", &["true".as_ref()]).0.success() {
+        return skip("a_disk_that_is_full_from_the_start", "no tmpfs can be mounted in a namespace");
+    }
+    let (program, data) = (parts::logway(), dir.path().join("d"));
+    let mut command = vec![program.as_os_str(), "up".as_ref(), "--data".as_ref(), data.as_os_str()];
+    command.extend(["--nats-port", "0", "--http-port", "0"].map(std::ffi::OsStr::new));
+    let (status, out, err) = inside("1048576", &command);
+    assert!(status.code() == Some(1) && out.is_empty(), "{status} {err}");
+    assert!(err.starts_with("error[LA15]: ") && err.contains("hint: free some space, or"), "{err}");
 }
 
 #[test]
@@ -88,6 +140,34 @@ fn a_nats_server_that_is_away_is_reported_once_and_spooled_for() {
     up.process().signal(Signal::TERM);
     let (status, _, err) = up.process().wait_with_output();
     assert_eq!((status.code(), err.matches("LA11").count()), (Some(0), 1), "{err}");
+    // What was written meanwhile is there for the next one.
+    let next = up.run("up", &["--nats-port", "0", "--http-port", "0"]);
+    next.wait_for_stderr("ready", |line| line == "ready");
+    let (status, out, err) = up.run("logs", &["-a", "web", "-n"]).wait_with_output();
+    assert!(status.success() && out.lines().any(|line| line.ends_with("] hello")), "{out}{err}");
+}
+
+#[test]
+fn a_nats_server_that_is_lost_is_reported_once_each_time() {
+    let test = "a_nats_server_that_is_lost_is_reported_once_each_time";
+    let Some((mut server, mut up, _)) = Up::beside_nats_server(test, NatsVersion::Current) else { return };
+    let tail = up.run("logs", &["-a", "web"]);
+    tail.wait_for_stderr("that it is live", |line| line.contains("● live"));
+    for round in 1..=2 {
+        server.stop();
+        logway_tests::wait_until("the word of the loss", || {
+            (up.process().stderr().text().matches("LA11").count() == round).then_some(())
+        });
+        let word = format!("hello {round}");
+        assert!(up.run("run", &["--app", "web", "--", "echo", &word]).wait().success());
+        server.restart();
+        tail.wait_for_stdout("what was written meanwhile", |line| line.ends_with(&word));
+    }
+    up.process().signal(Signal::TERM);
+    let (status, _, err) = up.process().wait_with_output();
+    assert_eq!((status.code(), err.matches("LA11").count()), (Some(0), 2), "{err}");
+    let lost = "NATS is not reachable, lines are spooled meanwhile";
+    assert_eq!(err.matches(lost).count(), 2, "{err}");
 }
 
 #[test]

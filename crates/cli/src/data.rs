@@ -124,7 +124,10 @@ impl Data {
         let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         let (what, code) = if is_full { ("is on a full disk", "LA15") } else { ("cannot be used", "LA14") };
         let fail = Fail::new(Exit::Failure, format!("the data directory {} {what}", self.path.display()));
-        fail.code(code).why(error).into()
+        let fail = fail.code(code).why(error);
+        // The remedy of the catalogue is for an agent that runs.
+        if is_full { fail.hint("free some space, or name another directory with --data") } else { fail }
+            .into()
     }
 
     /// The org `personal`, minted when it is not there yet.
