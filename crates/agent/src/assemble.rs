@@ -158,14 +158,10 @@ pub(crate) struct Rule<'a> {
 }
 
 impl Assembler {
-    /// An assembler that wants `expected` next; `ring_bytes` is the size of init's ring: half of it is the longest record,
-    /// so that the agent never waits for more than init can hold.
+    /// An assembler that wants `expected` next; `ring_bytes` is the size of init's ring, which bounds the records.
     pub(crate) fn new(expected: u64, ring_bytes: u32, stamper: Stamper) -> Self {
-        let default = Limits::default();
-        let half = (ring_bytes as usize / 2).max(line::split::MAX_FRAGMENT_BYTES);
-        let limits = Limits { record_bytes: default.record_bytes.min(half), ..default };
         Self {
-            joiner: Joiner::new(limits),
+            joiner: Joiner::new(Limits::for_ring(ring_bytes)),
             expected,
             hole_reason: GapReason::SequenceHole,
             out: Output { stamper, open: None, size_hint: 0, limited: None, counts: Counts::default() },

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use line::Stream;
-use line::frame::{Frame, Parsed, Welcome, parse};
+use line::frame::{Batch, Frame, Parsed, Welcome, parse};
+use line::join::{Joiner, Limits};
 
 use crate::kernel::{
     Death, Interest, Output, Pid, Process, Ready, Reaped, Signal, SpawnError, Started, Sys, Used,
@@ -57,8 +58,13 @@ pub(crate) struct Double {
     connected: bool,
     inbox: VecDeque<u8>,
     outbox: Vec<u8>,
+    /// What the agent joins records with: it acknowledges a record when all of it is there, up to `joined_seq`.
+    joiner: Joiner,
+    joined_seq: u64,
     /// How long the agent takes to acknowledge; `None`: it never does.
     pub(crate) ack_ns: Option<i64>,
+    /// The window that the agent gives; `None`: what fits the ring.
+    pub(crate) window_bytes: Option<u32>,
     /// The agent greets back.
     pub(crate) welcomes: bool,
     /// The agent answers pings.
@@ -90,7 +96,10 @@ impl Double {
             connected: false,
             inbox: VecDeque::new(),
             outbox: Vec::new(),
+            joiner: Joiner::new(Limits::default()),
+            joined_seq: 0,
             ack_ns: Some(2 * MS),
+            window_bytes: None,
             welcomes: true,
             pongs: true,
             takes: usize::MAX,
@@ -148,26 +157,34 @@ impl Double {
         self.timetable.insert(place, (at, Happening::Say(bytes)));
     }
 
+    /// Takes the records of a batch.
+    fn join(&mut self, batch: &Batch<'_>) {
+        for record in batch.records() {
+            let (at, bytes) = (self.now, record.bytes.to_vec());
+            self.arrived.push(Arrived { at, seq: record.seq, stream: record.stream, bytes });
+            self.joiner.push(record, |joined| self.joined_seq = joined.seq + joined.span);
+        }
+    }
+
     /// What the agent makes of a frame.
     fn answer(&mut self, frame: &Frame<'_>) {
         let ack_at = self.ack_ns.map(|delay| self.now + delay);
         match frame {
             Frame::Hello(hello) => {
                 self.note(format!("hello {}..{}", hello.first_seq, hello.next_seq));
-                let welcome =
-                    Welcome { version: 1, resume_seq: 0, window_bytes: hello.ring_bytes, heartbeat_ms: 5000 };
+                let limits = Limits::for_ring(hello.ring_bytes);
+                (self.joiner, self.joined_seq) = (Joiner::new(limits), 0);
+                let window_bytes = self.window_bytes.unwrap_or(limits.window_bytes(hello.ring_bytes));
+                let welcome = Welcome { version: 1, resume_seq: 0, window_bytes, heartbeat_ms: 5000 };
                 if self.welcomes {
                     self.later(self.now, &Frame::Welcome(welcome));
                 }
             }
             Frame::Batch(batch) => {
                 self.note(format!("batch {}..{}", batch.base_seq(), batch.next_seq()));
-                for record in batch.records() {
-                    let (at, bytes) = (self.now, record.bytes.to_vec());
-                    self.arrived.push(Arrived { at, seq: record.seq, stream: record.stream, bytes });
-                }
+                self.join(batch);
                 if let Some(at) = ack_at {
-                    self.later(at, &Frame::Ack { next_seq: batch.next_seq() });
+                    self.later(at, &Frame::Ack { next_seq: self.joined_seq });
                 }
             }
             Frame::Gap(gap) => self.note(format!("gap {}..{}", gap.from_seq, gap.from_seq + gap.count)),

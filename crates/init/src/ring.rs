@@ -19,8 +19,8 @@ use line::frame::{BatchWriter, GapFrame, RecordFlags};
 
 use slot::{Body, Rank, Slot};
 
-/// Size to which a frame is filled. Larger writes to a socket gain nothing; smaller ones cost up to six times the CPU.
-pub(crate) const FRAME_BYTES: usize = 64 * 1024;
+/// Size to which a frame is filled.
+const FRAME_BYTES: usize = line::frame::BATCH_BYTES;
 
 /// What events may take besides the ring's size.
 const EVENT_BYTES: usize = 64 * 1024;
@@ -375,10 +375,11 @@ impl Ring {
         self.free_bytes() >= (self.capacity_bytes - RESERVED_BYTES) / 2
     }
 
-    /// What the agent is told of the size. Lines of half of this always fit, however they fall into frames, so that an agent
-    /// that acknowledges nothing before it has so much does not wait for ever.
+    /// What the agent is told of the size. The agent acknowledges nothing before it has a record of half of this, and such a
+    /// record always fits: behind lines that fill the frame in which it begins, and in frames of which each takes twice
+    /// its text, because a frame keeps its buffer from half of it on.
     pub(crate) fn announced_bytes(&self) -> usize {
-        self.capacity_bytes - RESERVED_BYTES - FRAME_BYTES / 2
+        self.capacity_bytes - RESERVED_BYTES - FRAME_BYTES
     }
 
     /// Lines of the app that the agent has not acknowledged, dropped ones included.

@@ -27,6 +27,9 @@ pub const MAGIC: [u8; 2] = *b"LW";
 pub const HEADER_BYTES: usize = 12;
 /// Longest body in bytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Size in bytes, header included, up to which init fills a batch. Larger writes to a socket gain nothing; smaller ones cost up
+/// to six times the CPU.
+pub const BATCH_BYTES: usize = 64 * 1024;
 /// The version of the protocol that this code speaks, the only one so far.
 pub const VERSION: u8 = 1;
 

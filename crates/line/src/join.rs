@@ -4,8 +4,12 @@
 //! its fragments. A longer one goes on in further records up to 2 MiB; what comes after that is counted and left out.
 //! Fragments of other streams in between end a record early, because a record covers consecutive numbers.
 
-use crate::frame::{Record, RecordFlags};
+use crate::frame::{BATCH_BYTES, Record, RecordFlags};
+use crate::split::MAX_FRAGMENT_BYTES;
 use crate::{Stream, json};
+
+/// The largest window, whatever the ring, in bytes.
+const MAX_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Where lines are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,24 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { record_bytes: 256 * 1024, encoded_bytes: 960 * 1024, line_bytes: 2 * 1024 * 1024 }
+    }
+}
+
+impl Limits {
+    /// The limits for an init that announced a ring of `ring_bytes`: a record is at most half of it (at least one fragment), so
+    /// that the agent, which acknowledges no part of a record, never waits for more than init can hold.
+    pub fn for_ring(ring_bytes: u32) -> Self {
+        let default = Self::default();
+        let half = usize::try_from(ring_bytes / 2).unwrap_or(usize::MAX).max(MAX_FRAGMENT_BYTES);
+        Self { record_bytes: default.record_bytes.min(half), ..default }
+    }
+
+    /// The most unacknowledged bytes that such an init should have on the way: half of its ring, up to 4 MiB, but always as
+    /// many as it takes to fill the longest record. Init frees whole frames, so the one in which the record begins may count
+    /// in full, and the one that fills it may be as long again.
+    pub fn window_bytes(&self, ring_bytes: u32) -> u32 {
+        let least = u32::try_from(self.record_bytes + 2 * BATCH_BYTES).unwrap_or(MAX_WINDOW_BYTES);
+        (ring_bytes / 2).min(MAX_WINDOW_BYTES).max(least)
     }
 }
 
@@ -237,6 +259,24 @@ mod tests {
             }
         }
         (out, truncated)
+    }
+
+    #[test]
+    fn a_window_always_fills_the_longest_record() {
+        for (ring_bytes, record, window) in [
+            (0, 16 << 10, 144 << 10),
+            (56 << 10, 28 << 10, 156 << 10),
+            (512 << 10, 256 << 10, 384 << 10),
+            (4 << 20, 256 << 10, 2 << 20),
+            (u32::MAX, 256 << 10, 4 << 20),
+        ] {
+            let limits = Limits::for_ring(ring_bytes);
+            assert_eq!(
+                (limits.record_bytes, limits.window_bytes(ring_bytes)),
+                (record, window),
+                "{ring_bytes}"
+            );
+        }
     }
 
     #[test]

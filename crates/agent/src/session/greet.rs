@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use line::frame::{self, Frame, Hello, Welcome};
+use line::join::Limits;
 
 use super::{Fault, Greeted, Session};
 use crate::assemble::Assembler;
@@ -13,8 +14,6 @@ use crate::writer::Ending;
 
 /// How often init should ping.
 const HEARTBEAT_MS: u32 = 5_000;
-/// The most unacknowledged bytes that init should have on the way, whatever its ring.
-const MAX_WINDOW_BYTES: u32 = 4 << 20;
 
 impl Session {
     /// Takes a HELLO: the boots before this one are over, and this one goes on where the spool ends.
@@ -48,7 +47,7 @@ impl Session {
         self.greeted =
             Some(Greeted { boot, assembler, submitted: resume_seq, acked: resume_seq, flush: None });
         self.observe(hello.next_seq, hello.realtime, hello.boottime, now_ns).await;
-        let window_bytes = (hello.ring_bytes / 2).clamp(64 << 10, MAX_WINDOW_BYTES);
+        let window_bytes = Limits::for_ring(hello.ring_bytes).window_bytes(hello.ring_bytes);
         let welcome =
             Welcome { version: frame::VERSION, resume_seq, window_bytes, heartbeat_ms: HEARTBEAT_MS };
         self.send(&Frame::Welcome(welcome)).await

@@ -125,6 +125,25 @@ fn the_fragments_of_a_long_line_stay_together() {
     assert_eq!(streams, [i, o, o, o, e, i]);
 }
 
+/// The agent acknowledges no part of a record, init frees whole frames, the window and the ring have their ends: none of it
+/// may make them wait for each other.
+#[test]
+fn a_long_line_passes_a_ring_of_any_size() {
+    for ring_kib in (256..=1024).step_by(24) {
+        for (policy, step_ms) in
+            [(Policy::DropOldest, 0), (Policy::Block { limit: None }, 0), (Policy::Block { limit: None }, 15)]
+        {
+            let mut timetable = vec![out(500, &("x".repeat(99) + "\n").repeat(480))];
+            timetable.extend((0..25).map(|at| out(501 + step_ms * at, &"x".repeat(16_384))));
+            timetable.extend([out(3000, "\nlast\n"), exit(60_000, 0)]);
+            let mut sys = Double::new(timetable);
+            go(&Config { policy, ring_bytes: Some(ring_kib << 10), ..config() }, &mut sys);
+            assert!(arrival(&sys, "last") <= 3200 * MS, "{ring_kib} KiB, {policy:?}, {step_ms} ms");
+            assert!(sys.times("gap").is_empty() || policy == Policy::DropOldest);
+        }
+    }
+}
+
 #[test]
 fn a_long_line_that_stands_still_holds_nobody_up() {
     let mut sys = Double::new(vec![out(500, &"x".repeat(20_000)), err(501, "stderr\n"), exit(5000, 0)]);
@@ -200,7 +219,7 @@ fn an_agent_that_takes_no_more_is_told_how_much_is_missing() {
         [(true, Policy::Block { limit: None }), (true, Policy::DropOldest), (false, Policy::DropOldest)]
     {
         let mut sys = Double::new(vec![out(10, &flood.repeat(10_000)), exit(1000, 0)]);
-        (sys.ack_ns, sys.welcomes) = (None, welcomes);
+        (sys.ack_ns, sys.welcomes, sys.window_bytes) = (None, welcomes, Some(64 << 10));
         let flush_timeout = Duration::from_secs(1);
         go(&Config { policy, flush_timeout, ring_bytes: Some(256 * 1024), ..config() }, &mut sys);
         let pings: Vec<_> = sys.steps().into_iter().filter(|step| step.starts_with("ping")).collect();

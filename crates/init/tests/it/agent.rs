@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use line::frame::{Bye, Frame, GapFrame, Hello, Parsed, RecordFlags, Welcome, parse};
+use line::join::{Joiner, Limits};
 use line::{Boot, Event, Stream};
 
 /// What a test waits for at most before it fails. Nothing takes a tenth of this.
@@ -32,7 +33,8 @@ pub(crate) struct Manners {
     pub(crate) pongs: bool,
     /// Does not answer the greeting: the test does.
     pub(crate) mute: bool,
-    pub(crate) window_bytes: u32,
+    /// `None`: what fits init's ring.
+    pub(crate) window_bytes: Option<u32>,
     pub(crate) heartbeat_ms: u32,
     /// What it says of where to go on; `None`: after what it has.
     pub(crate) resume_seq: Option<u64>,
@@ -47,7 +49,7 @@ impl Default for Manners {
             flushes: true,
             pongs: true,
             mute: false,
-            window_bytes: 1 << 20,
+            window_bytes: None,
             heartbeat_ms: 5000,
             resume_seq: None,
             noise: Vec::new(),
@@ -81,6 +83,9 @@ pub(crate) struct Agent {
     pub(crate) pings: u64,
     pub(crate) bye: Option<Bye>,
     next_seq: u64,
+    /// What tells which records are whole: only those are acknowledged, up to `whole_seq`.
+    joiner: Joiner,
+    whole_seq: u64,
 }
 
 impl Agent {
@@ -106,6 +111,8 @@ impl Agent {
             pings: 0,
             bye: None,
             next_seq: 1,
+            joiner: Joiner::new(Limits::default()),
+            whole_seq: 1,
         }
     }
 
@@ -149,7 +156,7 @@ impl Agent {
     pub(crate) fn forget(&mut self) {
         self.records.clear();
         self.gaps.clear();
-        self.next_seq = 1;
+        (self.next_seq, self.whole_seq) = (1, 1);
     }
 
     /// Works until `done`; fails after [`DEADLINE`].
@@ -232,6 +239,7 @@ impl Agent {
                     }
                     assert_eq!(record.seq, self.next_seq, "a hole that no gap explains");
                     self.next_seq += 1;
+                    self.joiner.push(record, |joined| self.whole_seq = joined.seq + joined.span);
                     self.records.push(Got {
                         seq: record.seq,
                         time: record.time,
@@ -247,7 +255,8 @@ impl Agent {
                 if end > self.next_seq {
                     assert_eq!(gap.from_seq, self.next_seq, "a gap that overlaps");
                     self.gaps.push(*gap);
-                    self.next_seq = end;
+                    (self.next_seq, self.whole_seq) = (end, end);
+                    self.joiner.cut(|_| ());
                 }
                 self.ack();
             }
@@ -278,7 +287,10 @@ impl Agent {
         if self.manners.mute {
             return;
         }
+        let limits = Limits::for_ring(hello.ring_bytes);
+        self.joiner = Joiner::new(limits);
         let Manners { window_bytes, heartbeat_ms, resume_seq, .. } = self.manners;
+        let window_bytes = window_bytes.unwrap_or(limits.window_bytes(hello.ring_bytes));
         let known = if self.next_seq == 1 { 0 } else { self.next_seq };
         let resume_seq = resume_seq.unwrap_or(known);
         if resume_seq == 0 {
@@ -289,7 +301,7 @@ impl Agent {
 
     fn ack(&mut self) {
         if self.manners.acks {
-            self.answer(&Frame::Ack { next_seq: self.next_seq });
+            self.answer(&Frame::Ack { next_seq: self.whole_seq });
         }
     }
 

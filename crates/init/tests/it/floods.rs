@@ -92,11 +92,28 @@ fn row_35_a_bounded_block_drops_in_the_end() {
 }
 
 #[test]
+fn a_long_line_passes_a_small_ring() {
+    each("long line", |binary| {
+        for options in [&["--ring", "256K"][..], &["--ring", "512K", "--policy", "block"]] {
+            let script = "seq 1 2000; head -c 400000 /dev/zero | tr '\\0' x; echo; echo after; \
+                          while [ ! -e go ]; do sleep 0.02; done";
+            let mut run = Run::start(binary, options, &["sh", "-c", script]);
+            run.agent.serve_until("line after", |agent| {
+                agent.records.last().is_some_and(|record| record.bytes == b"after")
+            });
+            std::fs::write(run.dir().join("go"), "").unwrap();
+            assert_eq!(run.finish().code(), Some(0));
+            assert!(run.agent.gaps.is_empty() || !options.contains(&"block"));
+        }
+    });
+}
+
+#[test]
 fn a_small_window_is_kept_and_all_lines_come() {
     each("window", |binary| {
         let options = ["--policy", "block", "--ring", "1M"];
         let mut run = Run::start(binary, &options, &["sh", "-c", &format!("{LINES} 20000")]);
-        run.agent.manners.window_bytes = 1;
+        run.agent.manners.window_bytes = Some(1);
         assert_eq!(run.finish().code(), Some(0));
         assert_eq!(run.agent.of(Stream::Stdout).len(), 20_000);
     });

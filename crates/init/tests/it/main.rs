@@ -14,5 +14,6 @@ mod capture;
 mod disorder;
 mod exits;
 mod floods;
+mod real;
 mod run;
 mod starts;

@@ -17,6 +17,15 @@ pub(crate) struct Binary {
     first: &'static [&'static str],
 }
 
+impl Binary {
+    /// The program with the arguments that make it init.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(self.first);
+        command
+    }
+}
+
 /// Every binary that can be init: the one just built, the static one, and `logway init`. What is missing is said.
 pub(crate) fn binaries(test: &str) -> Vec<Binary> {
     let mut found = vec![Binary { path: env!("CARGO_BIN_EXE_logway-init").into(), first: &[] }];
