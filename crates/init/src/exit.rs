@@ -115,7 +115,7 @@ impl<S: Sys> Init<'_, S> {
             Death::Code(code) => (code, -1, false),
             Death::Signal { signal, core_dumped } => (128 + signal.number(), signal.number(), core_dumped),
         };
-        let stopped = self.stop.requested_at().is_some();
+        let stopped = self.stop.is_requested();
         let level = match ended.death {
             Death::Code(0) => Level::Info,
             _ if stopped => Level::Warn,
@@ -146,7 +146,7 @@ impl<S: Sys> Init<'_, S> {
             .int("code", code.into())
             .int("signal", -1)
             .flag("oom_killed", false)
-            .flag("requested_stop", self.stop.requested_at().is_some());
+            .flag("requested_stop", self.stop.is_requested());
         self.event(&event);
         self.flush()?;
         self.say_goodbye()?;
@@ -180,7 +180,7 @@ impl<S: Sys> Init<'_, S> {
 
     /// Without an agent, a stop that was asked for is not held up for longer than it may take anyway.
     fn away_limit(&self) -> i64 {
-        match self.stop.requested_at() {
+        match self.stop.asked_at() {
             Some(at) if !self.link.is_up() => after(after(at, self.config.kill_timeout), AWAY),
             _ => i64::MAX,
         }
@@ -189,6 +189,8 @@ impl<S: Sys> Init<'_, S> {
     /// Says goodbye if nothing is missing, and closes.
     pub(crate) fn say_goodbye(&mut self) -> Result<(), Error> {
         let now = self.sys.boottime();
+        // Whoever hurries has not turned the loop since the last records: the agent must not miss what can still be sent.
+        self.link.pump(self.sys, &mut self.ring, now);
         self.link.bye(&self.ring);
         self.link.pump(self.sys, &mut self.ring, now);
         self.turn_until(after(now, GOODBYE), |init| init.link.has_spoken())?;

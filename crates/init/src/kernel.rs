@@ -253,9 +253,10 @@ impl Signal {
         by_name.or_else(|| name.parse().ok().filter(|number| (1..=31).contains(number))).map(Self)
     }
 
-    /// Whether it asks the app to end, so that init sees to it that the app does.
+    /// Whether it asks the app to end, so that init sees to it that the app does. Many take `QUIT` as a wish to see what their
+    /// threads do, so it does not count.
     pub fn is_stop(self) -> bool {
-        matches!(self, Self::TERM | Self::INT | Self::QUIT)
+        matches!(self, Self::TERM | Self::INT)
     }
 }
 

@@ -1,5 +1,5 @@
 //! Signals from outside go on to the main process. One that asks it to stop also starts a clock: an app that does not
-//! listen is told again, and then killed.
+//! listen is told again, and then killed. When no main process lives, whoever asks twice does not want to wait for the agent.
 
 use std::time::Duration;
 
@@ -14,17 +14,25 @@ const TERM_GRACE: Duration = Duration::from_secs(1);
 /// How far a stop has come.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
+    /// When it was first asked for while the main process lived.
     requested_at: Option<i64>,
+    /// When it was first asked for after that, or when the app did not start: it is not why the app ended.
+    late_at: Option<i64>,
     /// What is sent next, and when.
     next: Option<(Signal, i64)>,
-    /// A stop was asked for again after the main process had ended.
+    /// A stop was asked for again when no main process lived.
     pub(crate) is_hurried: bool,
 }
 
 impl Stop {
-    /// When somebody asked for the stop.
-    pub(crate) fn requested_at(&self) -> Option<i64> {
-        self.requested_at
+    /// Whether the main process was asked to stop.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested_at.is_some()
+    }
+
+    /// When somebody first asked for a stop, whether or not the main process still lived.
+    pub(crate) fn asked_at(&self) -> Option<i64> {
+        self.requested_at.or(self.late_at)
     }
 
     /// When the next signal is due.
@@ -43,7 +51,10 @@ impl<S: Sys> Init<'_, S> {
     pub(crate) fn pass_on(&mut self, signal: Signal) {
         let now = self.sys.boottime();
         let Some(pid) = self.living_main() else {
-            self.stop.is_hurried |= signal.is_stop() && self.ended.is_some();
+            if signal.is_stop() {
+                self.stop.is_hurried = self.stop.asked_at().is_some();
+                self.stop.late_at.get_or_insert(now);
+            }
             return;
         };
         let sent = if signal == Signal::TERM { self.config.kill_signal.unwrap_or(signal) } else { signal };

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use line::event::Value;
 use line::{Event, Stream};
 use proptest::prelude::*;
 
@@ -12,6 +13,10 @@ use Happening::{Exit, Listen, Signal as Send, Write};
 
 fn config() -> Config {
     Config::new("/s", vec!["app".into()])
+}
+
+fn missing() -> Config {
+    Config::new("/s", vec!["missing".into()])
 }
 
 fn out(at_ms: i64, text: &str) -> (i64, Happening) {
@@ -71,8 +76,7 @@ fn the_order_of_a_life() {
 #[test]
 fn a_command_that_is_missing_is_told_and_flushed() {
     let mut sys = Double::new(Vec::new());
-    let config = Config::new("/s", vec!["missing".into()]);
-    assert_eq!(go(&config, &mut sys), 127);
+    assert_eq!(go(&missing(), &mut sys), 127);
     assert_eq!(events(&sys), ["exec_failed", "exited"]);
     assert_eq!(sys.steps().last(), Some(&"disconnect"));
     assert!(sys.said[0].starts_with("LI02: cannot run missing"));
@@ -153,17 +157,55 @@ fn a_long_line_that_stands_still_holds_nobody_up() {
 
 #[test]
 fn a_stop_is_insisted_on() {
-    let config = Config { kill_timeout: Duration::from_secs(5), ..config() };
-    for (signal, wanted) in [
-        (Signal::INT, &[(1000, "SIGINT"), (6000, "SIGTERM"), (7000, "SIGKILL")][..]),
-        (Signal::TERM, &[(1000, "SIGTERM"), (6000, "SIGKILL")]),
+    let kill = Death::Signal { signal: Signal::KILL, core_dumped: false };
+    for (signal, kill_signal, wanted) in [
+        (Signal::INT, None, &[(1000, "SIGINT"), (6000, "SIGTERM"), (7000, "SIGKILL")][..]),
+        (Signal::TERM, None, &[(1000, "SIGTERM"), (6000, "SIGKILL")]),
+        (Signal::TERM, Some(Signal::QUIT), &[(1000, "SIGQUIT"), (6000, "SIGTERM"), (7000, "SIGKILL")]),
+        (Signal::QUIT, None, &[(1000, "SIGQUIT")]),
     ] {
-        let mut sys = Double::new(vec![(1000 * MS, Send(signal)), (2000 * MS, Send(Signal::WINCH))]);
+        let config = Config { kill_timeout: Duration::from_secs(5), kill_signal, ..config() };
+        let mut sys = Double::new(vec![
+            (1000 * MS, Send(signal)),
+            (2000 * MS, Send(Signal::WINCH)),
+            (9000 * MS, Exit(kill)),
+        ]);
         assert_eq!(go(&config, &mut sys), 137);
         let kills: Vec<_> = sys.log.iter().filter(|(_, entry)| entry.starts_with("kill 100")).collect();
         let kills: Vec<_> =
             kills.iter().map(|(at, entry)| (*at, &entry[9..])).filter(|kill| kill.1 != "SIGWINCH").collect();
         assert_eq!(kills, wanted);
+    }
+}
+
+#[test]
+fn a_stop_after_the_end_is_noted_and_one_more_hurries() {
+    let stop = |at_ms: i64| (at_ms * MS, Send(Signal::TERM));
+    for (stops, bye_ms) in
+        [(vec![stop(1100)], 2000), (vec![stop(1100), stop(1200)], 1200), (vec![stop(1000), stop(1000)], 1000)]
+    {
+        let count = stops.len();
+        let mut sys = Double::new([vec![out(10, "last\n"), exit(1000, 3)], stops].concat());
+        sys.ack_ns = Some(1000 * MS);
+        assert_eq!(go(&config(), &mut sys), 3);
+        assert_eq!(sys.times("bye"), [bye_ms]);
+        assert_eq!(events(&sys), ["started", "exited"], "{count}: nothing is missing");
+        assert_eq!(sys.said.is_empty(), count == 1, "{count}: {:?}", sys.said);
+        let exited = sys.arrived.last().map(|record| Event::read(&record.bytes).unwrap()).unwrap();
+        assert!(exited.fields.contains(&("requested_stop".into(), Value::Flag(false))), "{exited:?}");
+    }
+}
+
+#[test]
+fn a_stop_ends_an_instance_whose_app_did_not_start() {
+    let stop = |at_ms: i64| (at_ms * MS, Send(Signal::INT));
+    // One bounds the wait by the time for a stop and five seconds, two end it.
+    for (stops, end_ms) in [(vec![stop(1000)], 8000), (vec![stop(1000), stop(1500)], 1500)] {
+        let mut sys = Double::new(stops);
+        sys.listens = false;
+        let (kill_timeout, flush_timeout) = (Duration::from_secs(2), Duration::from_secs(3600));
+        assert_eq!(go(&Config { kill_timeout, flush_timeout, ..missing() }, &mut sys), 127);
+        assert!((end_ms..end_ms + 2500).contains(&(sys.now / MS)), "{} ms", sys.now / MS);
     }
 }
 
