@@ -31,6 +31,8 @@ pub(crate) enum Happening {
     Signal(Signal),
     /// The agent says something.
     Say(Vec<u8>),
+    /// The agent begins or ceases to read, so that its socket takes no more.
+    Read(bool),
     /// The agent begins or ceases to listen.
     Listen(bool),
 }
@@ -69,6 +71,7 @@ pub(crate) struct Double {
     pub(crate) welcomes: bool,
     /// The agent answers pings.
     pub(crate) pongs: bool,
+    reads: bool,
     /// The most bytes that the socket takes before it is full; after a wait it takes as many again.
     pub(crate) takes: usize,
     is_full: bool,
@@ -102,6 +105,7 @@ impl Double {
             window_bytes: None,
             welcomes: true,
             pongs: true,
+            reads: true,
             takes: usize::MAX,
             is_full: false,
             deadly: vec![Signal::KILL],
@@ -131,7 +135,7 @@ impl Double {
             signals: !self.signals.is_empty(),
             outputs: [output(0), output(1)],
             agent_read: interest.agent_read && !self.inbox.is_empty(),
-            agent_write: interest.agent_write && self.connected,
+            agent_write: interest.agent_write && self.connected && self.reads,
         }
     }
 
@@ -146,6 +150,7 @@ impl Double {
             Happening::Signal(signal) => self.signals.push_back(signal),
             Happening::Say(bytes) if self.connected => self.inbox.extend(bytes),
             Happening::Say(_) => {}
+            Happening::Read(reads) => self.reads = reads,
             Happening::Listen(listens) => self.listens = listens,
         }
     }
@@ -322,7 +327,7 @@ impl Sys for Double {
         if !self.connected {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        if self.is_full {
+        if self.is_full || !self.reads {
             return Err(ErrorKind::WouldBlock.into());
         }
         let taken = bytes.len().min(self.takes);

@@ -28,10 +28,7 @@ const AWAY: Duration = Duration::from_secs(5);
 impl<S: Sys> Init<'_, S> {
     /// Reads until both outputs were empty once: everything that the main process wrote.
     pub(crate) fn drain(&mut self) -> Result<(), Error> {
-        // From here on a full ring is waited for no longer than the agent is.
-        if self.policy == (Policy::Block { limit: None }) {
-            self.policy = Policy::Block { limit: Some(self.config.flush_timeout) };
-        }
+        self.bound_wait();
         let limit = self.drain_limit();
         if let Some(capture) = &mut self.capture {
             capture.expect_bytes();
@@ -52,8 +49,8 @@ impl<S: Sys> Init<'_, S> {
     }
 
     fn drain_limit(&self) -> i64 {
-        let wait =
-            if matches!(self.policy, Policy::Block { .. }) { self.config.flush_timeout } else { DRAIN };
+        let blocks = matches!(self.config.policy, Policy::Block { .. });
+        let wait = if blocks { self.config.flush_timeout } else { DRAIN };
         after(self.sys.boottime(), wait)
     }
 
@@ -158,8 +155,9 @@ impl<S: Sys> Init<'_, S> {
         let begun = self.sys.boottime();
         self.ring.seal();
         self.link.flush(self.sys, self.ring.next_seq(), begun);
-        // Whoever has waited in vain for room has waited for this agent already.
-        let is_given_up = self.is_dropping && !self.link.is_up();
+        // Whoever waits for room for so long at most has waited for this agent already.
+        let is_bounded = self.config.policy != (Policy::Block { limit: None });
+        let is_given_up = is_bounded && self.is_dropping && !self.link.is_up();
         let limit = if is_given_up { begun } else { after(begun, self.config.flush_timeout) };
         let flushed = |init: &Self| {
             init.link.is_flushed(&init.ring)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use line::frame::RecordFlags;
 use line::{Boot, Event, Stream};
 
@@ -52,7 +54,8 @@ pub(crate) struct Init<'a, S> {
     pub(crate) main: Option<Main>,
     pub(crate) ended: Option<Ended>,
     pub(crate) stop: Stop,
-    pub(crate) policy: Policy,
+    /// From the app's end on: how long `block` without a limit waits for room.
+    last_wait: Option<Duration>,
     /// Since when nothing was read because the ring is full.
     full_since: Option<i64>,
     /// The bounded wait is over: drop until the ring has room again.
@@ -90,7 +93,7 @@ impl<'a, S: Sys> Init<'a, S> {
             main: None,
             ended: None,
             stop: Stop::default(),
-            policy: config.policy,
+            last_wait: None,
             full_since: None,
             is_dropping: false,
         })
@@ -118,7 +121,7 @@ impl<'a, S: Sys> Init<'a, S> {
         self.link.pump(self.sys, &mut self.ring, now);
         let (interest, deadline) = self.wanted(now, until);
         let wait_ns = u64::try_from(deadline - now).unwrap_or(0);
-        let timeout = (deadline < i64::MAX).then(|| std::time::Duration::from_nanos(wait_ns));
+        let timeout = (deadline < i64::MAX).then(|| Duration::from_nanos(wait_ns));
         let ready = self.sys.wait(interest, timeout).map_err(Error::Read)?;
         self.take(ready)
     }
@@ -191,7 +194,7 @@ impl<'a, S: Sys> Init<'a, S> {
 
     /// Whether a full ring keeps the outputs from being read.
     pub(crate) fn waits_for_room(&self) -> bool {
-        matches!(self.policy, Policy::Block { .. }) && !self.is_dropping
+        matches!(self.config.policy, Policy::Block { .. }) && !self.is_dropping
     }
 
     /// How many bytes of records a ring takes; `None`: any, it drops.
@@ -201,7 +204,7 @@ impl<'a, S: Sys> Init<'a, S> {
 
     /// Ends a bounded wait for room, and its dropping when half of the ring is free again.
     fn watch_room(&mut self, now: i64) {
-        let Policy::Block { .. } = self.policy else { return };
+        let Policy::Block { .. } = self.config.policy else { return };
         if self.is_dropping {
             self.is_dropping = !self.ring.is_half_free();
         } else if self.capture.as_ref().is_some_and(|capture| capture.is_blocked(self.ring.free_bytes())) {
@@ -216,10 +219,24 @@ impl<'a, S: Sys> Init<'a, S> {
         self.ring.set_lossless(!self.is_dropping);
     }
 
+    /// The app has ended: from here on a full ring is waited for no longer than the agent is.
+    pub(crate) fn bound_wait(&mut self) {
+        if self.config.policy == (Policy::Block { limit: None }) {
+            self.last_wait = Some(self.config.flush_timeout);
+            self.full_since = None;
+        }
+    }
+
     /// When a full ring has been waited for long enough.
     fn give_up_at(&self) -> i64 {
-        let (Some(since), Policy::Block { limit: Some(limit) }) = (self.full_since, self.policy) else {
+        let (Some(since), Policy::Block { limit }) = (self.full_since, self.config.policy) else {
             return i64::MAX;
+        };
+        if self.stop.is_hurried {
+            return since;
+        }
+        let Some(limit) = limit else {
+            return self.last_wait.map_or(i64::MAX, |wait| after(since, wait));
         };
         let dead_at = self.link.away_since().map_or(i64::MAX, |away| away.saturating_add(DEAD_AGENT_NS));
         after(since, limit).min(dead_at)

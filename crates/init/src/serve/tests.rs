@@ -309,6 +309,31 @@ fn with_block_a_dead_agent_stops_the_reading_and_with_a_limit_not_for_ever() {
 }
 
 #[test]
+fn with_block_the_end_waits_for_an_agent_that_was_away_or_stood_still() {
+    let flood = ("x".repeat(99) + "\n").repeat(10_000);
+    let stop = |at_ms: i64| (at_ms * MS, Send(Signal::TERM));
+    for away in [Listen as fn(bool) -> Happening, Happening::Read] {
+        for (timetable, is_lossless, ms) in [
+            (vec![(33_000 * MS, away(true))], true, 33_000..36_000),
+            (vec![], false, 35_000..46_000),
+            // Nobody waits for long who hurries.
+            (vec![stop(30_100), stop(31_000)], false, 31_000..32_000),
+        ] {
+            // A full ring, and an agent that was never there or is connected and takes no more.
+            let begin = vec![(19_900 * MS, away(false)), out(20_000, &flood), exit(30_000, 0)];
+            let mut sys = Double::new([begin, timetable].concat());
+            sys.listens = matches!(away(false), Happening::Read(_));
+            let policy = Policy::Block { limit: None };
+            go(&Config { policy, ring_bytes: Some(256 * 1024), ..config() }, &mut sys);
+            assert!(ms.contains(&(sys.now / MS)), "{} ms, {:?}", sys.now / MS, away(true));
+            let lines = sys.arrived.iter().filter(|record| record.stream == Stream::Stdout).count();
+            assert_eq!(lines == 10_000, is_lossless, "{lines}, {:?}", away(true));
+            assert!(!is_lossless || sys.times("gap").is_empty());
+        }
+    }
+}
+
+#[test]
 fn after_a_bounded_wait_a_living_agent_is_waited_for_again() {
     let flood = ("x".repeat(99) + "\n").repeat(10_000);
     let timetable = vec![
