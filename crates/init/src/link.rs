@@ -298,13 +298,18 @@ impl Link {
             (_, Frame::Refused(refused)) => self.refused(sys, ring, now, refused),
             (State::Greeting, Frame::Welcome(welcome)) => self.welcome(sys, ring, now, *welcome),
             (State::Up, Frame::Ack { next_seq }) => ring.ack(*next_seq),
-            (State::Up, Frame::Flushed { next_seq }) => {
-                self.flushed_seq = self.flushed_seq.max(*next_seq);
-                ring.ack(*next_seq);
-            }
+            (State::Up, Frame::Flushed { next_seq }) => self.flushed(ring, *next_seq),
             // A pong has done its work by arriving. Nothing else is for init.
             _ => {}
         }
+    }
+
+    /// Takes the confirmation of a barrier. One that was not asked for on this connection confirms nothing.
+    fn flushed(&mut self, ring: &mut Ring, next_seq: u64) {
+        let Some(barrier) = self.flush_seq.filter(|_| self.flush_sent) else { return };
+        let next_seq = next_seq.min(barrier);
+        self.flushed_seq = self.flushed_seq.max(next_seq);
+        ring.ack(next_seq);
     }
 
     fn welcome(&mut self, sys: &mut impl Sys, ring: &mut Ring, now: i64, welcome: Welcome) {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use line::event::Value;
+use line::frame::Frame;
 use line::{Event, Stream};
 use proptest::prelude::*;
 
@@ -252,6 +253,19 @@ fn the_end_waits_for_the_agent_as_long_as_it_was_told() {
     go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
     assert_eq!(sys.times("bye"), [4000]);
     assert!(sys.said[0].starts_with("LI06: 1 lines were not confirmed by the agent at /s within 3000 ms"));
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_confirmed() {
+    let mut flushed = Vec::new();
+    Frame::Flushed { next_seq: u64::MAX }.write(&mut flushed).unwrap();
+    for (said_ms, bye_ms) in [(500, 2000), (1500, 1500)] {
+        let say = (said_ms * MS, Happening::Say(flushed.clone()));
+        let mut sys = Double::new(vec![out(10, "last\n"), say, exit(1000, 0)]);
+        sys.ack_ns = Some(1000 * MS);
+        go(&config(), &mut sys);
+        assert_eq!(sys.times("bye"), [bye_ms]);
+    }
 }
 
 #[test]

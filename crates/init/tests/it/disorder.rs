@@ -109,7 +109,7 @@ fn row_37_acknowledgements_of_what_was_never_sent_are_harmless() {
         run.agent.serve_until("lines", |agent| agent.of(Stream::Stdout).len() == 1000);
         for next_seq in [0, u64::MAX, 1 << 50] {
             run.agent.answer(&Frame::Ack { next_seq });
-            run.agent.answer(&Frame::Flushed { next_seq: 0 });
+            run.agent.answer(&Frame::Flushed { next_seq });
         }
         std::fs::write(run.dir().join("go"), "").unwrap();
         assert_eq!(run.finish().code(), Some(0));
