@@ -29,6 +29,8 @@ pub(crate) enum Happening {
     Exit(Death),
     /// A signal for init.
     Signal(Signal),
+    /// The kernel kills some process for lack of memory.
+    OomKill,
     /// The agent says something.
     Say(Vec<u8>),
     /// The agent begins or ceases to read, so that its socket takes no more.
@@ -56,6 +58,7 @@ pub(crate) struct Double {
     signals: VecDeque<Signal>,
     child: Option<Death>,
     reaped: bool,
+    oom_kills: u64,
     pub(crate) listens: bool,
     connected: bool,
     inbox: VecDeque<u8>,
@@ -95,6 +98,7 @@ impl Double {
             signals: VecDeque::new(),
             child: None,
             reaped: false,
+            oom_kills: 3,
             listens: true,
             connected: false,
             inbox: VecDeque::new(),
@@ -148,6 +152,7 @@ impl Double {
                 self.signals.push_back(Signal::CHLD);
             }
             Happening::Signal(signal) => self.signals.push_back(signal),
+            Happening::OomKill => self.oom_kills += 1,
             Happening::Say(bytes) if self.connected => self.inbox.extend(bytes),
             Happening::Say(_) => {}
             Happening::Read(reads) => self.reads = reads,
@@ -229,7 +234,7 @@ impl Sys for Double {
     }
 
     fn oom_kills(&self) -> u64 {
-        0
+        self.oom_kills
     }
 
     fn give_memory_back(&mut self) {

@@ -104,10 +104,10 @@ impl<S: Sys> Init<'_, S> {
 
     /// The last event of the instance: how the app ended.
     pub(crate) fn say_exited(&mut self) -> ExitStatus {
-        let (Some(main), Some(ended)) = (self.main, self.ended) else {
+        let (Some(main), Some(ended)) = (&self.main, self.ended) else {
             return ExitStatus { code: crate::EXIT_USAGE, raise: None };
         };
-        let oom_killed = signal_of(&ended) == Some(Signal::KILL) && self.sys.oom_kills() > main.oom_kills;
+        let oom_killed = ended.oom_killed;
         let (code, signal, core_dumped) = match ended.death {
             Death::Code(code) => (code, -1, false),
             Death::Signal { signal, core_dumped } => (128 + signal.number(), signal.number(), core_dumped),

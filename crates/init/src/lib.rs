@@ -22,6 +22,7 @@ mod exec;
 mod exit;
 mod kernel;
 mod link;
+mod oom;
 mod proc;
 mod ring;
 mod serve;

@@ -12,6 +12,7 @@ use crate::capture::Capture;
 use crate::config::{Config, Policy};
 use crate::kernel::{Death, Interest, Pid, Ready, Reaped, Sys, Used};
 use crate::link::{Identity, Link};
+use crate::oom::OomWatch;
 use crate::ring::Ring;
 use crate::signals::{Stop, after};
 use crate::{Error, Signal};
@@ -28,11 +29,11 @@ const MEMORY_SHARE: u64 = 64;
 const MAX_DEFAULT_RING_BYTES: usize = 8 << 20;
 
 /// The main process.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Main {
     pub(crate) pid: Pid,
     pub(crate) started: i64,
-    pub(crate) oom_kills: u64,
+    pub(crate) oom: OomWatch,
 }
 
 /// How and when the main process ended.
@@ -41,6 +42,8 @@ pub(crate) struct Ended {
     pub(crate) death: Death,
     pub(crate) used: Used,
     pub(crate) at: i64,
+    /// The kernel killed it for lack of memory.
+    pub(crate) oom_killed: bool,
 }
 
 /// Init at work.
@@ -132,6 +135,9 @@ impl<'a, S: Sys> Init<'a, S> {
             self.sys.give_memory_back();
         }
         self.insist(now);
+        if let Some(main) = self.main.as_mut().filter(|_| self.ended.is_none()) {
+            main.oom.tick(self.sys, now);
+        }
         let room = self.room_rule()(&self.ring);
         if let Some(capture) = &mut self.capture {
             capture.tick(&mut self.ring, now, room);
@@ -255,8 +261,9 @@ impl<'a, S: Sys> Init<'a, S> {
         loop {
             match self.sys.reap() {
                 Reaped::Child { pid, death, used } => {
-                    if self.main.is_some_and(|main| main.pid == pid) && self.ended.is_none() {
-                        self.ended = Some(Ended { death, used, at: self.sys.boottime() });
+                    if self.living_main() == Some(pid) {
+                        let (at, oom_killed) = (self.sys.boottime(), self.is_oom(death));
+                        self.ended = Some(Ended { death, used, at, oom_killed });
                     }
                 }
                 Reaped::Alive => return true,
@@ -265,9 +272,15 @@ impl<'a, S: Sys> Init<'a, S> {
         }
     }
 
+    /// Whether the kernel killed the main process for lack of memory.
+    fn is_oom(&self, death: Death) -> bool {
+        let by_kill = matches!(death, Death::Signal { signal: Signal::KILL, .. }) && !self.stop.is_killed;
+        by_kill && self.main.as_ref().is_some_and(|main| main.oom.has_risen(self.sys))
+    }
+
     /// The main process, while it lives.
     pub(crate) fn living_main(&self) -> Option<Pid> {
-        self.main.filter(|_| self.ended.is_none()).map(|main| main.pid)
+        self.main.as_ref().filter(|_| self.ended.is_none()).map(|main| main.pid)
     }
 
     /// Takes every pending signal.

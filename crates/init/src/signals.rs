@@ -20,6 +20,8 @@ pub(crate) struct Stop {
     late_at: Option<i64>,
     /// What is sent next, and when.
     next: Option<(Signal, i64)>,
+    /// Init itself has sent SIGKILL to the main process.
+    pub(crate) is_killed: bool,
     /// A stop was asked for again when no main process lived.
     pub(crate) is_hurried: bool,
 }
@@ -87,6 +89,7 @@ impl<S: Sys> Init<'_, S> {
             .text("signal", name.as_ref())
             .text("why", why);
         self.event(&event);
+        self.stop.is_killed |= signal == Signal::KILL;
         self.sys.kill(pid, signal);
     }
 }

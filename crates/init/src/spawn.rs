@@ -8,6 +8,7 @@ use line::{Event, Level};
 use crate::EXIT_USAGE;
 use crate::capture::Capture;
 use crate::kernel::{SpawnError, Sys};
+use crate::oom::OomWatch;
 use crate::serve::{Init, Main};
 
 /// Exit code for a command that was not found, as in a shell.
@@ -25,7 +26,7 @@ impl<S: Sys> Init<'_, S> {
             return Some(EXIT_USAGE);
         }
         let command = shown(&self.config.argv);
-        let oom_kills = self.sys.oom_kills();
+        let oom = OomWatch::new(self.sys, self.sys.boottime());
         match self.sys.spawn(&self.config.argv) {
             Ok(started) => {
                 let message = format!("Preparing to run: `{command}`");
@@ -34,7 +35,7 @@ impl<S: Sys> Init<'_, S> {
                     .text("argv", command.as_str());
                 self.event(&event);
                 self.capture = Some(Capture::new(started.pipe_bytes));
-                self.main = Some(Main { pid: started.pid, started: self.sys.boottime(), oom_kills });
+                self.main = Some(Main { pid: started.pid, started: self.sys.boottime(), oom });
                 None
             }
             Err(error) => Some(self.say_unstarted(&error, &command)),

@@ -66,7 +66,7 @@ pub const ALL: &[Code] = &[
     code(
         "LI07",
         "Killed for lack of memory",
-        "The kernel killed the app, or the app died of SIGKILL that nobody asked for, as it does when memory runs out.",
+        "The kernel killed the app because memory ran out, in its cgroup or on the whole machine.",
         "Give the Machine more memory, or find what grows.",
     ),
     code(

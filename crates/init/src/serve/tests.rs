@@ -10,7 +10,7 @@ use crate::double::{Double, Happening, MS};
 use crate::kernel::{Death, Output, Signal};
 use crate::{ExitStatus, run};
 
-use Happening::{Exit, Listen, Signal as Send, Write};
+use Happening::{Exit, Listen, OomKill, Signal as Send, Write};
 
 fn config() -> Config {
     Config::new("/s", vec!["app".into()])
@@ -207,6 +207,31 @@ fn a_stop_ends_an_instance_whose_app_did_not_start() {
         let (kill_timeout, flush_timeout) = (Duration::from_secs(2), Duration::from_secs(3600));
         assert_eq!(go(&Config { kill_timeout, flush_timeout, ..missing() }, &mut sys), 127);
         assert!((end_ms..end_ms + 2500).contains(&(sys.now / MS)), "{} ms", sys.now / MS);
+    }
+}
+
+#[test]
+fn lack_of_memory_is_what_the_kernel_counted_shortly_before_a_death_that_init_did_not_ask_for() {
+    let killed = Death::Signal { signal: Signal::KILL, core_dumped: false };
+    let term = |at_ms: i64| (at_ms * MS, Send(Signal::TERM));
+    let oom = |at_ms: i64| (at_ms * MS, OomKill);
+    let end = |death| (60_000 * MS, Exit(death));
+    for (timetable, wanted) in [
+        (vec![oom(59_990), end(killed)], true),
+        (vec![oom(54_000), end(killed)], true),
+        // Of somebody else, long before or after it.
+        (vec![oom(30_000), end(killed)], false),
+        (vec![end(killed), oom(60_001)], false),
+        (vec![oom(59_990), end(Death::Code(137))], false),
+        (vec![term(50_000), oom(54_999)], false),
+        (vec![end(killed)], false),
+    ] {
+        let about = format!("{timetable:?}");
+        let mut sys = Double::new(timetable);
+        assert_eq!(go(&config(), &mut sys), 137);
+        let exited = sys.arrived.last().map(|record| Event::read(&record.bytes).unwrap()).unwrap();
+        assert!(exited.fields.contains(&("oom_killed".into(), Value::Flag(wanted))), "{about}: {exited:?}");
+        assert_eq!(exited.get_text("code_name"), wanted.then_some("LI07"));
     }
 }
 
