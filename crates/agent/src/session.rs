@@ -27,7 +27,7 @@ use crate::writer::{Ending, Job};
 const HANDOVER_BYTES: usize = 256 << 10;
 /// How much is read at once.
 const READ_BYTES: usize = 64 << 10;
-/// A Machine that sends this much that is no frame is sent away.
+/// A Machine is sent away when so many bytes were looked at that are no frame: what it may cost is bounded, not only what it sends.
 const MAX_GARBAGE_BYTES: u64 = 16 << 20;
 /// How long init may take to read an answer. It is small: whoever does not take it does not read at all.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
@@ -77,6 +77,7 @@ pub(crate) struct Session {
     output: Vec<u8>,
     /// Init does not listen any more. What it said before that may still wait in the socket, and counts.
     is_deaf: bool,
+    /// Bytes that were looked at and are no frame, of [`MAX_GARBAGE_BYTES`].
     garbage_bytes: u64,
     greeted: Option<Greeted>,
 }
@@ -207,9 +208,9 @@ impl Session {
                     }
                 }
                 Parsed::Unknown { used, .. } => used_bytes += used,
-                Parsed::Garbage { used, why } => {
+                Parsed::Garbage { used, looked_at, why } => {
                     used_bytes += used;
-                    self.garbage(used, &why)?;
+                    self.garbage(used, looked_at, &why)?;
                 }
             }
         }
@@ -221,9 +222,9 @@ impl Session {
         Ok(next)
     }
 
-    fn garbage(&mut self, bytes: usize, why: &line::Error) -> Result<(), Fault> {
+    fn garbage(&mut self, bytes: usize, looked_at: usize, why: &line::Error) -> Result<(), Fault> {
         self.context.metrics.garbage_bytes.inc_by(bytes as u64);
-        self.garbage_bytes += bytes as u64;
+        self.garbage_bytes += looked_at as u64;
         let instance = &self.machine.address.instance;
         quiet_warn!(code = "LA08", org = %self.machine.address.org, %instance, bytes, %why, "bytes that are no frame are passed over");
         if self.garbage_bytes > MAX_GARBAGE_BYTES {

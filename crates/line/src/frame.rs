@@ -166,6 +166,9 @@ pub enum Parsed<'a> {
     Garbage {
         /// Bytes up to the next place where a frame may begin, at least 1.
         used: usize,
+        /// Bytes that had to be looked at to see it, at least `used`: a wrong CRC costs the length that its header claims, and the
+        /// next header may stand 8 bytes on. A reader's patience should end by this number.
+        looked_at: usize,
         /// What is wrong.
         why: Error,
     },
@@ -178,15 +181,15 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
         return if plausible {
             Parsed::Incomplete { need: HEADER_BYTES - bytes.len() }
         } else {
-            garbage(bytes, Error::Value { what: "a frame's magic", value: 0 })
+            garbage(bytes, 0, Error::Value { what: "a frame's magic", value: 0 })
         };
     };
     if header[..2] != MAGIC {
-        return garbage(bytes, Error::Value { what: "a frame's magic", value: u64::from(header[0]) });
+        return garbage(bytes, 0, Error::Value { what: "a frame's magic", value: u64::from(header[0]) });
     }
     let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
     if len > MAX_BODY_BYTES {
-        return garbage(bytes, Error::Value { what: "the length of a frame's body", value: len as u64 });
+        return garbage(bytes, 0, Error::Value { what: "the length of a frame's body", value: len as u64 });
     }
     let used = HEADER_BYTES + len;
     let Some(body) = bytes.get(HEADER_BYTES..used) else {
@@ -194,21 +197,23 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
     };
     let crc = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     if crc != checksum(&header[..8], body) {
-        return garbage(bytes, Error::Value { what: "a frame's CRC", value: u64::from(crc) });
+        return garbage(bytes, used, Error::Value { what: "a frame's CRC", value: u64::from(crc) });
     }
     match read_body(header[2], body) {
         Ok(Some(frame)) => Parsed::Frame { frame, used },
         Ok(None) => Parsed::Unknown { kind: header[2], used },
-        Err(why) => Parsed::Garbage { used, why },
+        Err(why) => Parsed::Garbage { used, looked_at: used, why },
     }
 }
 
-/// Garbage up to the next byte that may begin a frame. The very first byte is always part of it.
-fn garbage(bytes: &[u8], why: Error) -> Parsed<'_> {
+/// Garbage up to the next byte that may begin a frame, after `checked` bytes of it were looked at in vain. The very first byte is
+/// always part of it.
+fn garbage(bytes: &[u8], checked: usize, why: Error) -> Parsed<'_> {
     let rest = bytes.get(1..).unwrap_or_default();
     let next = memchr::memmem::find(rest, &MAGIC);
     let tail = usize::from(rest.last() == Some(&MAGIC[0]));
-    Parsed::Garbage { used: 1 + next.unwrap_or(rest.len() - tail), why }
+    let used = 1 + next.unwrap_or(rest.len() - tail);
+    Parsed::Garbage { used, looked_at: checked + used, why }
 }
 
 fn read_body(kind: u8, body: &[u8]) -> Result<Option<Frame<'_>>, Error> {

@@ -53,7 +53,7 @@ pub(crate) fn soak() -> bool {
 }
 
 /// Says loudly that something was not run.
-fn skip(name: &str, reason: &str) {
+pub(crate) fn skip(name: &str, reason: &str) {
     eprintln!("\nSKIPPED {name}: {reason}\n");
     if let Some(path) = std::env::var_os("LOGWAY_SKIPS") {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();

@@ -102,6 +102,19 @@ fn a_count_that_the_bytes_do_not_hold_is_garbage() {
 }
 
 #[test]
+fn a_wrong_crc_costs_what_its_header_claims() {
+    // Headers of the longest frame, each of which begins within the one before.
+    let headers = b"LW\x63\0\0\0\x04\0".repeat(1 + MAX_BODY_BYTES / 8 + 1);
+    let (mut used_bytes, mut looked_at_bytes) = (0, 0);
+    while let Parsed::Garbage { used, looked_at, .. } = parse(&headers[used_bytes..]) {
+        (used_bytes, looked_at_bytes) = (used_bytes + used, looked_at_bytes + looked_at);
+        assert!(looked_at >= used);
+    }
+    assert_eq!(used_bytes, 8, "the next one is incomplete");
+    assert_eq!(looked_at_bytes, used_bytes + HEADER_BYTES + MAX_BODY_BYTES);
+}
+
+#[test]
 fn a_frame_of_a_later_version_is_passed_over() {
     let mut bytes = bytes_of(&Frame::Ack { next_seq: 1 });
     bytes[2] = 99;
