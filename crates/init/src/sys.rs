@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code, reason = "this is the file that talks to the kernel")]
 
-use std::ffi::OsString;
+use std::ffi::{CStr, CString, OsString};
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -94,6 +94,24 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd, usize)> {
     Ok((ours, theirs, usize::try_from(held).unwrap_or(0)))
 }
 
+/// The entries of this process's environment as they are. The standard library's view leaves some out and says nothing.
+fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    let mut entries = Vec::new();
+    // SAFETY: the C library keeps `environ` null or a list of NUL-ended strings that ends with a null pointer; nothing in this
+    // program changes it.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            entries.push(CStr::from_ptr(*next).to_owned());
+            next = next.add(1);
+        }
+    }
+    entries
+}
+
 fn recv(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of `buffer`, which the kernel writes to.
     check_len(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast::<c_void>(), buffer.len()) })
@@ -156,7 +174,13 @@ impl Sys for Kernel {
     }
 
     fn spawn(&mut self, argv: &[OsString]) -> Result<Started, SpawnError> {
-        let exec = Exec::prepare(argv)?;
+        let exec = Exec::prepare(argv, environment())?;
+        if exec.odd_entries > 0 {
+            let count = exec.odd_entries;
+            self.say(&format!(
+                "{count} entries of the environment are not of the form NAME=VALUE and are left out"
+            ));
+        }
         let (out, out_theirs, pipe_bytes) = output_pipe().map_err(SpawnError::Process)?;
         let (err, err_theirs, _) = output_pipe().map_err(SpawnError::Process)?;
         let (failed, failed_theirs) = pipe().map_err(SpawnError::Process)?;
@@ -175,10 +199,8 @@ impl Sys for Kernel {
         let mut report = [0; 5];
         if recv(&failed, &mut report).is_ok_and(|len| len == report.len()) {
             let [tried, errno @ ..] = report;
-            return Err(SpawnError::Exec {
-                path: exec.path(usize::from(tried)),
-                source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
-            });
+            let source = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+            return Err(SpawnError::Exec { path: exec.path(usize::from(tried), source.kind()), source });
         }
         self.outputs = [Some(out), Some(err)];
         Ok(Started { pid, pipe_bytes })

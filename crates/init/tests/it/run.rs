@@ -81,6 +81,15 @@ impl Run {
         Self::with(binary, dir, agent, options, argv)
     }
 
+    /// Init with an agent and `variables` in its own environment.
+    pub(crate) fn with_env(binary: &Binary, variables: &[(&str, &str)], argv: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let agent = Agent::listen(&dir.path().join("s"));
+        let mut command = Command::new(&binary.path);
+        command.envs(variables.iter().copied());
+        Self::spawn(command, binary, dir, agent, &[], argv)
+    }
+
     /// Init whose agent is not there yet.
     pub(crate) fn alone(binary: &Binary, options: &[&str], argv: &[&str]) -> Self {
         let dir = TempDir::new().unwrap();

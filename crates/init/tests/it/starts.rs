@@ -1,4 +1,6 @@
 //! Starting: commands that run, commands that do not, and what the app finds.
+//!
+//! Row 2, what overrides the command of an image, comes with images: here the command is what stands after `--`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -48,8 +50,10 @@ fn row_04_missing_or_not_executable() {
             ("/", 126, "LI03", "/"),
             ("./garbage", 126, "LI03", "./garbage"),
             ("./no-interpreter", 127, "LI02", "./no-interpreter"),
+            // In the first of two folders of PATH.
+            ("plain", 126, "LI03", "./plain"),
         ] {
-            let mut run = Run::under(binary, &["env"], fill, &[command, "arg"]);
+            let mut run = Run::under(binary, &["env", "PATH=.:/bin"], fill, &[command, "arg"]);
             assert_eq!(run.finish().code(), Some(code), "{command}");
             let event = run.agent.event("exec_failed").unwrap();
             assert_eq!((event.get_text("code_name"), event.get_text("path")), (Some(code_name), Some(path)));
@@ -73,11 +77,13 @@ fn fill(dir: &Path) {
     }
 }
 
+/// The other half of the row, entries without `=` and names that come twice, no shell or library can hand to a program; it is
+/// tested where the entries are taken (`src/exec.rs`), and again with images.
 #[test]
 fn row_05_the_environment_comes_through() {
     each("row_05", |binary| {
-        let argv = ["env", "A=b=c", "B=x\ny", "sh", "-c", r#"printf '%s\n' "$A" "$B""#];
-        let mut run = Run::start(binary, &[], &argv);
+        let argv = ["sh", "-c", r#"printf '%s\n' "$A" "$B""#];
+        let mut run = Run::with_env(binary, &[("A", "b=c"), ("B", "x\ny")], &argv);
         assert_eq!(run.finish().code(), Some(0));
         assert_eq!(run.agent.lines(Stream::Stdout), ["b=c", "x", "y"]);
     });
