@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use line::Stream;
-use line::frame::{Batch, Frame, Parsed, Welcome, parse};
+use line::frame::{Batch, Frame, Parsed, Refused, Welcome, parse};
 use line::join::{Joiner, Limits};
 
 use crate::kernel::{
@@ -70,6 +70,8 @@ pub(crate) struct Double {
     pub(crate) ack_ns: Option<i64>,
     /// The window that the agent gives; `None`: what fits the ring.
     pub(crate) window_bytes: Option<u32>,
+    /// The agent sends init away, for this reason.
+    pub(crate) refuses: Option<&'static str>,
     /// The agent greets back.
     pub(crate) welcomes: bool,
     /// The agent answers pings.
@@ -107,6 +109,7 @@ impl Double {
             joined_seq: 0,
             ack_ns: Some(2 * MS),
             window_bytes: None,
+            refuses: None,
             welcomes: true,
             pongs: true,
             reads: true,
@@ -186,7 +189,9 @@ impl Double {
                 (self.joiner, self.joined_seq) = (Joiner::new(limits), 0);
                 let window_bytes = self.window_bytes.unwrap_or(limits.window_bytes(hello.ring_bytes));
                 let welcome = Welcome { version: 1, resume_seq: 0, window_bytes, heartbeat_ms: 5000 };
-                if self.welcomes {
+                if let Some(reason) = self.refuses {
+                    self.later(self.now, &Frame::Refused(Refused { code: "LA06", reason }));
+                } else if self.welcomes {
                     self.later(self.now, &Frame::Welcome(welcome));
                 }
             }

@@ -261,6 +261,16 @@ fn an_absent_agent_is_tried_with_growing_waits_and_told_once() {
 }
 
 #[test]
+fn an_agent_that_refuses_is_quoted_once_and_tried_every_five_seconds() {
+    let mut sys = Double::new(vec![exit(21_000, 0)]);
+    sys.refuses = Some("another client is connected");
+    go(&config(), &mut sys);
+    assert_eq!(sys.times("connect"), [0, 5000, 10_000, 15_000, 20_000, 25_000]);
+    let quoted: Vec<_> = sys.said.iter().filter(|said| said.contains("LA06: another client")).collect();
+    assert_eq!(quoted.len(), 1, "{:?}", sys.said);
+}
+
+#[test]
 fn a_silent_agent_is_left_after_three_heartbeats() {
     let mut sys = Double::new(vec![exit(40_000, 0)]);
     sys.pongs = false;

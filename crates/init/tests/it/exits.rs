@@ -167,7 +167,8 @@ fn row_31_a_plain_kill_is_no_lack_of_memory() {
 #[test]
 fn a_daemon_is_found_and_ended() {
     each("daemon", |binary| {
-        let script = "setsid sh -c '(echo daemon; while :; do sleep 0.05; done) & exit 0'; sleep 0.1; exit 7";
+        let script = "setsid sh -c '(echo daemon; >up; while :; do sleep 0.05; done) & exit 0'; \
+                      while [ ! -e up ]; do sleep 0.02; done; exit 7";
         let mut run = Run::shell(binary, script);
         assert_eq!(run.finish().code(), Some(7));
         assert_eq!(run.agent.lines(Stream::Stdout), ["daemon"]);

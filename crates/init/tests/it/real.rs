@@ -12,7 +12,7 @@ use line::frame::{Frame, Parsed, parse};
 use tempfile::TempDir;
 
 use crate::agent::DEADLINE;
-use crate::run::{Binary, each, skip};
+use crate::run::{Binary, each, kill_with_descendants, skip};
 
 /// `logway up` with a data directory of its own, and a Machine registered there. Dropped, all that it started is killed.
 struct Host {
@@ -76,12 +76,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // The app ends by itself, then.
-        let _ = fs::write(self.dir.path().join("go"), "");
-        for child in self.children.iter_mut().rev() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.children.iter_mut().rev().for_each(kill_with_descendants);
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn skip(name: &str, reason: &str) {
     }
 }
 
-/// Init at work, with its agent. Dropped, it is killed.
+/// Init at work, with its agent. Dropped, it is killed with all below it.
 pub(crate) struct Run {
     pub(crate) agent: Agent,
     child: Child,
@@ -183,19 +183,8 @@ impl Run {
 
     /// Whether a process below init waits for room in a pipe.
     pub(crate) fn waits_in_write(&self) -> bool {
-        let tasks = format!("/proc/{0}/task/{0}/children", self.pid());
-        let mut pids: Vec<String> =
-            std::fs::read_to_string(tasks).unwrap().split_whitespace().map(str::to_owned).collect();
-        while let Some(pid) = pids.pop() {
-            let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
-            if read(format!("/proc/{pid}/wchan")).contains("pipe_write") {
-                return true;
-            }
-            pids.extend(
-                read(format!("/proc/{pid}/task/{pid}/children")).split_whitespace().map(str::to_owned),
-            );
-        }
-        false
+        let waits = |pid: &String| read(&format!("/proc/{pid}/wchan")).contains("pipe_write");
+        descendants(self.child.id()).iter().any(waits)
     }
 
     /// What init said on stderr. Only after its end.
@@ -226,9 +215,35 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        kill_with_descendants(&mut self.child);
     }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// All processes below `ancestor`, parents before children.
+fn descendants(ancestor: u32) -> Vec<String> {
+    let mut family = vec![ancestor.to_string()];
+    let mut at = 0;
+    while let Some(pid) = family.get(at) {
+        let children = read(&format!("/proc/{pid}/task/{pid}/children"));
+        family.extend(children.split_whitespace().map(str::to_owned));
+        at += 1;
+    }
+    family.split_off(1)
+}
+
+/// Kills a child and what is below it: an app that waits for a sign of its test would wait for ever.
+pub(crate) fn kill_with_descendants(child: &mut Child) {
+    if let Ok(None) = child.try_wait() {
+        // Some may have ended meanwhile, which is as well.
+        let mut kill = Command::new("kill");
+        let _ = kill.args(["-s", "KILL"]).args(descendants(child.id())).stderr(Stdio::null()).status();
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Sends a signal by its name.
