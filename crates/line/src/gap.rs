@@ -13,13 +13,14 @@ pub struct Gap {
 }
 
 macro_rules! names {
-    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $name:literal,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $type { $($(#[$doc])* $variant,)* }
+        #[repr(u8)]
+        pub enum $type { $($(#[$doc])* $variant = $code,)* }
 
         impl $type {
-            /// Every value, in the order of the codes.
+            /// Every value, in the order of the codes; the last one says that it is not known.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The name in JSON.
@@ -27,48 +28,47 @@ macro_rules! names {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The value of that name; the last one, which says that it is not known, for any other.
+            /// The value of that name; `Unknown` for any other.
             pub fn from_name(name: &str) -> Self {
                 Self::ALL.iter().copied().find(|v| v.as_str() == name).unwrap_or(Self::Unknown)
             }
 
-            /// The code in binary formats.
+            /// The code in binary formats. It never changes.
             pub const fn code(self) -> u8 {
                 self as u8
             }
 
-            /// The value of that code; the last one for a code of a later version.
+            /// The value of that code; `Unknown` for a code of a later version.
             pub fn from_code(code: u8) -> Self {
-                Self::ALL.get(usize::from(code)).copied().unwrap_or(Self::Unknown)
+                Self::ALL.iter().copied().find(|v| v.code() == code).unwrap_or(Self::Unknown)
             }
         }
     };
 }
 
 names! {
-    /// Why lines are missing. New reasons go before `Unknown`'s place only at the end of the list of codes: the code is
-    /// written to disk and sent between versions.
+    /// Why lines are missing. The code is written to disk and sent between versions: a new reason takes the next one.
     GapReason {
         /// Init's ring was full of unacknowledged lines and the policy is `drop-oldest`.
-        RingFull = "ring_full",
+        RingFull = 0 "ring_full",
         /// The boot ended without a goodbye: what init still held is gone.
-        Vanished = "vanished",
+        Vanished = 1 "vanished",
         /// The agent's spool was above 80 % and the app over its fair share.
-        SpoolFull = "spool_full",
+        SpoolFull = 2 "spool_full",
         /// The app wrote faster than the rate limit it was given.
-        RateLimited = "rate_limited",
+        RateLimited = 3 "rate_limited",
         /// Acknowledged lines were in a part of the spool that can no longer be read.
-        SpoolDamaged = "spool_damaged",
+        SpoolDamaged = 4 "spool_damaged",
         /// The bus was away too long: live readers skip ahead, the store has the lines.
-        LiveLag = "live-lag",
+        LiveLag = 5 "live-lag",
         /// The store refused the batch; it is in the agent's dead-letter file.
-        Rejected = "rejected",
+        Rejected = 6 "rejected",
         /// Records arrived whose sequence numbers skip some, and nobody said why.
-        SequenceHole = "sequence_hole",
+        SequenceHole = 7 "sequence_hole",
         /// A reader was too slow for its queue.
-        SlowReader = "slow_reader",
+        SlowReader = 8 "slow_reader",
         /// A reason of a later version.
-        Unknown = "unknown",
+        Unknown = 255 "unknown",
     }
 }
 
@@ -76,19 +76,19 @@ names! {
     /// The hop that lost lines or noticed that they are missing.
     Hop {
         /// Init, inside the Machine.
-        Init = "init",
+        Init = 0 "init",
         /// The host agent.
-        Agent = "agent",
+        Agent = 1 "agent",
         /// The bus or its embedded broker.
-        Bus = "bus",
+        Bus = 2 "bus",
         /// The NATS front door.
-        Proxy = "proxy",
+        Proxy = 3 "proxy",
         /// The store.
-        Store = "store",
+        Store = 4 "store",
         /// The shipper.
-        Ship = "ship",
+        Ship = 5 "ship",
         /// A hop of a later version.
-        Unknown = "unknown",
+        Unknown = 255 "unknown",
     }
 }
 
@@ -139,7 +139,15 @@ mod tests {
         for &hop in Hop::ALL {
             assert_eq!((Hop::from_name(hop.as_str()), Hop::from_code(hop.code())), (hop, hop));
         }
-        assert_eq!(GapReason::from_code(200), GapReason::Unknown);
+        // What an older version reads of one that knows more.
+        for code in [GapReason::SlowReader.code() + 1, 200, 255] {
+            assert_eq!(
+                (GapReason::from_code(code), Hop::from_code(code)),
+                (GapReason::Unknown, Hop::Unknown)
+            );
+        }
+        assert_eq!((GapReason::Unknown.code(), Hop::Unknown.code()), (255, 255), "whatever is added");
+        assert_eq!((GapReason::SlowReader.code(), Hop::Ship.code()), (8, 5));
         assert_eq!(Hop::from_name("moon"), Hop::Unknown);
     }
 }
