@@ -59,7 +59,8 @@ pub struct Joined<'a> {
     pub stream: Stream,
     /// The text.
     pub bytes: &'a [u8],
-    /// 0 for a line's first (and mostly only) record, then 1, 2, ...
+    /// 0 for a line's first (and mostly only) record, then 1, 2, ... At least 1 for what continues a line whose beginning came
+    /// over an earlier connection or is missing; the count begins anew there.
     pub part: u32,
     /// The line goes on in a further record.
     pub more: bool,
@@ -131,6 +132,9 @@ impl Joiner {
         let line = usize::from(record.stream.code());
         if !continued {
             self.lines[line] = Line::default();
+        } else if self.pending.is_none() && self.lines[line].part == 0 {
+            // What its line began with is not known here: it is in an earlier record, before a lost connection, or in a gap.
+            self.lines[line].part = 1;
         }
         let encoded = json::escaped_bytes(record.bytes);
         if self.is_full(record.bytes.len(), encoded) {
@@ -185,21 +189,9 @@ impl Joiner {
         self.text.shrink_to(64 * 1024);
     }
 
-    /// The first seq that is held and not yet emitted, if any: everything from here on must be sent again after a loss of
-    /// the connection.
-    pub fn held_from(&self) -> Option<u64> {
-        self.pending.as_ref().map(|p| p.seq)
-    }
-
     /// Gives out what is held although its line goes on: before a gap, whose numbers follow at once.
     pub fn cut(&mut self, mut emit: impl FnMut(Joined<'_>)) {
         self.emit_pending(true, false, &mut emit);
-    }
-
-    /// Forgets what is held: it was not acknowledged and will be sent again.
-    pub fn forget(&mut self) {
-        self.pending = None;
-        self.text.clear();
     }
 }
 
@@ -245,7 +237,7 @@ mod tests {
         for stream in [Stream::Stdout, Stream::Stderr] {
             splitters[usize::from(stream.code())].flush(|flags, bytes| feed(stream, flags, bytes));
         }
-        assert_eq!(joiner.held_from(), None);
+        joiner.cut(|held| panic!("{held:?} is held"));
         (out, seq)
     }
 
@@ -327,6 +319,30 @@ mod tests {
                 (Stream::Stdout, 4, 1, 1, false)
             ]
         );
+    }
+
+    #[test]
+    fn what_continues_an_unknown_line_is_not_its_first_part() {
+        let (more, continued) = (RecordFlags::MORE, RecordFlags::CONTINUED);
+        let mut joiner = Joiner::new(Limits { record_bytes: 3, ..Limits::default() });
+        let mut parts = Vec::new();
+        // After a lost connection, then after a gap within another line.
+        for (seq, flags, cut) in [
+            (7, more.with(continued), false),
+            (8, more.with(continued), false),
+            (9, continued, false),
+            (10, more, true),
+            (12, continued, false),
+            (13, RecordFlags::WHOLE, false),
+            (15, continued, false),
+        ] {
+            let record = Record { seq, time: 0, stream: Stream::Stdout, flags, bytes: b"ab" };
+            joiner.push(record, |joined| parts.push((joined.seq, joined.part)));
+            if cut {
+                joiner.cut(|joined| parts.push((joined.seq, joined.part)));
+            }
+        }
+        assert_eq!(parts, [(7, 1), (8, 2), (9, 3), (10, 0), (12, 1), (13, 0), (15, 1)]);
     }
 
     proptest! {
