@@ -166,10 +166,14 @@ impl<S: Sys> Init<'_, S> {
         };
         self.turn_until(limit, flushed)?;
         if !self.link.is_flushed(&self.ring) {
-            let (lines, path) = (self.ring.lines(), self.config.socket.display());
+            let path = self.config.socket.display();
+            let what = match self.ring.lines() {
+                0 => "the last events".to_owned(),
+                lines => format!("{lines} lines"),
+            };
             let waited_ms = (self.sys.boottime() - begun) / 1_000_000;
             self.sys.say(&format!(
-                "LI06: {lines} lines were not confirmed by the agent at {path} within {waited_ms} ms; \
+                "LI06: {what} were not confirmed by the agent at {path} within {waited_ms} ms; \
                  look whether it runs, or give it longer with --flush-timeout"
             ));
         }

@@ -10,6 +10,7 @@
 //! | keep every record until it is acknowledged | `ring` |
 //! | send, resend, notice a dead agent | `link` |
 //! | pass signals on, insist on a stop | `signals` |
+//! | tell a death for lack of memory | `oom` |
 //! | the end: drain, end the rest, say how it ended, flush | `exit` |
 //!
 //! The kernel and the clocks are behind `kernel::Sys`; `sys` is the real one and the only file with `unsafe`.

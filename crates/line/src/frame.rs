@@ -11,7 +11,7 @@
 //! | 4 | CRC-32 (IEEE) of the eight bytes before it and of the body |
 //!
 //! Magic and CRC let a reader find its place again on a serial port, where a restarted agent sees the middle of a
-//! stream. A body may be longer than this version reads: later versions append fields.
+//! stream. A body may be longer than this version reads: later versions append fields. Only a batch is its records to the last byte.
 
 mod batch;
 mod control;

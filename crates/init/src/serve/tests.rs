@@ -283,11 +283,17 @@ fn a_silent_agent_is_left_after_three_heartbeats() {
 
 #[test]
 fn the_end_waits_for_the_agent_as_long_as_it_was_told() {
-    let mut sys = Double::new(vec![out(10, "last\n"), exit(1000, 0)]);
-    sys.ack_ns = None;
-    go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
-    assert_eq!(sys.times("bye"), [4000]);
-    assert!(sys.said[0].starts_with("LI06: 1 lines were not confirmed by the agent at /s within 3000 ms"));
+    for (timetable, what) in [
+        (vec![out(10, "a\n"), out(20, "b\n"), exit(1000, 0)], "2 lines"),
+        (vec![exit(1000, 0)], "the last events"),
+    ] {
+        let mut sys = Double::new(timetable);
+        sys.ack_ns = None;
+        go(&Config { flush_timeout: Duration::from_secs(3), ..config() }, &mut sys);
+        assert_eq!(sys.times("bye"), [4000]);
+        let wanted = format!("LI06: {what} were not confirmed by the agent at /s within 3000 ms");
+        assert!(sys.said[0].starts_with(&wanted), "{:?}", sys.said);
+    }
 }
 
 #[test]

@@ -166,8 +166,8 @@ impl BatchWriter {
         self.frame.len() + Self::RECORD_OVERHEAD_BYTES + text_bytes <= HEADER_BYTES + MAX_BODY_BYTES
     }
 
-    /// Appends a record. `time` (boot time, nanoseconds) before that of the last record counts as the same time. The
-    /// caller has asked [`BatchWriter::fits`]; a frame that grew too long fails in [`BatchWriter::finish`].
+    /// Appends a record. `time` (boot time, nanoseconds) before that of the last record counts as the same time. A frame that
+    /// grows too long, which [`BatchWriter::fits`] tells beforehand, fails in [`BatchWriter::finish`].
     #[inline]
     pub fn push(&mut self, time: i64, stream: Stream, flags: RecordFlags, text: &[u8]) {
         let elapsed = u64::try_from(time.saturating_sub(self.last_time)).unwrap_or(0);
