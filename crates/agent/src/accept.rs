@@ -46,15 +46,20 @@ pub(crate) struct Door {
 /// Why a Machine is not served any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was ephemeral, and its boot is over and on disk; nobody will come back.
-    Over,
+    /// It was ephemeral, and its boot is over and on disk; nobody will come back, unless it was registered more often than
+    /// `registrations` by now.
+    Over {
+        /// How often it had been registered when that was decided.
+        registrations: u64,
+    },
     /// It was told to stop.
     Stopped,
 }
 
 impl Door {
-    /// Serves the Machine until it is over or told to stop.
-    pub(crate) async fn serve(mut self) -> Outcome {
+    /// Serves the Machine until it is over or told to stop. As long as the door is there, whoever connects is kept waiting:
+    /// a Machine that turns out not to be over is served on.
+    pub(crate) async fn serve(&mut self) -> Outcome {
         let mut session: Option<JoinHandle<End>> = None;
         let vanish_after = self.context.vanish_after;
         let mut look_at = self.machine.has_boots().then(|| Instant::now() + vanish_after);
@@ -62,6 +67,7 @@ impl Door {
         let mut tenure = Tenure::new(was_seen, self.context.forget_after);
         let mut waiting: Option<(UnixStream, Instant)> = None;
         loop {
+            let registrations = self.machine.registrations();
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) if !self.may_use(&stream) => {
@@ -79,11 +85,11 @@ impl Door {
                     session = None;
                     self.context.metrics.connections.dec();
                     look_at = Some(Instant::now() + vanish_after);
-                    tenure.lost();
+                    tenure.lost(self.machine.is_awaited());
                     if let Some((stream, _)) = waiting.take() {
                         session = Some(self.begin(stream, &mut tenure));
-                    } else if end == End::Bye && self.may_end() {
-                        return Outcome::Over;
+                    } else if end == End::Bye && self.may_end() && !self.machine.is_awaited() {
+                        return Outcome::Over { registrations };
                     }
                 }
                 () = until(waiting.as_ref().map(|(_, until)| *until)) => {
@@ -95,7 +101,9 @@ impl Door {
                     look_at = None;
                     self.vanish_lost(Ending::Lost).await;
                 }
-                () = tenure.over(), if session.is_none() && self.may_end() => return Outcome::Over,
+                () = tenure.over(), if session.is_none() && self.may_end() => {
+                    return Outcome::Over { registrations };
+                }
                 () = self.machine.registered.notified() => tenure.renew(),
                 stop = stopped(&mut self.stop) => return self.end(stop, session).await,
             }

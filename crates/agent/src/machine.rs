@@ -25,7 +25,7 @@ pub(crate) struct Machine {
     pub(crate) was_seen: AtomicBool,
     /// Wakes the task at its socket: it was registered again, perhaps with other terms.
     pub(crate) registered: Notify,
-    terms: Mutex<Terms>,
+    standing: Mutex<Standing>,
     boots: Mutex<Vec<Arc<BootHandle>>>,
 }
 
@@ -36,6 +36,18 @@ pub(crate) struct Terms {
     pub(crate) rate: Option<Arc<RateLimit>>,
     /// The registration ends with the boot.
     pub(crate) ephemeral: bool,
+}
+
+/// How a Machine is registered.
+#[derive(Debug, Default)]
+struct Standing {
+    terms: Terms,
+    /// How often it was registered with this agent.
+    registrations: u64,
+    /// So many of them announced a boot that has not come yet: whoever registers starts an init next.
+    awaited: u64,
+    /// The boot that came last: when it comes again, it is not one of those awaited.
+    newest: Option<Boot>,
 }
 
 impl Machine {
@@ -49,29 +61,50 @@ impl Machine {
             metrics,
             was_seen: AtomicBool::new(false),
             registered: Notify::new(),
-            terms: Mutex::new(terms),
+            standing: Mutex::new(Standing { terms, ..Standing::default() }),
             boots: Mutex::default(),
         }
     }
 
-    fn terms(&self) -> MutexGuard<'_, Terms> {
-        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over what it was registered with now, from the next frame on.
-    pub(crate) fn set_terms(&self, terms: Terms) {
-        *self.terms() = terms;
+    /// It was registered, again perhaps: takes over what with, from the next frame on.
+    pub(crate) fn register(&self, terms: Terms) {
+        let mut standing = self.standing();
+        standing.terms = terms;
+        standing.registrations += 1;
+        standing.awaited += 1;
+        drop(standing);
         self.registered.notify_one();
+    }
+
+    /// How often it was registered with this agent.
+    pub(crate) fn registrations(&self) -> u64 {
+        self.standing().registrations
+    }
+
+    /// Whether a registration announced a boot that has not come yet.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.standing().awaited > 0
+    }
+
+    fn came(&self, boot: Boot) {
+        let mut standing = self.standing();
+        if standing.newest.replace(boot) != Some(boot) {
+            standing.awaited = standing.awaited.saturating_sub(1);
+        }
     }
 
     /// The app's rate limit.
     pub(crate) fn rate(&self) -> Option<Arc<RateLimit>> {
-        self.terms().rate.clone()
+        self.standing().terms.rate.clone()
     }
 
     /// Whether the registration ends with the boot.
     pub(crate) fn is_ephemeral(&self) -> bool {
-        self.terms().ephemeral
+        self.standing().terms.ephemeral
     }
 
     fn boots(&self) -> MutexGuard<'_, Vec<Arc<BootHandle>>> {
@@ -81,6 +114,7 @@ impl Machine {
     /// The boot `boot`, known from now on, and the others that have not ended.
     pub(crate) fn enter(self: &Arc<Self>, boot: Boot) -> (Arc<BootHandle>, Vec<Arc<BootHandle>>) {
         self.was_seen.store(true, Ordering::Release);
+        self.came(boot);
         let mut boots = self.boots();
         let (mut same, others): (Vec<_>, Vec<_>) =
             boots.iter().cloned().partition(|known| known.boot == boot);
@@ -186,5 +220,36 @@ impl BootHandle {
     /// Notes what init says of its sequence.
     pub(crate) fn note_next(&self, next_seq: u64) {
         self.known_next.fetch_max(next_seq, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use line::OrgId;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn machine() -> Arc<Machine> {
+        let address = Address::new(OrgId::new("a").unwrap(), "web", "lhr", "i1").unwrap();
+        let metrics = Metrics::new().app(&address);
+        Arc::new(Machine::new(address, Terms::default(), metrics))
+    }
+
+    #[test]
+    fn each_registration_awaits_a_boot_and_one_that_comes_again_is_not_another() {
+        let machine = machine();
+        assert!(!machine.is_awaited());
+        machine.register(Terms::default());
+        machine.register(Terms::default());
+        let one = machine.enter(Boot::from_bits(1)).0;
+        machine.forget(one.boot);
+        machine.enter(Boot::from_bits(1));
+        assert!(machine.is_awaited(), "the second has not come");
+        machine.enter(Boot::from_bits(2));
+        assert!(!machine.is_awaited() && machine.registrations() == 2);
+        machine.enter(Boot::from_bits(3));
+        machine.register(Terms { ephemeral: true, ..Terms::default() });
+        assert!(machine.is_awaited() && machine.is_ephemeral());
     }
 }

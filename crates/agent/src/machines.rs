@@ -41,6 +41,7 @@ pub(crate) struct Machines {
     dir: PathBuf,
     default_rate: Option<u64>,
     grace: Duration,
+    /// Locked before `running`, and as long as a registration begins or ends.
     registry: Mutex<Registry>,
     running: Mutex<HashMap<Name, Running>>,
     rates: Mutex<HashMap<String, Weak<RateLimit>>>,
@@ -51,6 +52,17 @@ struct Running {
     machine: Arc<Machine>,
     stop: watch::Sender<Stop>,
     task: JoinHandle<()>,
+}
+
+/// What became of a Machine that seemed to be over.
+#[derive(Debug)]
+enum Ended {
+    /// It was registered again, and goes on.
+    Goes,
+    /// Somebody else had ended it.
+    Before,
+    /// Its registration has ended.
+    Now(Entry),
 }
 
 impl Machines {
@@ -146,21 +158,22 @@ impl Machines {
         let socket = MachineSocket::new(&self.dir, entry.slot);
         let listener = socket.listen(entry.registration.uid)?;
         let (stop, stopped) = watch::channel(Stop::No);
-        let door = accept::Door {
+        let mut door = accept::Door {
             context: Arc::clone(&self.context),
             machine: Arc::clone(&machine),
             listener,
             uid: entry.registration.uid,
             stop: stopped,
         };
-        let (machines, name) = (Arc::downgrade(self), entry.address.instance.clone());
+        let machines = Arc::downgrade(self);
         // Held until the task is entered, so that it cannot be over before.
         let mut running = self.running();
         let task = tokio::spawn(async move {
-            if door.serve().await == accept::Outcome::Over
-                && let Some(machines) = machines.upgrade()
-            {
-                machines.over(&name).await;
+            while let accept::Outcome::Over { registrations } = door.serve().await {
+                let Some(machines) = machines.upgrade() else { return };
+                if machines.over(&door.machine, registrations).await {
+                    return;
+                }
             }
         });
         self.context.metrics.machines.inc();
@@ -185,14 +198,17 @@ impl Machines {
         // The path of the longest slot, so that a Machine is not journalled whose socket cannot be made.
         let longest = MachineSocket::new(&self.dir, u64::from(u32::MAX));
         crate::socket::check_path(longest.path()).map_err(|why| refusal(&why))?;
-        let (entry, _new) = self.registry().register(registration)?;
+        // Held to the end: a Machine is either over before, or knows that it was registered again.
+        let mut registry = self.registry();
+        let (entry, _new) = registry.register(registration)?;
         let running = self.running().get(&entry.address.instance).map(|running| Arc::clone(&running.machine));
         if let Some(machine) = running {
-            machine.set_terms(self.terms(&entry));
+            machine.register(self.terms(&entry));
         } else {
             let machine = self.machine(&entry);
+            machine.register(self.terms(&entry));
             if let Err(why) = self.start(&entry, machine) {
-                self.registry().end(&entry.address.org, &entry.address.instance)?;
+                registry.end(&entry.address.org, &entry.address.instance)?;
                 return Err(refusal(&why));
             }
         }
@@ -212,30 +228,58 @@ impl Machines {
     pub(crate) async fn deregister(self: &Arc<Self>, org: &str, instance: &str) -> Result<(), Refusal> {
         let bad = |why: line::Error| Refusal::new("LA12", why.to_string());
         let (org, name) = (OrgId::new(org).map_err(bad)?, Name::new("instance", instance).map_err(bad)?);
-        let of_org = self.running().get(&name).is_some_and(|running| running.machine.address.org == org);
-        let running = if of_org { self.running().remove(&name) } else { None };
+        let machines = Arc::clone(self);
+        let ended = blocking(move || {
+            let mut registry = machines.registry();
+            let entry = registry.end(&org, &name)?;
+            Ok(entry.map(|entry| (machines.running().remove(&name), entry)))
+        });
+        let Some((running, entry)) = ended.await? else { return Ok(()) };
         if let Some(running) = running {
             running.stop.send_replace(Stop::Machine);
             // A task that has panicked has nothing more to say.
             let _ended = running.task.await;
+            self.context.metrics.machines.dec();
         }
-        self.end(org, name).await
+        self.clear(&entry).await
     }
 
-    /// An ephemeral Machine is over, everything of it is on disk.
-    async fn over(self: &Arc<Self>, name: &Name) {
-        let Some(running) = self.running().remove(name) else { return };
-        let org = running.machine.address.org.clone();
-        if let Err(why) = self.end(org, name.clone()).await {
+    /// An ephemeral Machine is over, everything of it is on disk. False if it was registered again, so that somebody still
+    /// comes.
+    async fn over(self: &Arc<Self>, machine: &Arc<Machine>, registrations: u64) -> bool {
+        let (machines, ending) = (Arc::clone(self), Arc::clone(machine));
+        let ended = blocking(move || machines.end_if_over(&ending, registrations)).await;
+        let cleared = match ended {
+            Ok(Ended::Goes) => return false,
+            Ok(Ended::Before) => Ok(()),
+            Ok(Ended::Now(entry)) => {
+                self.context.metrics.machines.dec();
+                self.clear(&entry).await
+            }
+            Err(why) => Err(why),
+        };
+        if let Err(why) = cleared {
             tracing::warn!(code = why.code, error = %why.message, "the end of a registration could not be written");
         }
+        true
     }
 
-    async fn end(self: &Arc<Self>, org: OrgId, name: Name) -> Result<(), Refusal> {
-        let machines = Arc::clone(self);
-        let ended = blocking(move || machines.registry().end(&org, &name)).await?;
-        let Some(entry) = ended else { return Ok(()) };
-        self.context.metrics.machines.dec();
+    fn end_if_over(&self, machine: &Arc<Machine>, registrations: u64) -> Result<Ended, Refusal> {
+        let mut registry = self.registry();
+        let name = &machine.address.instance;
+        let is_here = |running: &Running| Arc::ptr_eq(&running.machine, machine);
+        if !self.running().get(name).is_some_and(is_here) {
+            return Ok(Ended::Before);
+        }
+        if machine.registrations() != registrations {
+            return Ok(Ended::Goes);
+        }
+        self.running().remove(name);
+        Ok(registry.end(&machine.address.org, name)?.map_or(Ended::Before, Ended::Now))
+    }
+
+    /// Takes away what is left of a registration that has ended. Its slot is never used again.
+    async fn clear(&self, entry: &Entry) -> Result<(), Refusal> {
         // Nobody can come back with lines any more.
         self.context.queue.push(Job::Retire { key: entry.address.key().as_bytes().into() }).await;
         let socket = MachineSocket::new(&self.dir, entry.slot);
@@ -246,9 +290,9 @@ impl Machines {
 
     /// The registered Machines, by name.
     pub(crate) fn list(&self) -> Vec<MachineInfo> {
+        let registry = self.registry();
         let running = self.running();
         let connected = |name| running.get(name).is_some_and(|running| running.machine.is_live());
-        let registry = self.registry();
         let info = registry.entries().map(|entry| MachineInfo {
             org: entry.address.org.to_string(),
             registered: self.registered(entry),

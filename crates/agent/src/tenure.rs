@@ -24,6 +24,8 @@ pub(crate) struct Tenure {
     peer: Option<AsyncFd<OwnedFd>>,
     /// Otherwise: when the Machine is given up.
     forget_at: Instant,
+    /// Not before this moment in any case: somebody else is about to connect.
+    awaited_until: Instant,
     forget_after: Duration,
 }
 
@@ -31,13 +33,13 @@ impl Tenure {
     /// That of a Machine whose socket has just been made; `was_seen` if it was connected to an agent before this one.
     pub(crate) fn new(was_seen: bool, forget_after: Duration) -> Self {
         let wait = if was_seen { forget_after } else { UNUSED };
-        Self { peer: None, forget_at: Instant::now() + wait, forget_after }
+        let now = Instant::now();
+        Self { peer: None, forget_at: now + wait, awaited_until: now, forget_after }
     }
 
-    /// It was registered once more: somebody is about to connect.
+    /// It was registered once more: somebody is about to connect. Whoever was connected last may still come back too.
     pub(crate) fn renew(&mut self) {
-        self.peer = None;
-        self.forget_at = self.forget_at.max(Instant::now() + UNUSED);
+        self.awaited_until = Instant::now() + UNUSED;
     }
 
     /// Somebody has connected.
@@ -58,9 +60,11 @@ impl Tenure {
         self.peer = watched.and_then(watch);
     }
 
-    /// The connection has ended.
-    pub(crate) fn lost(&mut self) {
-        self.forget_at = Instant::now() + self.forget_after;
+    /// The connection has ended; `is_awaited` if there is somebody who was kept out as long as it lasted.
+    pub(crate) fn lost(&mut self, is_awaited: bool) {
+        let now = Instant::now();
+        self.forget_at = now + self.forget_after;
+        self.awaited_until = if is_awaited { now + UNUSED } else { now };
     }
 
     /// Waits until nobody can come back any more, or until it has to be assumed.
@@ -70,6 +74,7 @@ impl Tenure {
             Some(peer) => drop(peer.readable().await),
             None => sleep_until(self.forget_at).await,
         }
+        sleep_until(self.awaited_until).await;
     }
 }
 
@@ -88,15 +93,25 @@ mod tests {
         let mut process = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let mut tenure = Tenure::new(false, DAY);
         tenure.watch(i32::try_from(process.id()).ok());
-        tenure.lost();
+        tenure.lost(false);
         timeout(365 * DAY, tenure.over()).await.unwrap_err();
         process.kill().unwrap();
         tenure.over().await;
         process.wait().unwrap();
         tenure.over().await;
+        // One who was kept out by it, or has just been announced, gets its time to connect.
+        let waits = async |tenure: &Tenure| {
+            let start = Instant::now();
+            tenure.over().await;
+            start.elapsed().as_secs()
+        };
+        tenure.lost(true);
+        assert_eq!(waits(&tenure).await, UNUSED.as_secs());
+        tenure.renew();
+        assert_eq!(waits(&tenure).await, UNUSED.as_secs());
         // A process that has ended before it could be watched is not known.
         tenure.watch(i32::try_from(process.id()).ok());
-        tenure.lost();
+        tenure.lost(false);
         timeout(DAY - Duration::from_secs(1), tenure.over()).await.unwrap_err();
     }
 
@@ -111,7 +126,7 @@ mod tests {
         for pid in [None, Some(0), Some(-1), i32::try_from(std::process::id()).ok()] {
             let mut tenure = Tenure::new(false, DAY);
             tenure.watch(pid);
-            tenure.lost();
+            tenure.lost(false);
             assert!((DAY..=DAY + ms).contains(&waits(&tenure).await), "{pid:?}");
             tenure.renew();
             assert!((UNUSED..=UNUSED + ms).contains(&waits(&tenure).await));

@@ -8,7 +8,7 @@ use agent::admin::{Error, Registration, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::support::{Agent, Bus, Init, boot, nowhere, registration, within};
+use crate::support::{Agent, Bus, Init, Told, boot, nowhere, registration, within};
 
 fn code(answer: Result<Response, Error>) -> String {
     match answer {
@@ -205,5 +205,37 @@ async fn an_ephemeral_machine_is_gone_after_its_goodbye_and_after_it_vanished() 
     .await;
     let stolen = Request::Register(registration("other", "web", "i1"));
     assert_eq!(code(agent.call(stolen).await), "LA10");
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_registered_meanwhile_still_comes_in_when_an_ephemeral_machine_says_goodbye() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), nowhere().await).await;
+    // The second registration comes after the first init has connected, or before.
+    for (instance, first_connects_before) in [("i1", true), ("i2", false)] {
+        let ephemeral = Registration { ephemeral: true, ..registration("k3f9", "web", instance) };
+        let socket = agent.register_as(ephemeral.clone()).await;
+        let mut first = None;
+        if first_connects_before {
+            first = Some(Init::greet(&socket, boot(1)).await);
+        }
+        assert_eq!(agent.register_as(ephemeral).await, socket);
+        let first = match first {
+            Some(first) => first,
+            None => Init::greet(&socket, boot(1)).await,
+        };
+        let mut second = Init::connect(&socket, boot(2)).await;
+        assert_eq!(second.told().await, Told::Refused("LA06".into()));
+        first.bye().await;
+        agent.wait_for(|status| status.connected == 0).await;
+        Init::greet(&socket, boot(2)).await.bye().await;
+        within("the end of the registration", async {
+            while socket.exists() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
     agent.stop().await;
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use agent::admin::{Request, Response};
+use agent::admin::{Request, Response, Status};
 use agent::disk::fault::FaultDisk;
 use bus::sys::RecentRequest;
 use serde_json::Value;
 
-use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere, seqs, within};
+use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere, seqs};
 
 fn padded(from: u64, count: u64) -> Vec<String> {
     (from..from + count).map(|seq| format!("line {seq} {}", "x".repeat(180))).collect()
@@ -143,15 +143,8 @@ async fn a_full_disk_stops_acknowledgements_until_there_is_room() {
     init.flush().await;
     disk.set_space(Some(1));
     init.lines(&padded(11, 1000)).await;
-    within("the fault", async {
-        loop {
-            let Response::Status(status) = agent.call(Request::Status {}).await.unwrap() else { panic!() };
-            if status.fault.is_some_and(|fault| fault.contains("no room")) {
-                return;
-            }
-        }
-    })
-    .await;
+    let is_full = |status: &Status| status.fault.as_ref().is_some_and(|fault| fault.contains("no room"));
+    agent.wait_for(is_full).await;
     disk.set_space(None);
     init.wait_for(&Told::Ack(1011)).await;
     let Response::Status(status) = agent.call(Request::Status {}).await.unwrap() else { panic!() };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agent::admin::{self, Registration, Request, Response};
+use agent::admin::{self, Registration, Request, Response, Status};
 use agent::{Config, Error};
 use bus::broker::{self, User};
 use bus::client::{Client, Credentials, Delivery, Options, ServerAddr, Subscription};
@@ -133,6 +133,19 @@ impl Agent {
     pub(crate) async fn call(&self, request: Request) -> Result<Response, admin::Error> {
         let socket = self.admin_socket();
         tokio::task::spawn_blocking(move || admin::call(&socket, &request, DEADLINE)).await.unwrap()
+    }
+
+    /// Asks how it is until `is_so`.
+    pub(crate) async fn wait_for(&self, is_so: impl Fn(&Status) -> bool) {
+        within("the agent's state", async {
+            loop {
+                let Response::Status(status) = self.call(Request::Status {}).await.unwrap() else { panic!() };
+                if is_so(&status) {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 
     /// Registers a Machine and gives its socket.
@@ -451,43 +464,4 @@ pub(crate) fn assert_covers(lines: &[Value], first: u64, next: u64) {
 /// A boot for a test.
 pub(crate) fn boot(number: u16) -> Boot {
     Boot::new(1_700_000_000_000, number)
-}
-
-/// A way to the bus that can be closed.
-pub(crate) struct Gate {
-    pub(crate) address: SocketAddr,
-    is_open: tokio::sync::watch::Sender<bool>,
-}
-
-impl Gate {
-    pub(crate) async fn open(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (is_open, opened) = tokio::sync::watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((mut inner, _)) = listener.accept().await {
-                let mut opened = opened.clone();
-                if !*opened.borrow_and_update() {
-                    continue;
-                }
-                tokio::spawn(async move {
-                    let Ok(mut outer) = tokio::net::TcpStream::connect(to).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut inner, &mut outer) => {}
-                        _ = opened.wait_for(|opened| !opened) => {}
-                    }
-                });
-            }
-        });
-        Self { address, is_open }
-    }
-
-    /// Cuts all connections and takes none.
-    pub(crate) fn close(&self) {
-        self.is_open.send_replace(false);
-    }
-
-    pub(crate) fn reopen(&self) {
-        self.is_open.send_replace(true);
-    }
 }
