@@ -165,6 +165,16 @@ async fn vanish(context: &Context, boot: &Arc<BootHandle>, ending: Ending) {
     boot.machine.forget(boot.boot);
 }
 
+/// States that the boots of a Machine are gone that has no socket to come back to; it may be given one later.
+pub(crate) fn vanish_unserved(context: &Arc<Context>, machine: Arc<Machine>) {
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        for boot in machine.lost_boots() {
+            vanish(&context, &boot, Ending::Lost).await;
+        }
+    });
+}
+
 /// States that boots are gone whose Machines are not registered any more.
 pub(crate) fn vanish_orphans(context: &Arc<Context>, boots: &[&BootState]) {
     let (known, lost): (Vec<_>, Vec<_>) = boots.iter().copied().partition(|state| state.is_stated());

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use line::{Boot, Name, OrgId};
+use line::{Address, Boot, Name, OrgId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -104,7 +104,8 @@ impl Machines {
     }
 
     /// Opens the sockets of all registered Machines again. `boots` is what the spool knows: those that have not ended get
-    /// their time to come back, also those of Machines that are not registered any more.
+    /// their time to come back, also those of Machines that are not registered any more. A Machine whose socket cannot be made
+    /// is left out: the others must not wait for it.
     fn reopen(self: &Arc<Self>, boots: &[BootState]) -> Result<(), Error> {
         let entries: Vec<Entry> = self.registry().entries().cloned().collect();
         let slots: Vec<u64> = entries.iter().map(|entry| entry.slot).collect();
@@ -124,7 +125,11 @@ impl Machines {
                 }
                 !own
             });
-            self.start(&entry, machine)?;
+            if let Err(why) = self.start(&entry, Arc::clone(&machine)) {
+                let Address { org, app, instance, .. } = &entry.address;
+                tracing::error!(code = "LA14", %org, %app, %instance, error = %chain(&why), "the socket of a Machine cannot be made, it is left out until it is registered again");
+                accept::vanish_unserved(&self.context, machine);
+            }
         }
         accept::vanish_orphans(&self.context, &open);
         Ok(())

@@ -1,7 +1,7 @@
 //! Making unix sockets that only their owner can reach.
 
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -57,23 +57,41 @@ impl MachineSocket {
     }
 
     /// Makes the directory for user `uid` alone, and listens.
+    ///
+    /// One that exists stays the same one, since it may be mounted in the Machine. It was its user's until now, who may have
+    /// put anything there: nothing in it is touched before it is the agent's own again.
     pub(crate) fn listen(&self, uid: u32) -> Result<UnixListener, Error> {
         check_path(&self.path)?;
         let error = |action| move |source| Error::Io { action, path: self.dir.clone(), source };
         make_private_dir(&self.dir).map_err(error("make the directory"))?;
+        take_back(&self.dir).map_err(error("take back the directory"))?;
+        if self.path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            std::fs::remove_dir_all(&self.path).map_err(error("clear the directory"))?;
+        }
         let listener = listen(&self.path)?;
         if uid != geteuid().as_raw() {
-            chown(&self.path, Some(uid), None).map_err(error("give the user the socket in"))?;
-            chown(&self.dir, Some(uid), None).map_err(error("give the user"))?;
+            lchown(&self.path, Some(uid), None).map_err(error("give the user the socket in"))?;
+            lchown(&self.dir, Some(uid), None).map_err(error("give the user"))?;
         }
         Ok(listener)
     }
 
-    /// Removes the socket and the directory.
+    /// Removes the socket and the directory, with whatever else its user has put there.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        remove_if_there(&self.path)?;
-        std::fs::remove_dir(&self.dir).or_else(not_there)
+        remove_all(&self.dir)
     }
+}
+
+/// Makes a directory that stands in one of the agent's own the agent's again. Whoever has it open can change nothing in it from
+/// then on. The mode comes last: its user could still change that before.
+fn take_back(dir: &Path) -> io::Result<()> {
+    lchown(dir, Some(geteuid().as_raw()), None)?;
+    std::fs::set_permissions(dir, PermissionsExt::from_mode(DIR_MODE))
+}
+
+/// Removes the directory of a Machine.
+fn remove_all(dir: &Path) -> io::Result<()> {
+    take_back(dir).and_then(|()| std::fs::remove_dir_all(dir)).or_else(not_there)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -91,14 +109,18 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     std::fs::set_permissions(dir, PermissionsExt::from_mode(DIR_MODE))
 }
 
-/// Removes the directories of Machines that are not registered any more.
+/// Removes the directories of Machines that are not registered any more. One that cannot be removed harms nobody: it is
+/// reported, and tried again at the next start.
 pub(crate) fn remove_stale(machines: &Path, slots: &[u64]) -> io::Result<()> {
     let wanted: Vec<_> = slots.iter().map(|slot| dir_name(*slot)).collect();
     for found in std::fs::read_dir(machines)? {
         let found = found?;
         let stale = found.file_name().to_str().is_none_or(|name| !wanted.iter().any(|wanted| wanted == name));
         if stale && found.file_type()?.is_dir() {
-            std::fs::remove_dir_all(found.path())?;
+            let path = found.path();
+            if let Err(error) = remove_all(&path) {
+                tracing::warn!(code = "LA14", path = %path.display(), %error, "the directory of a Machine that is gone cannot be removed");
+            }
         }
     }
     Ok(())
@@ -129,6 +151,39 @@ mod tests {
         remove_stale(dir.path(), &[18]).unwrap();
         assert!(!dir.path().join("11").exists());
         socket.remove().unwrap();
+    }
+
+    #[tokio::test]
+    async fn whatever_a_machine_s_user_left_in_its_directory_is_cleared() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "").unwrap();
+        let before = std::fs::metadata(&victim).unwrap();
+        let own = geteuid().as_raw();
+        // Only root can give a directory away.
+        let uid = if own == 0 { 65_534 } else { own };
+        let socket = MachineSocket::new(dir.path(), 17);
+        let inode = || std::fs::metadata(dir.path().join("11")).unwrap().ino();
+        drop(socket.listen(uid).unwrap());
+        let first = inode();
+        let symlink = || std::os::unix::fs::symlink(&victim, socket.path()).unwrap();
+        let full_dir = || std::fs::create_dir_all(socket.path().join("a/b")).unwrap();
+        for leave in [&symlink as &dyn Fn(), &full_dir] {
+            std::fs::remove_file(socket.path()).unwrap();
+            leave();
+            std::fs::set_permissions(dir.path().join("11"), PermissionsExt::from_mode(0o777)).unwrap();
+            let _listener = socket.listen(uid).unwrap();
+            let made = socket.path().symlink_metadata().unwrap();
+            let folder = std::fs::metadata(dir.path().join("11")).unwrap();
+            assert_eq!((made.mode() & 0o170_777, made.uid()), (0o140_600, uid));
+            assert_eq!((folder.mode() & 0o777, folder.uid(), folder.ino()), (0o700, uid, first));
+        }
+        let after = std::fs::metadata(&victim).unwrap();
+        assert_eq!((after.mode(), after.uid(), after.ctime()), (before.mode(), before.uid(), before.ctime()));
+        std::fs::write(dir.path().join("11/more"), "").unwrap();
+        socket.remove().unwrap();
+        socket.remove().unwrap();
+        assert!(!dir.path().join("11").exists());
     }
 
     #[tokio::test]

@@ -115,7 +115,7 @@ pub const ALL: &[Code] = &[
         "LA07",
         "Wrong user",
         "A process of another user than the one that was registered tried to use a socket of the agent.",
-        "Run it as the registered user, or register the Machine with `--uid`.",
+        "Run init as the registered user. The socket lies in a private folder of the agent: mount the socket's folder into the Machine, or connect before dropping privileges.",
     ),
     code(
         "LA08",

@@ -8,7 +8,7 @@ use agent::admin::{Error, Registration, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::support::{Agent, Bus, Init, Told, boot, nowhere, registration, within};
+use crate::support::{Agent, Bus, Init, Tail, Told, boot, gaps, nowhere, registration, within};
 
 fn code(answer: Result<Response, Error>) -> String {
     match answer {
@@ -238,4 +238,40 @@ async fn whoever_registered_meanwhile_still_comes_in_when_an_ephemeral_machine_s
         .await;
     }
     agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_whose_socket_cannot_be_made_does_not_keep_the_others_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let sockets = [
+        agent.register("k", "web", "i1").await,
+        agent.register("k", "web", "i2").await,
+        agent.register("k", "web", "i3").await,
+    ];
+    let mut lost = Init::greet(&sockets[1], boot(1)).await;
+    lost.lines(&["x"]).await;
+    lost.flush().await;
+    drop(lost);
+    agent.stop().await;
+    // One of them has a directory in the socket's place; of another the agent's own folder is of no use.
+    std::fs::remove_file(&sockets[0]).unwrap();
+    std::fs::create_dir_all(sockets[0].join("full")).unwrap();
+    let folder = sockets[1].parent().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::write(folder, "").unwrap();
+    let mut tail = Tail::start(&bus, "o.k.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    for at in [0, 2] {
+        Init::greet(&sockets[at], boot(1)).await;
+    }
+    // Nobody could come back to it: what is missing is stated.
+    let lines = tail.take_until(|line| !gaps(std::slice::from_ref(line)).is_empty()).await;
+    assert_eq!(gaps(&lines), [(2, 1, "vanished".to_owned())]);
+    std::fs::remove_file(folder).unwrap();
+    assert_eq!(agent.register("k", "web", "i2").await, sockets[1]);
+    assert_eq!(Init::greet_again(&sockets[1], boot(1), 2, 2).await.1, 2);
+    agent.stop().await;
+    bus.stop().await;
 }
