@@ -144,6 +144,8 @@ impl Session {
             self.input.reserve(READ_BYTES);
             tokio::select! {
                 biased;
+                // First, because a Machine may see to it that there is always something to read.
+                stop = stopped(&mut self.stop) => return self.leave(stop).await,
                 () = moved(self.greeted.as_ref()) => self.acknowledge().await?,
                 read = self.stream.read_buf(&mut self.input) => {
                     if read? == 0 {
@@ -156,27 +158,32 @@ impl Session {
                 () = sleep_until(settle_at.unwrap_or_else(Instant::now)), if settle_at.is_some() => {
                     self.settle(false).await;
                 }
-                stop = stopped(&mut self.stop) => {
-                    if stop == Stop::Agent {
-                        self.drain().await?;
-                    }
-                    return Ok(End::Lost);
-                }
             }
         }
+    }
+
+    /// Ends the connection because it was told to.
+    async fn leave(&mut self, stop: Stop) -> Result<End, Fault> {
+        if stop == Stop::Agent {
+            self.drain().await?;
+        }
+        Ok(End::Lost)
     }
 
     /// Takes what still waits in the socket of an init that does not listen any more.
     async fn hear_out(&mut self) -> Result<End, Fault> {
         loop {
             self.input.reserve(READ_BYTES);
-            match timeout(DRAIN, self.stream.read_buf(&mut self.input)).await {
-                Ok(Ok(read)) if read > 0 => {
-                    if let Next::Over = self.take_input().await? {
-                        return Ok(End::Bye);
-                    }
-                }
-                _ => return Err(Fault::Gone),
+            let read = tokio::select! {
+                biased;
+                stop = stopped(&mut self.stop) => return self.leave(stop).await,
+                read = timeout(DRAIN, self.stream.read_buf(&mut self.input)) => read,
+            };
+            if !matches!(read, Ok(Ok(1..))) {
+                return Err(Fault::Gone);
+            }
+            if let Next::Over = self.take_input().await? {
+                return Ok(End::Bye);
             }
         }
     }
@@ -392,7 +399,13 @@ impl Session {
 
     async fn write_out(&mut self) -> Result<(), Fault> {
         if !self.is_deaf {
-            self.is_deaf = !write_all(&mut self.stream, &self.output).await;
+            let is_written = tokio::select! {
+                biased;
+                is_written = write_all(&mut self.stream, &self.output) => is_written,
+                // Once told to stop, nothing waits for an init that does not read.
+                _ = stopped(&mut self.stop) => false,
+            };
+            self.is_deaf = !is_written;
         }
         self.output.clear();
         Ok(())

@@ -1,8 +1,14 @@
 //! What a Machine's socket takes and what it refuses.
 
-use line::frame::{Frame, Hello, Policy, Welcome};
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
-use crate::support::{Agent, Bus, Init, Tail, Told, boot, now_ns, text};
+use agent::admin::Request;
+use line::frame::{Frame, Hello, Ping, Policy, Welcome};
+
+use crate::support::{Agent, Bus, Init, Tail, Told, boot, now_ns, text, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_init_is_refused_and_the_first_goes_on() {
@@ -94,5 +100,50 @@ async fn a_ping_is_answered() {
     let mut init = Init::greet(&socket, boot(1)).await;
     init.ping().await;
     assert!(matches!(init.told().await, Told::Pong(_)));
+    agent.stop().await;
+}
+
+/// Says hello and then pings without a pause and without reading an answer, until the agent hangs up. `Some` is a way to have
+/// the agent's answers fail too.
+fn flood(socket: &Path, shut: Option<Shutdown>) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let hello = Hello {
+        versions: (1, 1),
+        boot: boot(1),
+        first_seq: 1,
+        next_seq: 1,
+        realtime: now_ns(),
+        boottime: Init::boottime(),
+        ring_bytes: 4 << 20,
+        policy: Policy::Block,
+        instance: "",
+    };
+    let mut bytes = Vec::new();
+    Frame::Hello(hello).write(&mut bytes).unwrap();
+    stream.write_all(&bytes).unwrap();
+    bytes.clear();
+    for _ in 0..1000 {
+        let ping = Ping { next_seq: 1, realtime: now_ns(), boottime: Init::boottime() };
+        Frame::Ping(ping).write(&mut bytes).unwrap();
+    }
+    if let Some(shut) = shut {
+        stream.shutdown(shut).unwrap();
+    }
+    while stream.write_all(&bytes).is_ok() {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_never_pauses_and_never_listens_can_be_deregistered() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), crate::support::nowhere().await).await;
+    for shut in [None, Some(Shutdown::Read)] {
+        let socket = agent.register("k3f9", "web", "i1").await;
+        let path = socket.clone();
+        let flooding = tokio::task::spawn_blocking(move || flood(&path, shut));
+        agent.wait_for(|status| status.connected == 1).await;
+        agent.call(Request::Deregister { org: "k3f9".into(), instance: "i1".into() }).await.unwrap();
+        assert!(!socket.exists());
+        within("the end of the flood", flooding).await.unwrap();
+    }
     agent.stop().await;
 }
