@@ -1,14 +1,15 @@
 //! The spool when it is full, damaged, or the disk is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agent::admin::{Request, Response, Status};
+use agent::admin::{Error, Request, Response, Status};
+use agent::disk::Disk;
 use agent::disk::fault::FaultDisk;
 use bus::sys::RecentRequest;
 use serde_json::Value;
 
-use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere, seqs};
+use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere, seqs, within};
 
 fn padded(from: u64, count: u64) -> Vec<String> {
     (from..from + count).map(|seq| format!("line {seq} {}", "x".repeat(180))).collect()
@@ -56,7 +57,7 @@ async fn a_flood_fills_its_own_share_and_the_quiet_app_loses_nothing() {
 }
 
 /// An agent without a bus spools 3,000 lines into several segments and is stopped.
-async fn spooled(dir: &std::path::Path) -> (Vec<PathBuf>, PathBuf) {
+async fn spooled(dir: &Path) -> (Vec<PathBuf>, PathBuf) {
     let agent = Agent::start_with(dir, nowhere().await, small_segments).await;
     let socket = agent.register("k3f9", "web", "i1").await;
     let mut init = Init::greet(&socket, boot(1)).await;
@@ -81,7 +82,7 @@ fn small_segments(config: &mut agent::Config) {
 }
 
 /// Starts the agent again: the damage is a gap record in the live stream and among recent lines, and nothing else is missing.
-async fn assert_damage_is_stated(dir: &std::path::Path) {
+async fn assert_damage_is_stated(dir: &Path) {
     let bus = Bus::start().await;
     let mut tail = Tail::start(&bus, "o.k3f9.>").await;
     let agent = Agent::start_with(dir, bus.address, small_segments).await;
@@ -149,5 +150,44 @@ async fn a_full_disk_stops_acknowledgements_until_there_is_room() {
     init.wait_for(&Told::Ack(1011)).await;
     let Response::Status(status) = agent.call(Request::Status {}).await.unwrap() else { panic!() };
     assert_eq!(status.fault, None);
+    agent.stop().await;
+}
+
+/// Leaves room on the disk for small files, and for no further segment.
+fn leave_little_space(disk: &FaultDisk, dir: &Path) {
+    let dirs = [dir.join("agent"), dir.join("agent/spool")];
+    let files = dirs.iter().flat_map(|dir| disk.list(dir).unwrap().into_iter().map(|name| dir.join(name)));
+    let used: usize = files.filter_map(|file| disk.content(&file).ok()).map(|content| content.len()).sum();
+    disk.set_space(Some(used as u64 + (16 << 10)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deregistration_that_outlasts_its_client_is_done_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultDisk::new();
+    let below = disk.clone();
+    let agent = Agent::start_with(dir.path(), nowhere().await, |config| {
+        small_segments(config);
+        config.disk = Arc::new(below);
+    })
+    .await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&padded(1, 10)).await;
+    init.flush().await;
+    leave_little_space(&disk, dir.path());
+    init.lines(&padded(11, 1000)).await;
+    agent.wait_for(|status| status.fault.is_some()).await;
+    // Its boot cannot be ended on a full disk: the client is cut after two seconds.
+    let deregister = Request::Deregister { org: "k3f9".into(), instance: "i1".into() };
+    assert!(matches!(agent.call(deregister).await, Err(Error::Io { .. })));
+    disk.set_space(None);
+    within("the end of the registration", async {
+        while socket.exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(agent.call(Request::List {}).await.unwrap(), Response::Machines(Vec::new()));
     agent.stop().await;
 }
