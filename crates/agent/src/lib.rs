@@ -35,6 +35,7 @@ mod machine;
 mod machines;
 mod metrics;
 mod outlet;
+mod pace;
 mod publish;
 mod quiet;
 mod rate;

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::admin::AppStatus;
 use crate::metrics::AppMetrics;
+use crate::pace::Pace;
 use crate::rate::RateLimit;
 
 /// Who a Machine is. The socket that it was given decides; its own word counts for nothing.
@@ -25,6 +26,8 @@ pub(crate) struct Machine {
     pub(crate) was_seen: AtomicBool,
     /// Wakes the task at its socket: it was registered again, perhaps with other terms.
     pub(crate) registered: Notify,
+    /// How often it may say hello.
+    pub(crate) greetings: Pace,
     standing: Mutex<Standing>,
     boots: Mutex<Vec<Arc<BootHandle>>>,
 }
@@ -61,6 +64,7 @@ impl Machine {
             metrics,
             was_seen: AtomicBool::new(false),
             registered: Notify::new(),
+            greetings: Pace::default(),
             standing: Mutex::new(Standing { terms, ..Standing::default() }),
             boots: Mutex::default(),
         }

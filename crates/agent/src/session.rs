@@ -93,6 +93,8 @@ struct Greeted {
     acked: u64,
     /// The barrier that init waits for.
     flush: Option<u64>,
+    /// When what a PING says of the sequence was last noted on disk.
+    told_at: Option<Instant>,
 }
 
 impl Session {
@@ -285,20 +287,30 @@ impl Session {
     }
 
     async fn ping(&mut self, ping: Ping, now_ns: i64) -> Result<(), Fault> {
-        self.observe(ping.next_seq, ping.realtime, ping.boottime, now_ns).await;
+        let has_all = self.observe(ping.next_seq, ping.realtime, ping.boottime, now_ns).await;
+        let told_at = self.greeted.as_mut().map(|greeted| &mut greeted.told_at);
+        if let Some(told_at) = told_at.filter(|told_at| !has_all && told_at.is_none_or(is_long_ago)) {
+            *told_at = Some(Instant::now());
+            self.tell().await;
+        }
         self.send(&Frame::Pong { boottime: ping.boottime }).await
     }
 
-    /// Takes in what init says of its clocks and its sequence.
-    async fn observe(&mut self, next_seq: u64, realtime: i64, boottime: i64, now_ns: i64) {
-        let Some(greeted) = &mut self.greeted else { return };
+    /// Has it noted on disk how far init says that it has come.
+    async fn tell(&self) {
+        if let Some(greeted) = &self.greeted {
+            self.context.queue.push(Job::Tell { boot: Arc::clone(&greeted.boot) }).await;
+        }
+    }
+
+    /// Takes in what init says of its clocks and its sequence. False if it has given out numbers that have not come.
+    async fn observe(&mut self, next_seq: u64, realtime: i64, boottime: i64, now_ns: i64) -> bool {
+        let Some(greeted) = &mut self.greeted else { return true };
         greeted.boot.note_next(next_seq);
         let has_all = next_seq == greeted.assembler.expected();
         let is_off = greeted.assembler.stamper().observe(now_ns, realtime, boottime);
         if has_all {
             greeted.assembler.stamper().nothing_until(boottime, now_ns);
-        } else {
-            self.context.queue.push(Job::Tell { boot: Arc::clone(&greeted.boot) }).await;
         }
         if is_off && !greeted.boot.clock_told.swap(true, Ordering::AcqRel) {
             let off_s = now_ns.saturating_sub(realtime) / line::time::SECOND;
@@ -310,6 +322,7 @@ impl Session {
             let (boot, entries) = notice(event, now_ns, fastrand::u16(..));
             self.append_notice(boot, entries).await;
         }
+        has_all
     }
 
     async fn append_notice(&self, boot: Boot, entries: crate::assemble::Encoded) {
@@ -442,6 +455,11 @@ impl Session {
         }
         self.acknowledge().await
     }
+}
+
+/// Whether a PING is due again: a Machine may ping as often as it likes.
+fn is_long_ago(told_at: Instant) -> bool {
+    told_at.elapsed() >= Duration::from_millis(u64::from(greet::HEARTBEAT_MS) / 2)
 }
 
 /// Writes all of it. False: nobody reads, or not in time.

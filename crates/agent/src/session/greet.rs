@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 
 use line::frame::{self, Frame, Hello, Welcome};
 use line::join::Limits;
+use tokio::time::{Instant, sleep_until};
 
 use super::{Fault, Greeted, Session};
+use crate::accept::stopped;
 use crate::assemble::Assembler;
 use crate::clock::unix_ns;
 use crate::latest;
@@ -13,7 +15,7 @@ use crate::stamp::Stamper;
 use crate::writer::Ending;
 
 /// How often init should ping.
-const HEARTBEAT_MS: u32 = 5_000;
+pub(super) const HEARTBEAT_MS: u32 = 5_000;
 
 impl Session {
     /// Takes a HELLO: the boots before this one are over, and this one goes on where the spool ends.
@@ -27,6 +29,7 @@ impl Session {
             let reason = format!("this agent speaks version {}, not {oldest} to {newest}", frame::VERSION);
             return Err(Fault::Refuse("LA08", reason));
         }
+        self.wait_turn().await?;
         let (boot, others) = self.machine.enter(hello.boot);
         boot.live.store(true, Ordering::Release);
         boot.note_next(hello.next_seq);
@@ -44,12 +47,24 @@ impl Session {
         let expected = resume_seq.max(1);
         let assembler = Assembler::new(expected, hello.ring_bytes, Stamper::new(last_time));
         let assembler = if state.is_none() { assembler.begin_unknown() } else { assembler };
-        self.greeted =
-            Some(Greeted { boot, assembler, submitted: resume_seq, acked: resume_seq, flush: None });
-        self.observe(hello.next_seq, hello.realtime, hello.boottime, now_ns).await;
+        let (submitted, acked) = (resume_seq, resume_seq);
+        self.greeted = Some(Greeted { boot, assembler, submitted, acked, flush: None, told_at: None });
+        if !self.observe(hello.next_seq, hello.realtime, hello.boottime, now_ns).await {
+            self.tell().await;
+        }
         let window_bytes = Limits::for_ring(hello.ring_bytes).window_bytes(hello.ring_bytes);
         let welcome =
             Welcome { version: frame::VERSION, resume_seq, window_bytes, heartbeat_ms: HEARTBEAT_MS };
         self.send(&Frame::Welcome(welcome)).await
+    }
+
+    /// Waits until the Machine may greet.
+    async fn wait_turn(&mut self) -> Result<(), Fault> {
+        let at = self.machine.greetings.next(Instant::now());
+        tokio::select! {
+            biased;
+            () = sleep_until(at) => Ok(()),
+            _ = stopped(&mut self.stop) => Err(Fault::Gone),
+        }
     }
 }

@@ -37,6 +37,17 @@ pub struct BatchRef<'a> {
     pub time: i64,
 }
 
+/// One boot of one Machine, of which something is noted beside its entries.
+#[derive(Clone, Copy, Debug)]
+pub struct BootRef<'a> {
+    /// The Machine, as [`BatchRef::key`].
+    pub key: &'a [u8],
+    /// As [`BatchRef::group_len`]: the group that the quota counts the note for.
+    pub group_len: usize,
+    /// The boot.
+    pub boot: u64,
+}
+
 /// A batch as it was appended, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

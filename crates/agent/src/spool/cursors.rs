@@ -79,9 +79,19 @@ impl Spool {
         let end = self.end();
         let cursor = self.known_cursor(name)?;
         cursor.pos = cursor.pos.max(pos.min(end));
+        self.pass();
+        Ok(())
+    }
+
+    /// Counts out what all cursors have passed. One that has passed the last batch has passed everything: nobody reads what
+    /// is noted between batches.
+    pub(super) fn pass(&mut self) {
+        let end = self.end();
+        for cursor in self.cursors.values_mut().filter(|cursor| cursor.pos >= self.batches_end) {
+            cursor.pos = cursor.pos.max(end);
+        }
         let passed = self.cursors.values().map(|cursor| cursor.pos).min().unwrap_or_default();
         self.quota.pass(passed);
-        Ok(())
     }
 
     fn known_cursor(&mut self, name: &str) -> Result<&mut Cursor, Error> {

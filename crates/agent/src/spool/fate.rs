@@ -1,7 +1,7 @@
 //! What becomes of a boot besides its entries: it says how far it has come, it vanishes, it ends.
 
-use super::format::{Kind, Record};
-use super::{BatchRef, Error, Pos, Spool};
+use super::format::{Kind, Record, record_len};
+use super::{BatchRef, BootRef, Error, Pos, Spool};
 
 impl Spool {
     /// Appends a batch that states entries as missing which may still come: a later [`Spool::fill`] takes their place. Until
@@ -18,24 +18,24 @@ impl Spool {
     ///
     /// # Errors
     /// As [`Spool::append`].
-    pub fn tell(&mut self, key: &[u8], boot: u64, told_seq: u64, now: i64) -> Result<bool, Error> {
-        let known = self.boots.get(key, boot);
+    pub fn tell(&mut self, boot: BootRef<'_>, told_seq: u64, now: i64) -> Result<bool, Error> {
+        let known = self.boots.get(boot.key, boot.boot);
         if told_seq <= known.map_or(1, |known| known.next_seq.max(known.told_seq)) {
             return Ok(false);
         }
-        let pos = self.write_bare(Kind::Told, key, boot, told_seq, now)?;
-        self.boots.told(key, boot, told_seq, pos);
+        let pos = self.write_bare(Kind::Told, boot, told_seq, now)?;
+        self.boots.told(boot.key, boot.boot, told_seq, pos);
         Ok(true)
     }
 
-    /// Ends the boots of a Machine that have vanished, save `keep`: nobody will come back with their lines.
+    /// Ends the boots of a Machine that have vanished, save `keep`: nobody will come back with the lines of the others.
     ///
     /// # Errors
     /// As [`Spool::end_boot`]; those that were ended before the error stay so.
-    pub fn retire(&mut self, key: &[u8], keep: Option<u64>, now: i64) -> Result<(), Error> {
+    pub fn retire(&mut self, key: &[u8], group_len: usize, keep: Option<u64>, now: i64) -> Result<(), Error> {
         for boot in self.boots.vanished(key) {
             if Some(boot) != keep {
-                self.end_boot(key, boot, now)?;
+                self.end_boot(BootRef { key, group_len, boot }, now)?;
             }
         }
         Ok(())
@@ -45,30 +45,26 @@ impl Spool {
     ///
     /// # Errors
     /// As [`Spool::append`]. A boot not known, or ended already, is no error.
-    pub fn end_boot(&mut self, key: &[u8], boot: u64, now: i64) -> Result<(), Error> {
-        let Some(next_seq) =
-            self.boots.get(key, boot).filter(|known| !known.ended).map(|known| known.next_seq)
-        else {
+    pub fn end_boot(&mut self, boot: BootRef<'_>, now: i64) -> Result<(), Error> {
+        let known = self.boots.get(boot.key, boot.boot).filter(|known| !known.ended);
+        let Some(next_seq) = known.map(|known| known.next_seq) else {
             return Ok(());
         };
-        let pos = self.write_bare(Kind::End, key, boot, next_seq, now)?;
-        self.boots.end(key, boot, pos);
+        let pos = self.write_bare(Kind::End, boot, next_seq, now)?;
+        self.boots.end(boot.key, boot.boot, pos);
         Ok(())
     }
 
-    /// Writes a record without entries.
-    fn write_bare(&mut self, kind: Kind, key: &[u8], boot: u64, seq: u64, time: i64) -> Result<Pos, Error> {
-        self.write_record(&Record {
-            kind,
-            pos: Pos(0),
-            group_len: 0,
-            boot,
-            first_seq: seq,
-            next_seq: seq,
-            count: 0,
-            time,
-            key,
-            body: &[],
-        })
+    /// Writes a record without entries, which counts for the group all the same: its Machine may cause many.
+    fn write_bare(&mut self, kind: Kind, boot: BootRef<'_>, seq: u64, time: i64) -> Result<Pos, Error> {
+        let BootRef { key, group_len, boot } = boot;
+        let group = key.get(..group_len).ok_or(Error::Invalid("the group is the first part of the key"))?;
+        let (first_seq, next_seq, pos) = (seq, seq, Pos(0));
+        let record =
+            Record { kind, pos, group_len, boot, first_seq, next_seq, count: 0, time, key, body: &[] };
+        let pos = self.write_record(&record)?;
+        self.quota.add(group, record_len(key.len(), 0) as u64, self.shared.end());
+        self.pass();
+        Ok(pos)
     }
 }

@@ -29,7 +29,7 @@ mod segment;
 mod tests;
 mod write;
 
-pub use batch::{Batch, BatchRef, MAX_BODY_BYTES, MAX_KEY_BYTES, Pos};
+pub use batch::{Batch, BatchRef, BootRef, MAX_BODY_BYTES, MAX_KEY_BYTES, Pos};
 pub use inspect::{SegmentScan, scan_segment};
 pub use quota::{Admission, RefuseReason};
 pub use reader::{NewestStart, ReadBatches, SpoolReader};
@@ -122,6 +122,8 @@ pub struct Spool {
     quota: Quota,
     cursors: BTreeMap<String, Cursor>,
     writer: Writer,
+    /// End of the last batch: what stands behind it needs nobody to carry it on.
+    batches_end: Pos,
     failed_syncs: u64,
 }
 
@@ -130,7 +132,7 @@ pub struct Spool {
 pub struct Stats {
     /// Segment files.
     pub segments: usize,
-    /// Bytes of batches that not all cursors have passed.
+    /// Bytes of batches, and of what is noted between them, that not all cursors have passed.
     pub held_bytes: u64,
     /// Groups with such bytes.
     pub groups: usize,

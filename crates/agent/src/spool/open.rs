@@ -55,6 +55,8 @@ struct Start<'a> {
     floor: Pos,
     /// Every cursor had passed what is before it.
     needed: Pos,
+    /// End of the last batch.
+    batches_end: Pos,
     /// No position at or after it was ever used.
     next_base: u64,
     /// Bases of segments that are there but not usable; missing ones are reported once.
@@ -104,6 +106,7 @@ impl<'a> Start<'a> {
             durable: Pos(0),
             floor: Pos(0),
             needed: Pos(0),
+            batches_end: Pos(0),
             next_base: 0,
             unusable: Vec::new(),
             unreadable: None,
@@ -275,6 +278,9 @@ impl<'a> Start<'a> {
     /// Takes a valid record into the account; `false` if its entries are there already.
     fn take(&mut self, record: &Record<'_>, content: &mut Content) -> bool {
         let range = record.pos.0..record.next().0;
+        if record.kind != Kind::Checkpoint && range.end > self.needed.0 {
+            self.quota.add(&record.key[..record.group_len], range.end - range.start, Pos(range.end));
+        }
         match record.kind {
             Kind::Batch | Kind::Fill | Kind::Vanished => {
                 let seqs = record.first_seq..record.next_seq;
@@ -286,10 +292,8 @@ impl<'a> Start<'a> {
                     return false;
                 }
                 let key = self.boots.intern(record.key);
-                content.add(range.clone(), Some(&key));
-                if range.end > self.needed.0 {
-                    self.quota.add(&record.key[..record.group_len], range.end - range.start, Pos(range.end));
-                }
+                content.add(range, Some(&key));
+                self.batches_end = record.next();
             }
             Kind::End => {
                 self.boots.end(record.key, record.boot, record.pos);
@@ -386,6 +390,7 @@ impl<'a> Start<'a> {
             quota: self.quota,
             cursors: self.cursors,
             writer: Writer::new(base, prev, self.floor),
+            batches_end: self.batches_end,
             failed_syncs: 0,
         };
         if let Some(Distrusted { from, records }) = distrusted {
@@ -395,6 +400,7 @@ impl<'a> Start<'a> {
             // If this fails too, the batches are readable and not durable, as after any failed sync.
             let _tried = spool.sync();
         }
+        spool.pass();
         Ok((spool, recovery))
     }
 

@@ -114,6 +114,7 @@ impl Spool {
         self.boots.batch(batch.key, batch.boot, seqs, kind, pos, true);
         let bytes = record_len(batch.key.len(), batch.bytes.len()) as u64;
         self.quota.add(&batch.key[..batch.group_len], bytes, self.shared.end());
+        self.batches_end = self.shared.end();
         Ok(pos)
     }
 
@@ -360,6 +361,9 @@ impl Spool {
             };
             let key = is_batch(record.kind).then(|| self.boots.intern(record.key));
             active.segment.content().add(pos.0..next, key.as_ref());
+            if key.is_some() {
+                self.batches_end = Pos(next);
+            }
             self.boots.moved(record.key, record.boot, *pos);
         }
         let mut segments = self.shared.segments_mut();

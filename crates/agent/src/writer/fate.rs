@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use line::{Clock, GapReason};
+use line::{Address, Clock, GapReason};
 
 use super::{Ending, GROUP_DELAY, Writer, batch_ref};
 use crate::assemble::{Encoded, gap_entry};
 use crate::clock::unix_ns;
 use crate::machine::BootHandle;
-use crate::spool;
+use crate::spool::{self, BootRef};
 
 impl Writer {
     /// Ends a boot.
@@ -22,7 +22,7 @@ impl Writer {
         if ending == Ending::Lost {
             return Ok(());
         }
-        self.spool.end_boot(&boot.machine.key, boot.boot.bits(), unix_ns())
+        self.spool.end_boot(boot_ref(boot), unix_ns())
     }
 
     /// States all that the boot is known to have had and that never came; at least one record, because nobody knows that
@@ -53,7 +53,7 @@ impl Writer {
     /// Notes on disk how far the boot says that it has come, if that is further than what is here.
     pub(super) fn tell(&mut self, boot: &Arc<BootHandle>) -> Result<(), spool::Error> {
         let told_seq = boot.known_next.load(Ordering::Acquire);
-        if self.spool.tell(&boot.machine.key, boot.boot.bits(), told_seq, unix_ns())? {
+        if self.spool.tell(boot_ref(boot), told_seq, unix_ns())? {
             self.sync_at.get_or_insert_with(|| Instant::now() + GROUP_DELAY);
         }
         Ok(())
@@ -61,11 +61,17 @@ impl Writer {
 
     /// Ends what has vanished of a Machine, save the boot `keep`.
     pub(super) fn retire(&mut self, key: &[u8], keep: Option<u64>) -> Result<(), spool::Error> {
-        self.spool.retire(key, keep, unix_ns())
+        let address = std::str::from_utf8(key).ok().and_then(|key| Address::from_key(key).ok());
+        self.spool.retire(key, address.map_or(0, |address| address.app_key_len()), keep, unix_ns())
     }
 
     /// A boot has come: those of the Machine that have vanished before it are over for good.
     pub(super) fn replace(&mut self, boot: &BootHandle) -> Result<(), spool::Error> {
         self.retire(&boot.machine.key, Some(boot.boot.bits()))
     }
+}
+
+fn boot_ref(boot: &BootHandle) -> BootRef<'_> {
+    let machine = &boot.machine;
+    BootRef { key: &machine.key, group_len: machine.group_len, boot: boot.boot.bits() }
 }

@@ -4,9 +4,12 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use agent::admin::Request;
+use agent::spool::scan_segment;
 use line::frame::{Frame, Hello, Ping, Policy, Welcome};
+use tokio::time::timeout;
 
 use crate::support::{Agent, Bus, Init, Tail, Told, boot, now_ns, text, within};
 
@@ -145,5 +148,45 @@ async fn a_machine_that_never_pauses_and_never_listens_can_be_deregistered() {
         assert!(!socket.exists());
         within("the end of the flood", flooding).await.unwrap();
     }
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pings_do_not_fill_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), crate::support::nowhere().await).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    for next_seq in 100..1100 {
+        init.next_seq = next_seq;
+        init.ping().await;
+        init.wait_for_pong().await;
+    }
+    let spool = agent.spool_dir();
+    agent.stop().await;
+    let segments = std::fs::read_dir(spool).unwrap().map(|entry| entry.unwrap().path());
+    let ends = segments.filter_map(|path| Some(scan_segment(&std::fs::read(path).unwrap())?.end.0));
+    // A note of each would take three times as much.
+    assert!(ends.max().unwrap() < 32 << 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_that_says_hello_all_the_time_has_to_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = Agent::start(dir.path(), crate::support::nowhere().await).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut number = 0;
+    loop {
+        number += 1;
+        assert!(number < 1000, "no greeting was held up");
+        let mut init = Init::connect(&socket, boot(number)).await;
+        init.next_seq = 100;
+        init.hello(1).await;
+        if timeout(Duration::from_millis(100), init.told()).await.is_err() {
+            break;
+        }
+    }
+    // That keeps nobody from ending it.
+    agent.call(Request::Deregister { org: "k3f9".into(), instance: "i1".into() }).await.unwrap();
     agent.stop().await;
 }

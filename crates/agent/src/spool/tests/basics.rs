@@ -95,7 +95,7 @@ fn passed_segments_are_released_and_ended_boots_forgotten() {
     let (mut spool, _) = open_at(&disk);
     spool.append(batch(b"org/old/lhr/m9", 1, 1, 1, b"x")).unwrap();
     spool.append(batch(b"org/idle/lhr/m8", 1, 1, 1, b"x")).unwrap();
-    spool.end_boot(b"org/old/lhr/m9", 1, 0).unwrap();
+    spool.end_boot(boot_ref(b"org/old/lhr/m9"), 0).unwrap();
     append_some(&mut spool, KEY, 1..200, 3000);
     spool.sync().unwrap();
     assert_eq!((spool.release(0).unwrap(), spool.stats().boots), (0, 3), "no cursor, no release");

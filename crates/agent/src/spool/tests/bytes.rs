@@ -30,7 +30,7 @@ proptest! {
         for (seq, len) in (1..).zip(&lens) {
             spool.append(batch(KEY, 1, seq, 1, &body(1, seq, *len))).unwrap();
         }
-        spool.end_boot(KEY, 1, 0).unwrap();
+        spool.end_boot(boot_ref(KEY), 0).unwrap();
         let written = disk.content(&segment_files(&disk)[0]).unwrap();
         let all = scan_segment(&written).unwrap();
         prop_assert_eq!((all.batches.len(), all.ended, all.end), (lens.len(), 1, spool.end()));

@@ -5,7 +5,7 @@ fn live(disk: &FaultDisk, restart: usize, padding: usize) -> Spool {
     let mut spool = open_at(disk).0;
     let steps: [&dyn Fn(&mut Spool); 5] = [
         &|spool| append_some(spool, KEY, 1..4, 10),
-        &|spool| assert!(spool.tell(KEY, 1, 10, 7).unwrap()),
+        &|spool| assert!(spool.tell(boot_ref(KEY), 10, 7).unwrap()),
         &|spool| assert!(spool.vanish(batch(KEY, 1, 4, 6, b"gap")).unwrap() < spool.end()),
         // The segment with all of this is released, as far as there is another one.
         &|spool| {
@@ -52,9 +52,9 @@ fn what_vanished_may_still_come_whatever_is_restarted_and_released() {
             assert!(matches!(twice, Err(Error::Duplicate { next_seq: 12 })), "{first} {count}: {twice:?}");
         }
         append_some(&mut spool, KEY, 12..13, 10);
-        spool.retire(KEY, Some(1), 0).unwrap();
+        spool.retire(KEY, 7, Some(1), 0).unwrap();
         assert!(!spool.boot(KEY, 1).unwrap().ended);
-        spool.retire(KEY, None, 0).unwrap();
+        spool.retire(KEY, 7, None, 0).unwrap();
         assert!(spool.boot(KEY, 1).unwrap().ended);
     }
 }
@@ -63,8 +63,8 @@ fn what_vanished_may_still_come_whatever_is_restarted_and_released() {
 fn a_boot_s_word_is_kept_once_and_before_its_first_entry() {
     let disk = FaultDisk::new();
     let mut spool = open_at(&disk).0;
-    assert!(!spool.tell(KEY, 1, 1, 0).unwrap());
-    assert!(spool.tell(KEY, 1, 40, 0).unwrap() && !spool.tell(KEY, 1, 40, 0).unwrap());
+    assert!(!spool.tell(boot_ref(KEY), 1, 0).unwrap());
+    assert!(spool.tell(boot_ref(KEY), 40, 0).unwrap() && !spool.tell(boot_ref(KEY), 40, 0).unwrap());
     spool.sync().unwrap();
     let (mut spool, recovery) = open_at(&disk);
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_boot_s_word_is_kept_once_and_before_its_first_entry() {
         [(1, 40)]
     );
     append_some(&mut spool, KEY, 1..50, 10);
-    assert!(!spool.tell(KEY, 1, 50, 0).unwrap());
+    assert!(!spool.tell(boot_ref(KEY), 50, 0).unwrap());
     spool.save_marks().unwrap();
     assert!(spool.boot(KEY, 1).unwrap().vanished.is_empty() && hole_ranges(&open_at(&disk).1).is_empty());
 }

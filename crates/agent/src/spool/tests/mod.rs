@@ -33,6 +33,10 @@ fn batch<'a>(key: &'a [u8], boot: u64, first_seq: u64, count: u32, bytes: &'a [u
     BatchRef { key, group_len: 7, boot, first_seq, next_seq, count, bytes, time: 7 }
 }
 
+fn boot_ref(key: &[u8]) -> BootRef<'_> {
+    BootRef { key, group_len: 7, boot: 1 }
+}
+
 /// Appends single-entry batches of `len` bytes.
 fn append_some(spool: &mut Spool, key: &[u8], seqs: std::ops::Range<u64>, len: usize) {
     for seq in seqs {

@@ -87,3 +87,44 @@ fn the_spool_counts_what_no_cursor_has_passed() {
     spool.advance("live", spool.end()).unwrap();
     assert_eq!((spool.stats().held_bytes, spool.stats().groups), (0, 0));
 }
+
+#[test]
+fn what_is_noted_of_boots_counts_until_every_cursor_has_passed_the_batches_before_it() {
+    let disk = FaultDisk::new();
+    let mut spool = open_at(&disk).0;
+    spool.cursor("live").unwrap();
+    append_some(&mut spool, KEY, 1..2, 100);
+    let batches_end = spool.end();
+    let mut held = spool.stats().held_bytes;
+    for told_seq in 10..20 {
+        spool.tell(boot_ref(KEY), told_seq, 0).unwrap();
+        assert!(spool.stats().held_bytes > held, "{told_seq}");
+        held = spool.stats().held_bytes;
+    }
+    spool.end_boot(boot_ref(KEY), 0).unwrap();
+    held = spool.stats().held_bytes;
+    spool.sync().unwrap();
+    assert_eq!((held, spool.stats().groups), (spool.end().0 - first_record(&disk), 1));
+    let mut again = open_at(&disk).0;
+    assert_eq!((again.stats().held_bytes, again.stats().groups), (held, 1));
+    for spool in [&mut spool, &mut again] {
+        spool.cursor("live").unwrap();
+        spool.advance("live", Pos(batches_end.0 - 1)).unwrap();
+        assert_eq!(spool.stats().held_bytes, held);
+        spool.advance("live", batches_end).unwrap();
+        assert_eq!(spool.stats().held_bytes, 0);
+        // Nobody has to carry it on, and it keeps no segment.
+        spool.tell(BootRef { boot: 2, ..boot_ref(KEY) }, 9, 0).unwrap();
+        assert_eq!(spool.stats().held_bytes, 0);
+        spool.sync().unwrap();
+        assert_eq!(spool.save_cursor("live").unwrap(), spool.end());
+    }
+    let mut spool = open_at(&disk).0;
+    assert_eq!((spool.stats().held_bytes, spool.cursor("live").unwrap()), (0, spool.end()));
+}
+
+/// Where the first record after the checkpoint stands.
+fn first_record(disk: &FaultDisk) -> u64 {
+    let scanned = scan_segment(&disk.content(&segment_files(disk)[0]).unwrap()).unwrap();
+    scanned.batches[0].pos.0
+}
