@@ -140,7 +140,7 @@ impl Door {
 
     /// States that the boots are gone that no connection speaks for.
     async fn vanish_lost(&self, ending: Ending) {
-        for boot in self.machine.lost_boots() {
+        for boot in self.machine.take_lost() {
             vanish(&self.context, &boot, ending).await;
         }
     }
@@ -162,14 +162,13 @@ async fn vanish(context: &Context, boot: &Arc<BootHandle>, ending: Ending) {
     quiet_warn!(code = "LA02", %org, %app, %instance, boot = %boot.boot, "a Machine has vanished");
     latest::time(context, boot).await;
     context.queue.end(boot, ending).await;
-    boot.machine.forget(boot.boot);
 }
 
 /// States that the boots of a Machine are gone that has no socket to come back to; it may be given one later.
 pub(crate) fn vanish_unserved(context: &Arc<Context>, machine: Arc<Machine>) {
     let context = Arc::clone(context);
     tokio::spawn(async move {
-        for boot in machine.lost_boots() {
+        for boot in machine.take_lost() {
             vanish(&context, &boot, Ending::Lost).await;
         }
     });

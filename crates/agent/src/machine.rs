@@ -115,7 +115,7 @@ impl Machine {
         self.boots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The boot `boot`, known from now on, and the others that have not ended.
+    /// The boot `boot`, known from now on and spoken for, and the others that have not ended.
     pub(crate) fn enter(self: &Arc<Self>, boot: Boot) -> (Arc<BootHandle>, Vec<Arc<BootHandle>>) {
         self.was_seen.store(true, Ordering::Release);
         self.came(boot);
@@ -127,12 +127,19 @@ impl Machine {
             boots.push(Arc::clone(&handle));
             handle
         });
+        handle.live.store(true, Ordering::Release);
         (handle, others)
     }
 
-    /// The boots that have not ended and that no connection speaks for.
-    pub(crate) fn lost_boots(&self) -> Vec<Arc<BootHandle>> {
-        self.boots().iter().filter(|boot| !boot.live.load(Ordering::Acquire)).cloned().collect()
+    /// Remembers a boot that is in the spool and has not ended; nobody speaks for it yet.
+    pub(crate) fn remember(self: &Arc<Self>, boot: Boot) {
+        self.boots().push(Arc::new(BootHandle::new(Arc::clone(self), boot)));
+    }
+
+    /// Forgets the boots that have not ended and that no connection speaks for, and gives them to be ended. One that comes
+    /// back is a fresh one: how far it is on disk has to be asked again, because a gap record may count among that now.
+    pub(crate) fn take_lost(&self) -> Vec<Arc<BootHandle>> {
+        self.boots().extract_if(.., |boot| !boot.live.load(Ordering::Acquire)).collect()
     }
 
     /// Whether a connection speaks for a boot.
@@ -156,8 +163,8 @@ impl Machine {
     }
 
     /// Forgets a boot that has ended.
-    pub(crate) fn forget(&self, boot: Boot) {
-        self.boots().retain(|known| known.boot != boot);
+    pub(crate) fn forget(&self, boot: &Arc<BootHandle>) {
+        self.boots().retain(|known| !Arc::ptr_eq(known, boot));
     }
 }
 
@@ -247,7 +254,7 @@ mod tests {
         machine.register(Terms::default());
         machine.register(Terms::default());
         let one = machine.enter(Boot::from_bits(1)).0;
-        machine.forget(one.boot);
+        machine.forget(&one);
         machine.enter(Boot::from_bits(1));
         assert!(machine.is_awaited(), "the second has not come");
         machine.enter(Boot::from_bits(2));
@@ -255,5 +262,23 @@ mod tests {
         machine.enter(Boot::from_bits(3));
         machine.register(Terms { ephemeral: true, ..Terms::default() });
         assert!(machine.is_awaited() && machine.is_ephemeral());
+    }
+
+    #[test]
+    fn only_a_boot_that_nobody_speaks_for_is_taken_and_it_comes_back_as_another() {
+        let machine = machine();
+        machine.remember(Boot::from_bits(1));
+        let (two, others) = machine.enter(Boot::from_bits(2));
+        assert_eq!(others.iter().map(|boot| boot.boot).collect::<Vec<_>>(), [Boot::from_bits(1)]);
+        let lost = machine.take_lost();
+        assert!(lost.len() == 1 && Arc::ptr_eq(&lost[0], &others[0]));
+        assert!(machine.is_live() && machine.take_lost().is_empty());
+        two.live.store(false, Ordering::Release);
+        assert!(Arc::ptr_eq(&machine.take_lost()[0], &two) && !machine.has_boots());
+        // What is stated of the lost one is not what has come of the one that is back.
+        let again = machine.enter(Boot::from_bits(2)).0;
+        two.set_durable(100, 1);
+        machine.forget(&two);
+        assert_eq!((again.durable(), machine.is_live()), (0, true));
     }
 }

@@ -121,7 +121,7 @@ impl Machines {
                     machine.was_seen.store(true, Ordering::Release);
                 }
                 if own && !boot.is_stated() {
-                    machine.enter(Boot::from_bits(boot.boot));
+                    machine.remember(Boot::from_bits(boot.boot));
                 }
                 !own
             });

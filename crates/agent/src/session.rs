@@ -354,7 +354,7 @@ impl Session {
         self.hand_over().await;
         if let Some(greeted) = &self.greeted {
             self.context.queue.end(&greeted.boot, Ending::Bye).await;
-            self.machine.forget(greeted.boot.boot);
+            self.machine.forget(&greeted.boot);
         }
         // Init may not wait for this any more.
         let _told = self.acknowledge().await;

@@ -1,7 +1,5 @@
 //! HELLO and WELCOME: where a boot goes on.
 
-use std::sync::atomic::Ordering;
-
 use line::frame::{self, Frame, Hello, Welcome};
 use line::join::Limits;
 use tokio::time::{Instant, sleep_until};
@@ -31,12 +29,11 @@ impl Session {
         }
         self.wait_turn().await?;
         let (boot, others) = self.machine.enter(hello.boot);
-        boot.live.store(true, Ordering::Release);
         boot.note_next(hello.next_seq);
         self.context.heard.add(&boot);
         for other in others {
             self.context.queue.end(&other, Ending::Over).await;
-            self.machine.forget(other.boot);
+            self.machine.forget(&other);
         }
         let state = self.context.queue.open(&boot).await;
         // Of one that has only said how far it is, nothing is here.

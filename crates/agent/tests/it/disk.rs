@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::admin::{Error, Request, Response, Status};
 use agent::disk::Disk;
 use agent::disk::fault::FaultDisk;
 use bus::sys::RecentRequest;
+use line::frame::Frame;
 use serde_json::Value;
 
 use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere, seqs, within};
@@ -189,5 +191,39 @@ async fn a_deregistration_that_outlasts_its_client_is_done_all_the_same() {
     })
     .await;
     assert_eq!(agent.call(Request::List {}).await.unwrap(), Response::Machines(Vec::new()));
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stated_as_vanished_is_not_acknowledged_to_an_init_that_came_back_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = FaultDisk::new();
+    let below = disk.clone();
+    let agent = Agent::start_with(dir.path(), nowhere().await, |config| {
+        config.disk = Arc::new(below);
+        config.vanish_after = Duration::from_millis(500);
+    })
+    .await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["1", "2", "3"]).await;
+    init.next_seq = 9;
+    init.ping().await;
+    init.wait_for_pong().await;
+    init.send(&Frame::Flush { next_seq: 4 }).await;
+    init.wait_for(&Told::Flushed(4)).await;
+    drop(init);
+    // It is connected again when its time is over, but has not said who it is; and the disk keeps that from being stated.
+    let mut init = Init::connect(&socket, boot(1)).await;
+    disk.set_space(Some(1));
+    agent.wait_for(|status| status.fault.is_some()).await;
+    init.next_seq = 9;
+    init.hello(4).await;
+    agent.wait_for(|status| status.connected == 1).await;
+    disk.set_space(None);
+    assert_eq!(init.told().await, Told::Welcome { resume_seq: 4 });
+    init.next_seq = 4;
+    init.lines(&["4"]).await;
+    assert_eq!(init.told().await, Told::Ack(5));
     agent.stop().await;
 }
