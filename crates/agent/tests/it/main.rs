@@ -11,6 +11,7 @@ mod disk;
 mod lines;
 mod outlets;
 mod path;
+mod power;
 mod recent;
 mod sequence;
 mod sockets;
