@@ -16,6 +16,7 @@ pub(crate) struct Health(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     spool: Option<String>,
+    refused: bool,
     lag: Duration,
 }
 
@@ -42,6 +43,19 @@ impl Health {
         }
     }
 
+    /// Whether the bus refuses lines.
+    pub(crate) fn refuses(&self, refused: bool) {
+        let before = std::mem::replace(&mut self.state().refused, refused);
+        if refused && !before {
+            tracing::error!(
+                code = "LB02",
+                "NATS does not take lines from this credential, they are spooled meanwhile"
+            );
+        } else if before && !refused {
+            tracing::info!("NATS takes lines again");
+        }
+    }
+
     /// How long ago the oldest line was taken that is not out yet.
     pub(crate) fn lags(&self, lag: Duration) {
         self.state().lag = lag;
@@ -57,6 +71,9 @@ impl Health {
         let state = self.state();
         if let Some(spool) = &state.spool {
             return Some(format!("the spool cannot write: {spool}"));
+        }
+        if state.refused {
+            return Some("NATS does not take lines from this credential: is it an agent's?".to_owned());
         }
         let lag = state.lag;
         (lag > MAX_LAG).then(|| format!("live lines are {} s behind: is NATS reachable?", lag.as_secs()))
@@ -76,6 +93,9 @@ mod tests {
         health.spool_fails(&spool::Error::Invalid("torn"));
         assert!(health.fault().is_some_and(|why| why.contains("torn")));
         health.spool_works();
+        health.refuses(true);
+        assert!(health.fault().is_some_and(|why| why.contains("credential")));
+        health.refuses(false);
         health.lags(Duration::ZERO);
         assert_eq!(health.fault(), None);
     }

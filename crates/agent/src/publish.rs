@@ -9,7 +9,7 @@ use std::time::Duration;
 use bus::client::{Client, PubBatch, Receipt, Status};
 use line::Body;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::context::Context;
 use crate::error::chain;
@@ -29,6 +29,8 @@ const MAX_UNCONFIRMED: usize = 8;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long to wait after the spool could not be read.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait after the server has refused lines.
+const REFUSED_RETRY: Duration = Duration::from_secs(5);
 
 /// Publishes the spool, from the cursor on, for ever.
 pub(crate) struct Publisher {
@@ -44,7 +46,6 @@ pub(crate) struct Publisher {
     unconfirmed: VecDeque<Unconfirmed>,
     scratch: Vec<u8>,
     max_payload: usize,
-    violations: u64,
 }
 
 /// Lines that are on their way.
@@ -53,12 +54,16 @@ struct Unconfirmed {
     next: Pos,
     lines: u64,
     taken: i64,
+    /// Lines that the server had refused before.
+    refused_before: u64,
 }
 
 /// Why publishing paused.
 enum Pause {
     /// The connection is gone, or the spool cannot be read.
     Lost,
+    /// The server refuses lines.
+    Refused,
     /// Told to stop, and all is out.
     Stopped,
 }
@@ -86,7 +91,6 @@ impl Publisher {
             unconfirmed: VecDeque::new(),
             scratch: Vec::new(),
             max_payload: usize::MAX,
-            violations: 0,
         }
     }
 
@@ -94,15 +98,31 @@ impl Publisher {
     pub(crate) async fn run(mut self) {
         while self.connected().await {
             self.source.seek(self.cursor.get());
-            match self.carry().await {
-                Pause::Stopped => return,
-                Pause::Lost => {
-                    if !self.unconfirmed.is_empty() {
-                        self.context.metrics.rewinds.inc();
-                    }
-                    self.unconfirmed.clear();
-                    self.source.release();
-                }
+            let pause = self.carry().await;
+            if let Pause::Stopped = pause {
+                return;
+            }
+            if !self.unconfirmed.is_empty() {
+                self.context.metrics.rewinds.inc();
+            }
+            self.unconfirmed.clear();
+            self.source.release();
+            if let Pause::Refused = pause {
+                self.wait_refused().await;
+            }
+        }
+    }
+
+    /// Waits before lines are sent again that the server did not take from this credential.
+    async fn wait_refused(&mut self) {
+        self.context.health.refuses(true);
+        let until = Instant::now() + REFUSED_RETRY;
+        let mut look = interval(LOOK);
+        loop {
+            tokio::select! {
+                () = told(&mut self.stop) => return,
+                () = sleep_until(until) => return,
+                _ = look.tick() => self.look().await,
             }
         }
     }
@@ -135,8 +155,8 @@ impl Publisher {
             tokio::select! {
                 biased;
                 confirmed = confirmed(&mut self.unconfirmed) => {
-                    if !self.note(confirmed) {
-                        return Pause::Lost;
+                    if let Err(pause) = self.note(confirmed) {
+                        return pause;
                     }
                 }
                 () = told(&mut self.stop) => {
@@ -164,7 +184,7 @@ impl Publisher {
         }
         while let Some(sent) = self.unconfirmed.front_mut() {
             let confirmed = (&mut sent.receipt).await;
-            if !self.note(confirmed) {
+            if self.note(confirmed).is_err() {
                 return;
             }
         }
@@ -207,9 +227,10 @@ impl Publisher {
 
     async fn send_out(&mut self, out: PubBatch, sent: Sent) -> bool {
         // Too long for a server that takes less than the one before: it is encoded anew for the new one.
+        let refused_before = self.client.line_violations();
         let Ok(receipt) = self.client.send(out).await else { return false };
         let Sent { next, lines, taken } = sent;
-        self.unconfirmed.push_back(Unconfirmed { receipt, next, lines, taken });
+        self.unconfirmed.push_back(Unconfirmed { receipt, next, lines, taken, refused_before });
         true
     }
 
@@ -240,21 +261,20 @@ impl Publisher {
         lines
     }
 
-    /// Takes in a confirmation. False if it will not come.
-    fn note(&mut self, confirmed: Result<(), bus::Error>) -> bool {
-        let Some(sent) = self.unconfirmed.front() else { return true };
+    /// Takes in a confirmation. An error if it will not come, or if the server has taken it all in and refused some.
+    fn note(&mut self, confirmed: Result<(), bus::Error>) -> Result<(), Pause> {
+        let Some(sent) = self.unconfirmed.front() else { return Ok(()) };
         if confirmed.is_err() {
-            return false;
+            return Err(Pause::Lost);
+        }
+        if self.client.line_violations() > sent.refused_before {
+            return Err(Pause::Refused);
         }
         self.cursor.advance(sent.next);
         self.context.metrics.published.inc_by(sent.lines);
         self.unconfirmed.pop_front();
-        let violations = self.client.violations();
-        if violations > self.violations {
-            quiet_warn!(code = "LB02", violations, "the bus does not take lines from this credential");
-            self.violations = violations;
-        }
-        true
+        self.context.health.refuses(false);
+        Ok(())
     }
 
     async fn look(&mut self) {

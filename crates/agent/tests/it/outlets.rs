@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use agent::LiveLag;
+use agent::admin::Status;
 use bus::roles::Role;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -98,6 +99,30 @@ async fn an_agent_starts_and_spools_without_nats_and_with_a_wrong_password() {
         assert_eq!(text(&tail.next().await), "kept");
         agent.stop().await;
     }
+    bus.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_the_bus_refuses_stay_in_the_spool() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    // It may connect, and publish no line.
+    let other = options_with(Role::Proxy, bus.address, "secret");
+    let agent = Agent::start_with(dir.path(), bus.address, |config| config.bus = other).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["kept"]).await;
+    init.flush().await;
+    let is_refused =
+        |status: &Status| status.fault.as_ref().is_some_and(|fault| fault.contains("does not take lines"));
+    agent.wait_for(is_refused).await;
+    drop(init);
+    agent.stop().await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    assert_eq!(text(&tail.next().await), "kept");
+    agent.wait_for(|status| status.fault.is_none()).await;
+    agent.stop().await;
     bus.stop().await;
 }
 

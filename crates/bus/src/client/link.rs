@@ -329,6 +329,10 @@ fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
     let text = String::from_utf8_lossy(text).into_owned();
     if text.starts_with("Permissions Violation for Publish") {
         let violations = shared.violations.fetch_add(1, Ordering::Relaxed) + 1;
+        // A line's subject begins with its org.
+        if text.contains(" to \"o.") {
+            shared.line_violations.fetch_add(1, Ordering::Relaxed);
+        }
         // Every message may be refused: said at the first, the second, the fourth and so on.
         if violations.is_power_of_two() {
             tracing::warn!(reason = %text, violations, "the bus refused a message");

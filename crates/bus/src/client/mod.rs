@@ -64,6 +64,8 @@ struct Shared {
     subscriptions: Mutex<HashMap<u64, Entry>>,
     next_sid: AtomicU64,
     violations: AtomicU64,
+    /// Of these, lines.
+    line_violations: AtomicU64,
     /// Other errors that the server reported.
     errors: AtomicU64,
 }
@@ -109,6 +111,7 @@ impl Client {
             subscriptions: Mutex::new(HashMap::new()),
             next_sid: AtomicU64::new(1),
             violations: AtomicU64::new(0),
+            line_violations: AtomicU64::new(0),
             errors: AtomicU64::new(0),
         });
         tokio::spawn(link::run(Arc::downgrade(&shared)));
@@ -195,6 +198,12 @@ impl Client {
     /// How many messages the server refused to take because we may not publish there.
     pub fn violations(&self) -> u64 {
         self.shared.violations.load(Ordering::Relaxed)
+    }
+
+    /// How many of these were lines. One that was refused is counted by the time the [`Receipt`] of its batch resolves,
+    /// because the server answers in order.
+    pub fn line_violations(&self) -> u64 {
+        self.shared.line_violations.load(Ordering::Relaxed)
     }
 
     /// Has the server handle what is queued, for at most 5 seconds, then ends the connection for good. Subscriptions give
