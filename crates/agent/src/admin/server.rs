@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::{MAX_REQUEST_BYTES, Request, Response};
@@ -33,7 +33,7 @@ pub(crate) fn listen(dir: &Path, machines: &Arc<Machines>) -> Result<JoinHandle<
 async fn serve(listener: UnixListener, machines: Arc<Machines>) {
     let turn = Arc::new(Semaphore::new(1));
     loop {
-        let mut stream = match listener.accept().await {
+        let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 quiet_warn!(%error, "the admin socket cannot accept");
@@ -44,12 +44,7 @@ async fn serve(listener: UnixListener, machines: Arc<Machines>) {
         match Arc::clone(&turn).try_acquire_owned() {
             Ok(turn) => {
                 let machines = Arc::clone(&machines);
-                tokio::spawn(async move {
-                    serve_one(&mut stream, &machines).await;
-                    // Whoever sees this connection closed has the next turn.
-                    drop(turn);
-                    drop(stream);
-                });
+                tokio::spawn(async move { serve_one(stream, &machines, turn).await });
             }
             Err(_) => refuse(&stream, &machines),
         }
@@ -63,16 +58,18 @@ fn refuse(stream: &UnixStream, machines: &Machines) {
     let _written = stream.try_write(&encode(&answer));
 }
 
-async fn serve_one(stream: &mut UnixStream, machines: &Arc<Machines>) {
+async fn serve_one(mut stream: UnixStream, machines: &Arc<Machines>, turn: OwnedSemaphorePermit) {
     let served = tokio::time::timeout(DEADLINE, async {
-        let answer = if may_use(stream) {
-            answer(stream, machines).await?
+        let answer = if may_use(&stream) {
+            answer(&mut stream, machines).await?
         } else {
             error("LA07", "only the user that runs the agent, and root, may use the admin socket")
         };
         if let Response::Error { code, message } = &answer {
             quiet_warn!(%code, %message, "a request on the admin socket was refused");
         }
+        // Whoever has an answer may ask the next thing.
+        drop(turn);
         stream.write_all(&encode(&answer)).await
     });
     match served.await {
