@@ -14,7 +14,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::admin::server::uid_may_use;
 use crate::context::Context;
-use crate::latest;
 use crate::machine::{BootHandle, Machine, Terms};
 use crate::machines::Stop;
 use crate::quiet::quiet_warn;
@@ -160,7 +159,6 @@ impl Door {
 async fn vanish(context: &Context, boot: &Arc<BootHandle>, ending: Ending) {
     let Address { org, app, instance, .. } = &boot.machine.address;
     quiet_warn!(code = "LA02", %org, %app, %instance, boot = %boot.boot, "a Machine has vanished");
-    latest::time(context, boot).await;
     context.queue.end(boot, ending).await;
 }
 

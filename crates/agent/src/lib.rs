@@ -28,7 +28,6 @@ mod heartbeat;
 mod http;
 pub mod journal;
 mod lag;
-mod latest;
 mod lines;
 mod live;
 mod machine;

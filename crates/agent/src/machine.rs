@@ -183,7 +183,7 @@ pub(crate) struct BootHandle {
     pub(crate) live: AtomicBool,
     /// When something of it was last written to disk, Unix nanoseconds.
     pub(crate) written: AtomicI64,
-    /// Time of its last entry, Unix nanoseconds; 0 if that is not known.
+    /// Time of its last entry, Unix nanoseconds; 0 if that was not asked yet, or is not known.
     pub(crate) last_time: AtomicI64,
     /// A notice has said that its clock is off.
     pub(crate) clock_told: AtomicBool,

@@ -249,6 +249,8 @@ impl Writer {
                 if let Err(why) = self.settle(&boot).and_then(|()| self.replace(&boot)) {
                     return Err(later(Job::Open { boot, reply }, why));
                 }
+                // Whoever asked finds it in the handle.
+                let _known = self.last_time(&boot);
                 self.note_unsynced(Unsynced::Opened(boot, reply));
                 Ok(())
             }

@@ -1,5 +1,7 @@
 //! HELLO and WELCOME: where a boot goes on.
 
+use std::sync::atomic::Ordering;
+
 use line::frame::{self, Frame, Hello, Welcome};
 use line::join::Limits;
 use tokio::time::{Instant, sleep_until};
@@ -8,7 +10,6 @@ use super::{Fault, Greeted, Session};
 use crate::accept::stopped;
 use crate::assemble::Assembler;
 use crate::clock::unix_ns;
-use crate::latest;
 use crate::stamp::Stamper;
 use crate::writer::Ending;
 
@@ -40,7 +41,7 @@ impl Session {
         let state = state.filter(|state| state.next_seq > 1);
         let resume_seq = state.as_ref().map_or(0, |state| state.resume_seq(hello.first_seq.max(1)));
         boot.set_durable(resume_seq, now_ns);
-        let last_time = if state.is_some() { latest::time(&self.context, &boot).await } else { 0 };
+        let last_time = boot.last_time.load(Ordering::Acquire);
         let expected = resume_seq.max(1);
         let assembler = Assembler::new(expected, hello.ring_bytes, Stamper::new(last_time));
         let assembler = if state.is_none() { assembler.begin_unknown() } else { assembler };

@@ -29,7 +29,7 @@ pub struct BatchRef<'a> {
     pub first_seq: u64,
     /// Seq after the last entry; greater than `first_seq`.
     pub next_seq: u64,
-    /// Number of entries; a statement of the caller that `newest` counts by.
+    /// Number of entries; a statement of the caller that [`super::SpoolReader::newest_start`] counts by.
     pub count: u32,
     /// The encoded entries, at most [`MAX_BODY_BYTES`].
     pub bytes: &'a [u8],

@@ -25,6 +25,8 @@ pub(super) struct Boot {
     pub(super) ended: bool,
     /// Where its last record stands.
     pub(super) last_pos: Pos,
+    /// Where the last of them with entries stands, if it was met.
+    pub(super) last_batch: Option<Pos>,
     /// Missing entries, in rising order.
     holes: Vec<(Range<u64>, HoleReason)>,
     /// The boot's own word on how far it has come; 0 if there is none.
@@ -111,6 +113,7 @@ impl Boots {
         let Some(known) = self.get_mut(key, boot) else {
             let mut new = Boot::new(boot, seqs.start, pos);
             new.take(seqs, kind);
+            new.last_batch = Some(pos);
             self.insert(key, new);
             return Seen::New;
         };
@@ -129,6 +132,7 @@ impl Boots {
             known.take(seqs, kind);
         }
         known.last_pos = known.last_pos.max(pos);
+        known.last_batch = known.last_batch.max(Some(pos));
         Seen::New
     }
 
@@ -188,9 +192,10 @@ impl Boots {
     }
 
     /// Moves a boot's last record, which was written anew.
-    pub(super) fn moved(&mut self, key: &[u8], boot: u64, pos: Pos) {
+    pub(super) fn moved(&mut self, key: &[u8], boot: u64, pos: Pos, is_batch: bool) {
         if let Some(known) = self.get_mut(key, boot) {
             known.last_pos = known.last_pos.max(pos);
+            known.last_batch = if is_batch { Some(pos) } else { known.last_batch };
         }
     }
 
@@ -259,7 +264,17 @@ impl Boot {
     /// A boot without entries.
     fn new(boot: u64, start_seq: u64, last_pos: Pos) -> Self {
         let (holes, vanished) = (Vec::new(), Vec::new());
-        Self { boot, start_seq, next_seq: start_seq, ended: false, last_pos, holes, told_seq: 0, vanished }
+        Self {
+            boot,
+            start_seq,
+            next_seq: start_seq,
+            ended: false,
+            last_pos,
+            last_batch: None,
+            holes,
+            told_seq: 0,
+            vanished,
+        }
     }
 
     /// Takes in entries that stand in the spool.

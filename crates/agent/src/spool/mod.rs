@@ -182,6 +182,14 @@ impl Spool {
         self.boots.state(key, boot)
     }
 
+    /// The last batch of a boot. `None` if it has been released, or cannot be read. Reads nothing else.
+    #[must_use]
+    pub fn last_batch(&self, key: &[u8], boot: u64) -> Option<Batch> {
+        let pos = self.boots.get(key, boot)?.last_batch?;
+        let read = self.reader().read(pos, 1).ok()?;
+        read.batches.into_iter().next().filter(|batch| batch.pos == pos)
+    }
+
     /// A reader for use in other threads.
     #[must_use]
     pub fn reader(&self) -> SpoolReader {

@@ -171,32 +171,6 @@ impl SpoolReader {
         Ok(bytes)
     }
 
-    /// The newest batches whose key passes `filter`: so many that they hold `want_entries`, but at most `max_bytes` of
-    /// entries; oldest first. Segments without such a key are not read. What is damaged or unreadable is left out.
-    ///
-    /// # Errors
-    /// `Io` when a segment cannot be read.
-    pub fn newest(
-        &self,
-        filter: impl Fn(&[u8]) -> bool,
-        want_entries: u64,
-        max_bytes: usize,
-    ) -> Result<Vec<Batch>, Error> {
-        let mut newest = Vec::new();
-        let (mut entries, mut bytes) = (0, 0);
-        self.back(filter, u64::MAX, |record| {
-            bytes += record.body.len();
-            if entries >= want_entries || (bytes > max_bytes && !newest.is_empty()) {
-                return ControlFlow::Break(());
-            }
-            entries += u64::from(record.count);
-            newest.push(owned(record));
-            ControlFlow::Continue(())
-        })?;
-        newest.reverse();
-        Ok(newest)
-    }
-
     /// Where to begin to [`read`](Self::read) for the newest `want_entries` entries whose key passes `filter`. Looks through
     /// `max_bytes` of segments, and a little more; segments without such a key do not count. What is damaged is left out.
     ///

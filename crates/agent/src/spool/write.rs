@@ -364,7 +364,7 @@ impl Spool {
             if key.is_some() {
                 self.batches_end = Pos(next);
             }
-            self.boots.moved(record.key, record.boot, *pos);
+            self.boots.moved(record.key, record.boot, *pos, key.is_some());
         }
         let mut segments = self.shared.segments_mut();
         let mut void = Vec::new();

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use line::{Address, Clock, GapReason};
+use line::{Address, Clock, GapReason, entry};
 
 use super::{Ending, GROUP_DELAY, Writer, batch_ref};
 use crate::assemble::{Encoded, gap_entry};
 use crate::clock::unix_ns;
 use crate::machine::BootHandle;
-use crate::spool::{self, BootRef};
+use crate::spool::{self, Batch, BootRef};
 
 impl Writer {
     /// Ends a boot.
@@ -39,7 +39,7 @@ impl Writer {
             return Ok(());
         }
         let span = missing.max(1);
-        let last_time = boot.last_time.load(Ordering::Acquire);
+        let last_time = self.last_time(boot);
         // What is missing was written after what came, and what comes later was not written before it.
         let time = if last_time > 0 { last_time.saturating_add(1) } else { unix_ns() };
         let gap = Encoded::one(&gap_entry(from_seq, span, time, Clock::Host, GapReason::Vanished, 0));
@@ -48,6 +48,16 @@ impl Writer {
         boot.last_time.fetch_max(time, Ordering::AcqRel);
         boot.machine.metrics.gap(GapReason::Vanished, span);
         Ok(())
+    }
+
+    /// The time of the boot's last entry, Unix nanoseconds; 0 if that is not known. Its times go on rising from there, also
+    /// after a restart.
+    pub(super) fn last_time(&self, boot: &BootHandle) -> i64 {
+        if boot.last_time.load(Ordering::Acquire) == 0 {
+            let last = self.spool.last_batch(&boot.machine.key, boot.boot.bits());
+            boot.last_time.fetch_max(last.as_ref().and_then(last_of_batch).unwrap_or(0), Ordering::AcqRel);
+        }
+        boot.last_time.load(Ordering::Acquire)
     }
 
     /// Notes on disk how far the boot says that it has come, if that is further than what is here.
@@ -69,6 +79,11 @@ impl Writer {
     pub(super) fn replace(&mut self, boot: &BootHandle) -> Result<(), spool::Error> {
         self.retire(&boot.machine.key, Some(boot.boot.bits()))
     }
+}
+
+fn last_of_batch(batch: &Batch) -> Option<i64> {
+    let entries = entry::Reader::new(&batch.bytes, batch.first_seq, batch.time);
+    entries.map_while(Result::ok).last().map(|entry| entry.time)
 }
 
 fn boot_ref(boot: &BootHandle) -> BootRef<'_> {

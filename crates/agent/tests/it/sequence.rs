@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use line::frame::{BatchWriter, RecordFlags};
+
 use crate::support::{
     Agent, Bus, Init, Tail, Told, assert_covers, boot, gap, gaps, nowhere, seqs, text, within,
 };
@@ -184,4 +186,31 @@ async fn fragments_are_acknowledged_when_their_line_is_whole() {
     init.records(2, &[(Stdout, more, b"half"), (Stdout, end, b"whole")]).await;
     assert_eq!(init.told().await, Told::Ack(4));
     within("the end", agent.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_go_on_rising_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["one"]).await;
+    init.flush().await;
+    let first = tail.next().await;
+    drop(init);
+    agent.stop().await;
+    let agent = Agent::start(dir.path(), bus.address).await;
+    let (mut init, _) = Init::greet_again(&socket, boot(1), 2, 3).await;
+    // As if the clocks had been set meanwhile.
+    let earlier = Init::boottime() - 10_000_000_000;
+    let mut writer = BatchWriter::new(Vec::new(), 2, earlier);
+    writer.push(earlier, line::Stream::Stdout, RecordFlags::WHOLE, b"two");
+    init.send_bytes(&writer.finish().unwrap()).await;
+    let second = tail.take_until(|line| text(line) == "two").await.pop().unwrap();
+    let [first, second] = [&first, &second].map(|line| line["timestamp"].as_str().unwrap());
+    assert!(first < second, "{first} {second}");
+    agent.stop().await;
+    bus.stop().await;
 }

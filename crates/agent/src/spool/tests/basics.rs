@@ -1,4 +1,5 @@
 use super::*;
+use crate::disk::fault::Call;
 
 #[test]
 fn batches_are_read_as_they_were_appended() {
@@ -138,23 +139,13 @@ fn a_cursor_never_passes_the_durable_end_on_disk() {
 }
 
 #[test]
-fn the_newest_batches_of_an_app_are_found_from_behind() {
+fn where_the_newest_batches_of_an_app_begin_is_found_from_behind() {
     let (mut spool, _) = open_at(&FaultDisk::new());
     append_some(&mut spool, b"org/quiet/lhr/m2", 1..4, 10);
     append_some(&mut spool, KEY, 1..100, 3000);
     append_some(&mut spool, b"org/quiet/lhr/m2", 4..6, 10);
     append_some(&mut spool, KEY, 100..150, 3000);
     let reader = spool.reader();
-    let newest = |app: &'static [u8], want, max| {
-        let found = reader.newest(|key| key.starts_with(app), want, max).unwrap();
-        found.iter().map(|batch| batch.first_seq).collect::<Vec<_>>()
-    };
-    assert_eq!(newest(b"org/quiet/", 3, 1000), [3, 4, 5]);
-    assert_eq!(newest(b"org/quiet/", 100, 1000), [1, 2, 3, 4, 5]);
-    assert_eq!(newest(b"org/quiet/", 100, 25), [4, 5]);
-    assert_eq!(newest(b"org/app/", 2, 1), [149]);
-    assert_eq!(newest(b"org/none/", 2, 1000), [0; 0]);
-    // The same, told as a place to read on from.
     let start = |app: &'static [u8], want, max| {
         let start = reader.newest_start(|key| key.starts_with(app), want, max).unwrap();
         let read = reader.read(start.pos, 1 << 30).unwrap();
@@ -166,6 +157,37 @@ fn the_newest_batches_of_an_app_are_found_from_behind() {
     assert_eq!(start(b"org/quiet/", 6, u64::MAX), (Some(1), None, false));
     assert_eq!(start(b"org/quiet/", 6, 1), (Some(4), None, true));
     assert_eq!(start(b"org/none/", 6, u64::MAX), (None, None, false));
+}
+
+#[test]
+fn the_last_batch_of_a_boot_is_read_alone_wherever_it_stands() {
+    let disk = FaultDisk::new();
+    let (mut spool, _) = open_at(&disk);
+    let quiet: &[u8] = b"org/quiet/lhr/m2";
+    append_some(&mut spool, quiet, 1..4, 10);
+    spool.sync().unwrap();
+    append_some(&mut spool, KEY, 1..100, 3000);
+    spool.tell(boot_ref(quiet), 9, 0).unwrap();
+    // Of the other boot not all is durable: a sync that fails moves it.
+    disk.fail_nth(Call::Sync, 1, std::io::ErrorKind::Other);
+    spool.sync().unwrap();
+    for spool in [spool, open_at(&disk).0] {
+        for (key, seq, len) in [(quiet, 3, 10), (KEY, 99, 3000)] {
+            let before = disk.calls(Call::Read);
+            let last = spool.last_batch(key, 1).unwrap();
+            assert_eq!((last.first_seq, &last.bytes), (seq, &body(1, seq, len)));
+            assert_eq!(disk.calls(Call::Read) - before, 1);
+        }
+        assert!(spool.last_batch(quiet, 2).is_none() && spool.last_batch(b"org/none/lhr/m", 1).is_none());
+    }
+    let mut spool = open_at(&disk).0;
+    append_some(&mut spool, KEY, 100..130, 3000);
+    spool.sync().unwrap();
+    spool.cursor("live").unwrap();
+    spool.advance("live", spool.end()).unwrap();
+    spool.save_cursor("live").unwrap();
+    assert!(spool.release(0).unwrap() > 0);
+    assert!(spool.last_batch(quiet, 1).is_none() && spool.last_batch(KEY, 1).is_some());
 }
 
 #[test]
