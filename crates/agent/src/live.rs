@@ -98,6 +98,13 @@ impl LiveQueue {
         state.batches.push_back(batch);
     }
 
+    /// Sends the reader to the disk for everything up to `end`: some of it stands elsewhere than it was told.
+    pub(crate) fn moved(&self, end: Pos) {
+        let mut state = self.state();
+        state.batches.clear();
+        (state.bytes, state.from) = (0, end);
+    }
+
     /// Wakes the reader, after one or several pushes.
     pub(crate) fn wake(&self) {
         self.appended.notify_one();
@@ -264,5 +271,10 @@ mod tests {
         assert_eq!(taken(&queue, 30, 99), None);
         queue.push(batch(50, 1));
         assert_eq!(taken(&queue, 50, 99), Some(vec![50]));
+        // What was taken stands elsewhere now.
+        queue.moved(Pos(90));
+        assert_eq!(taken(&queue, 60, 99), None);
+        queue.push(batch(90, 1));
+        assert_eq!(taken(&queue, 90, 99), Some(vec![90]));
     }
 }

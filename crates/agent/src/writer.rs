@@ -144,6 +144,8 @@ struct Writer {
     keep: Keep,
     /// The live reader has to be woken.
     has_news: bool,
+    /// As [`Spool::moves`] was last seen.
+    moves: u64,
     /// What the next sync makes durable.
     unsynced: Vec<Unsynced>,
     /// When that is due.
@@ -178,6 +180,7 @@ impl Writer {
             refusals: Refusals::default(),
             keep: Keep::new(parts.cursor, parts.keep_bytes),
             has_news: false,
+            moves: 0,
             unsynced: Vec::new(),
             sync_at: None,
             retry_at: None,
@@ -203,6 +206,7 @@ impl Writer {
                 self.sync();
             }
             self.keep.house(&mut self.spool, &self.metrics, &self.health, taken.stopped);
+            self.note_moves();
             if taken.stopped && (self.jobs.is_empty() || self.retry_at.is_some()) {
                 return;
             }
@@ -390,6 +394,15 @@ impl Writer {
                     let _sent = done.send(());
                 }
             }
+        }
+    }
+
+    /// After a failed sync that was mended the live reader's place is no longer behind what it has carried.
+    fn note_moves(&mut self) {
+        if self.spool.moves() != self.moves {
+            self.moves = self.spool.moves();
+            self.live.moved(self.spool.end());
+            self.live.wake();
         }
     }
 

@@ -125,6 +125,7 @@ pub struct Spool {
     /// End of the last batch: what stands behind it needs nobody to carry it on.
     batches_end: Pos,
     failed_syncs: u64,
+    moves: u64,
 }
 
 /// Figures for metrics, all of one instant.
@@ -214,6 +215,13 @@ impl Spool {
     /// since 1970.
     pub fn admit(&mut self, group: &[u8], bytes: u64, now: i64) -> Admission {
         self.quota.admit(group, bytes, now)
+    }
+
+    /// How often [`Spool::sync`] has had to write anew what was not durable. Whoever had read that, and reads on behind it, has
+    /// to read it again: it stands at higher positions now.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// Figures for metrics.

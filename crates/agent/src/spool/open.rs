@@ -392,6 +392,7 @@ impl<'a> Start<'a> {
             writer: Writer::new(base, prev, self.floor),
             batches_end: self.batches_end,
             failed_syncs: 0,
+            moves: 0,
         };
         if let Some(Distrusted { from, records }) = distrusted {
             spool.failed_syncs += 1;

@@ -383,6 +383,7 @@ impl Spool {
         self.writer.dirty.clear();
         self.writer.dir_dirty = false;
         self.writer.broken = false;
+        self.moves += 1;
         for segment in void {
             // The fresh segment declares it void; if it stays, the next start removes it.
             let _removed = self.shared.disk.remove(&segment.path);

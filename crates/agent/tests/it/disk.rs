@@ -1,12 +1,13 @@
 //! The spool when it is full, damaged, or the disk is.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::admin::{Error, Request, Response, Status};
 use agent::disk::Disk;
-use agent::disk::fault::FaultDisk;
+use agent::disk::fault::{Call, FaultDisk};
 use bus::sys::RecentRequest;
 use line::frame::Frame;
 use serde_json::Value;
@@ -226,4 +227,37 @@ async fn what_is_stated_as_vanished_is_not_acknowledged_to_an_init_that_came_bac
     init.lines(&["4"]).await;
     assert_eq!(init.told().await, Told::Ack(5));
     agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failed_sync_moved_is_carried_again_and_counts_as_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let mut tail = Tail::start(&bus, "o.k3f9.>").await;
+    let disk = FaultDisk::new();
+    let below = disk.clone();
+    let agent = Agent::start_with(dir.path(), bus.address, |config| {
+        small_segments(config);
+        config.disk = Arc::new(below);
+        // Its marks are synced too.
+        config.heartbeat = Duration::from_secs(3600);
+    })
+    .await;
+    let socket = agent.register("k3f9", "web", "i1").await;
+    let mut init = Init::greet(&socket, boot(1)).await;
+    init.lines(&["1"]).await;
+    init.flush().await;
+    assert_eq!(seqs(&tail.next().await), (1, 1));
+    // The next line fits where it stands, but what has failed there cannot be written anew.
+    leave_little_space(&disk, dir.path());
+    disk.fail_nth(Call::Sync, 1, ErrorKind::Other);
+    init.lines(&["2"]).await;
+    assert_eq!(seqs(&tail.next().await), (2, 1));
+    agent.wait_for(|status| status.fault.is_some()).await;
+    disk.set_space(None);
+    init.flush().await;
+    assert_eq!(seqs(&tail.next().await), (2, 1));
+    agent.wait_for(|status| status.spool_unsent_bytes == 0 && status.lag_seconds == 0.0).await;
+    agent.stop().await;
+    bus.stop().await;
 }
