@@ -54,7 +54,8 @@ pub struct Registration {
     pub instance: String,
     /// The user that init runs as: the socket is theirs, and besides root nobody else may use it.
     pub uid: u32,
-    /// Lines a second that the app may write with all its Machines; without it, the agent's own setting.
+    /// Lines a second that the app may write with all its Machines that are registered with the same; without it, the agent's
+    /// own setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
     /// The registration ends with the boot, once everything of it is on disk.

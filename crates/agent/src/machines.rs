@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use line::{Address, Boot, Name, OrgId};
@@ -16,7 +16,7 @@ use crate::admin::{AppStatus, MachineInfo, Registered, Registration, Status};
 use crate::context::Context;
 use crate::error::chain;
 use crate::machine::{Machine, Terms};
-use crate::rate::RateLimit;
+use crate::rate::{RateLimit, Rates};
 use crate::registry::{Entry, Refusal, Registry};
 use crate::socket::{MachineSocket, make_private_dir};
 use crate::spool::{BootState, Recovery};
@@ -44,7 +44,7 @@ pub(crate) struct Machines {
     /// Locked before `running`, and as long as a registration begins or ends.
     registry: Mutex<Registry>,
     running: Mutex<HashMap<Name, Running>>,
-    rates: Mutex<HashMap<String, Weak<RateLimit>>>,
+    rates: Mutex<Rates>,
 }
 
 #[derive(Debug)]
@@ -144,19 +144,11 @@ impl Machines {
         Terms { rate: self.rate(entry), ephemeral: entry.registration.ephemeral }
     }
 
-    /// The app's limit: one bucket for all its Machines that were registered with the same.
     fn rate(&self, entry: &Entry) -> Option<Arc<RateLimit>> {
         let lines_per_second = entry.registration.rate.or(self.default_rate)?;
         let app = format!("{}.{}", entry.address.org, entry.address.app);
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.retain(|_, rate| rate.strong_count() > 0);
-        let known = rates.get(&app).and_then(Weak::upgrade);
-        if let Some(known) = known.filter(|known| known.lines_per_second() == lines_per_second) {
-            return Some(known);
-        }
-        let rate = Arc::new(RateLimit::new(lines_per_second, Instant::now()));
-        rates.insert(app, Arc::downgrade(&rate));
-        Some(rate)
+        Some(rates.limit(app, lines_per_second, Instant::now()))
     }
 
     fn start(self: &Arc<Self>, entry: &Entry, machine: Arc<Machine>) -> Result<(), Error> {
