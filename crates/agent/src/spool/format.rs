@@ -236,9 +236,11 @@ pub(super) fn scan<'a>(
     let mut at = 0;
     loop {
         let here = Pos(pos.0 + at as u64);
-        if let Decoded::Record(record, len) = Record::decode(&bytes[at..], nonce, here) {
+        // The padding of the last record may have been cut off: its end is beyond that of the bytes.
+        let rest = bytes.get(at..).unwrap_or_default();
+        if let Decoded::Record(record, len) = Record::decode(rest, nonce, here) {
             found(Found::Record(record));
-            at = (at + len).min(bytes.len());
+            at += len;
             continue;
         }
         match resync(bytes, nonce, pos, at + ALIGN_BYTES) {
@@ -246,7 +248,7 @@ pub(super) fn scan<'a>(
                 found(Found::Bad(here, Pos(pos.0 + next as u64)));
                 at = next;
             }
-            None => return (here, bytes[at..].iter().any(|&byte| byte != 0)),
+            None => return (here, rest.iter().any(|&byte| byte != 0)),
         }
     }
 }

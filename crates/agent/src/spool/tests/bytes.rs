@@ -44,6 +44,7 @@ proptest! {
         let Some(scanned) = scan_segment(&bytes) else { return Ok(()) };
         prop_assert!(scanned.batches.iter().all(|found| all.batches.contains(found)));
         prop_assert!(scanned.end <= all.end && scanned.damaged_bytes <= bytes.len() as u64);
+        prop_assert!(scanned.batches.iter().all(|found| found.next <= scanned.end));
     }
 
     /// Records with any bytes changed between them: all that are left as they were are found, and nothing else.
@@ -79,5 +80,20 @@ proptest! {
             prop_assert!(there.is_none_or(|(_, read)| *read == body));
             start = end;
         }
+    }
+}
+
+#[test]
+fn a_record_whose_padding_is_cut_off_ends_where_it_did() {
+    let disk = FaultDisk::new();
+    let (mut spool, _) = open_at(&disk);
+    spool.append(batch(KEY, 1, 1, 1, &body(1, 1, 1))).unwrap();
+    let written = disk.content(&segment_files(&disk)[0]).unwrap();
+    let end = usize::try_from(spool.end().0).unwrap();
+    let content_end = written[..end].iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    assert!(content_end < end, "there is padding");
+    for cut in content_end..=end {
+        let scanned = scan_segment(&written[..cut]).unwrap();
+        assert_eq!((scanned.batches.len(), scanned.end, scanned.is_torn), (1, spool.end(), false), "{cut}");
     }
 }
