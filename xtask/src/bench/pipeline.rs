@@ -21,8 +21,8 @@ const BURST_MS: u64 = 10;
 /// CPU per line of everything that `logway up` brings, at three loads.
 pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (rate, burst_ms) in [(100, 0), (1_000, 0), (50_000, 0), (50_000, BURST_MS)] {
-        let load = Load { apps: APPS, rate, burst_ms, seconds: bench.seconds };
+    for (rate, burst_ms) in [(100_u32, 0), (1_000, 0), (50_000, 0), (50_000, BURST_MS)] {
+        let load = Load { apps: APPS, rate: rate.into(), burst_ms, seconds: bench.seconds };
         let runs = bench.repeat(|| run(bench, &load, &["-j"], Outlet::Pipe))?;
         let how = match burst_ms {
             0 => format!("{rate} lines/s, a write each"),
@@ -30,6 +30,7 @@ pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
         };
         let column = |pick: fn(&Taken) -> f64| runs.iter().map(pick).collect::<Vec<_>>();
         let whole = Row::new(format!("up and init, {how}"), &column(Taken::all), "µs/line");
+        let whole = whole.under_load(f64::from(rate), &column(Taken::rate));
         rows.push(if rate >= 50_000 { whole.at_most(8.0) } else { whole });
         rows.push(Row::new("  of it up (agent and broker)", &column(Taken::up), "µs/line"));
         rows.push(Row::new("  of it init", &column(Taken::init), "µs/line"));

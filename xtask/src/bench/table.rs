@@ -13,6 +13,8 @@ pub(super) struct Row {
     unit: String,
     /// What the figure should be at most.
     limit: Option<f64>,
+    /// The machine brought about the load that the figure is for.
+    is_loaded: bool,
 }
 
 impl Row {
@@ -20,12 +22,12 @@ impl Row {
     pub(super) fn new(what: impl Into<String>, runs: &[f64], unit: &str) -> Self {
         let mut runs = runs.to_vec();
         runs.sort_by(f64::total_cmp);
-        Self { what: what.into(), runs, unit: unit.to_owned(), limit: None }
+        Self { what: what.into(), runs, unit: unit.to_owned(), limit: None, is_loaded: true }
     }
 
     /// A row that has words in place of figures.
     pub(super) fn words(what: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { what: what.into(), runs: Vec::new(), unit: text.into(), limit: None }
+        Self { what: what.into(), runs: Vec::new(), unit: text.into(), limit: None, is_loaded: true }
     }
 
     /// The figure should be `limit` at most.
@@ -34,9 +36,24 @@ impl Row {
         self
     }
 
+    /// Nothing is asked of the figure.
+    pub(super) const fn without_limit(mut self) -> Self {
+        self.limit = None;
+        self
+    }
+
+    /// The figure is for `wanted` lines a second, and these are what there was in each run. With less than nine tenths of it the
+    /// machine was busy with itself, and the figure says nothing of the budget.
+    pub(super) fn under_load(mut self, wanted: f64, rates: &[f64]) -> Self {
+        let mut rates = rates.to_vec();
+        rates.sort_by(f64::total_cmp);
+        self.is_loaded = middle(&rates).is_none_or(|rate| rate >= 0.9 * wanted);
+        self
+    }
+
     /// The middle run; of an even number the lower one.
     fn median(&self) -> Option<f64> {
-        self.runs.get(self.runs.len().saturating_sub(1) / 2).copied()
+        middle(&self.runs)
     }
 
     /// Whether the budget is met, in words; empty when there is no budget, or no figure.
@@ -44,6 +61,9 @@ impl Row {
         let (Some(limit), Some(median), Some(max)) = (self.limit, self.median(), self.runs.last()) else {
             return "";
         };
+        if !self.is_loaded {
+            return "load not reached: no verdict";
+        }
         match (median <= limit, *max <= limit) {
             (true, true) => "met",
             (true, false) => "met, but not by every run",
@@ -63,6 +83,10 @@ impl Row {
             self.verdict().to_owned(),
         ]
     }
+}
+
+fn middle(sorted: &[f64]) -> Option<f64> {
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 /// Three figures that say something, no more; thousands apart.
@@ -123,6 +147,17 @@ mod tests {
         ] {
             let row = Row { limit, ..Row::new("a", runs, "µs") };
             assert_eq!(row.verdict(), verdict, "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn a_load_that_was_not_there_gives_no_verdict() {
+        for (rates, verdict) in
+            [(&[89.0, 95.0, 96.0][..], "met"), (&[89.0, 50.0, 96.0], "load not reached: no verdict")]
+        {
+            let row = Row::new("a", &[2.0], "µs").at_most(3.0).under_load(100.0, rates);
+            assert_eq!(row.verdict(), verdict);
+            assert_eq!(row.without_limit().verdict(), "");
         }
     }
 
