@@ -44,6 +44,8 @@ pub(crate) struct Publisher {
     lag: Lag,
     batches: Vec<LiveBatch>,
     unconfirmed: VecDeque<Unconfirmed>,
+    /// Lines that the server had refused when it confirmed the last sending.
+    refused: u64,
     scratch: Vec<u8>,
     max_payload: usize,
 }
@@ -54,8 +56,6 @@ struct Unconfirmed {
     next: Pos,
     lines: u64,
     taken: i64,
-    /// Lines that the server had refused before.
-    refused_before: u64,
 }
 
 /// Why publishing paused.
@@ -89,6 +89,7 @@ impl Publisher {
             stop,
             batches: Vec::new(),
             unconfirmed: VecDeque::new(),
+            refused: 0,
             scratch: Vec::new(),
             max_payload: usize::MAX,
         }
@@ -98,6 +99,7 @@ impl Publisher {
     pub(crate) async fn run(mut self) {
         while self.connected().await {
             self.source.seek(self.cursor.get());
+            self.refused = self.client.line_violations();
             let pause = self.carry().await;
             if let Pause::Stopped = pause {
                 return;
@@ -227,10 +229,9 @@ impl Publisher {
 
     async fn send_out(&mut self, out: PubBatch, sent: Sent) -> bool {
         // Too long for a server that takes less than the one before: it is encoded anew for the new one.
-        let refused_before = self.client.line_violations();
         let Ok(receipt) = self.client.send(out).await else { return false };
         let Sent { next, lines, taken } = sent;
-        self.unconfirmed.push_back(Unconfirmed { receipt, next, lines, taken, refused_before });
+        self.unconfirmed.push_back(Unconfirmed { receipt, next, lines, taken });
         true
     }
 
@@ -261,18 +262,16 @@ impl Publisher {
         lines
     }
 
-    /// Takes in a confirmation. An error if it will not come, or if the server has taken it all in and refused some.
-    fn note(&mut self, confirmed: Result<(), bus::Error>) -> Result<(), Pause> {
-        let Some(sent) = self.unconfirmed.front() else { return Ok(()) };
-        if confirmed.is_err() {
-            return Err(Pause::Lost);
-        }
-        if self.client.line_violations() > sent.refused_before {
+    /// Takes in a confirmation: how many lines were refused by then. An error if it will not come, or if the server has taken
+    /// it all in and refused some of it.
+    fn note(&mut self, confirmed: Result<u64, bus::Error>) -> Result<(), Pause> {
+        let Ok(refused) = confirmed else { return Err(Pause::Lost) };
+        if refused > self.refused {
             return Err(Pause::Refused);
         }
+        let Some(sent) = self.unconfirmed.pop_front() else { return Ok(()) };
         self.cursor.advance(sent.next);
         self.context.metrics.published.inc_by(sent.lines);
-        self.unconfirmed.pop_front();
         self.context.health.refuses(false);
         Ok(())
     }
@@ -290,7 +289,7 @@ struct Sent {
     taken: i64,
 }
 
-async fn confirmed(unconfirmed: &mut VecDeque<Unconfirmed>) -> Result<(), bus::Error> {
+async fn confirmed(unconfirmed: &mut VecDeque<Unconfirmed>) -> Result<u64, bus::Error> {
     match unconfirmed.front_mut() {
         Some(sent) => (&mut sent.receipt).await,
         None => std::future::pending().await,

@@ -288,7 +288,7 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
             }
         }
         ServerOp::Pong => {
-            shared.outbox.answered();
+            shared.outbox.answered(shared.line_violations.load(Ordering::Relaxed));
         }
         ServerOp::Err(text) => return note_error(&shared, &text),
         ServerOp::Info(info) => note_info(&shared, &info),

@@ -155,7 +155,7 @@ impl Client {
 
     /// Waits until the server has handled everything sent so far. [`Error::Disconnected`] if the connection is lost before.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.shared.outbox.send(PubBatch::default()).await?.await
+        self.shared.outbox.send(PubBatch::default()).await?.await.map(|_| ())
     }
 
     /// Subscribes. When connected, returns once the server has the subscription; when not, at once, and the subscription
@@ -200,8 +200,8 @@ impl Client {
         self.shared.violations.load(Ordering::Relaxed)
     }
 
-    /// How many of these were lines. One that was refused is counted by the time the [`Receipt`] of its batch resolves,
-    /// because the server answers in order.
+    /// How many of these were lines. The [`Receipt`] of a batch tells how many it were by then: the server answers in order,
+    /// so that the difference to the receipt before is what it refused of this batch.
     pub fn line_violations(&self) -> u64 {
         self.shared.line_violations.load(Ordering::Relaxed)
     }

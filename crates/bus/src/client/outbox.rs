@@ -61,13 +61,13 @@ impl PubBatch {
     }
 }
 
-/// Resolves when the server has handled what was sent: `Ok` at its PONG, [`Error::Disconnected`] if the connection was lost
-/// before, and nobody knows how much it handled.
+/// Resolves when the server has handled what was sent: at its PONG with what [`super::Client::line_violations`] was then, or
+/// with [`Error::Disconnected`] if the connection was lost before, and nobody knows how much it handled.
 #[derive(Debug)]
-pub struct Receipt(oneshot::Receiver<()>);
+pub struct Receipt(oneshot::Receiver<u64>);
 
 impl Future for Receipt {
-    type Output = Result<(), Error>;
+    type Output = Result<u64, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(cx).map_err(|_| Error::Disconnected)
@@ -83,7 +83,7 @@ struct State {
     /// How many of the queued bytes did not wait for room.
     urgent_bytes: usize,
     /// One for each PING that was sent; `None` for a keepalive.
-    awaited: VecDeque<Option<oneshot::Sender<()>>>,
+    awaited: VecDeque<Option<oneshot::Sender<u64>>>,
 }
 
 /// The write queue of a connection.
@@ -114,7 +114,7 @@ impl Outbox {
         self.put(batch, None).await
     }
 
-    async fn put(&self, batch: PubBatch, awaited: Option<oneshot::Sender<()>>) -> Result<(), Error> {
+    async fn put(&self, batch: PubBatch, awaited: Option<oneshot::Sender<u64>>) -> Result<(), Error> {
         self.room().await?;
         let PubBatch { bytes, longest } = batch;
         let mut state = self.state();
@@ -201,12 +201,12 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// A PONG came. `false` if none was awaited.
-    pub(super) fn answered(&self) -> bool {
+    /// A PONG came, after so many lines had been refused. `false` if none was awaited.
+    pub(super) fn answered(&self, line_violations: u64) -> bool {
         let Some(awaited) = self.state().awaited.pop_front() else { return false };
         if let Some(sender) = awaited {
             // The receipt may have been dropped: nobody is interested.
-            let _ = sender.send(());
+            let _ = sender.send(line_violations);
         }
         true
     }

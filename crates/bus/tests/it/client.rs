@@ -122,6 +122,26 @@ async fn a_receipt_says_when_nobody_knows() {
 }
 
 /// A server that lets `client` in.
+/// A proxy's login may not publish on the subject of a line. What was refused of a batch is told by its own receipt, however late
+/// that is looked at.
+#[tokio::test]
+async fn a_receipt_tells_which_batch_was_refused() {
+    let broker = Broker::start(config()).await;
+    let proxy = client(&broker, Role::Proxy).await;
+    let mut receipts = Vec::new();
+    for subject in ["sys.recent", LINE, "sys.recent", LINE] {
+        let mut batch = Client::batch();
+        batch.push(subject, b"x");
+        receipts.push(soon(proxy.send(batch)).await.unwrap());
+    }
+    soon(proxy.flush()).await.unwrap();
+    let mut refused = Vec::new();
+    for receipt in receipts {
+        refused.push(receipt.await.unwrap());
+    }
+    assert_eq!(refused, [0, 1, 1, 2]);
+}
+
 async fn let_in(listener: &TcpListener) -> TcpStream {
     let mut stream = soon(listener.accept()).await.unwrap().0;
     stream.write_all(b"INFO {}\r\n").await.unwrap();
