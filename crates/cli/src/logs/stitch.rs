@@ -102,6 +102,8 @@ struct Known<T> {
     held: BTreeMap<u64, Record<T>>,
     /// The lowest number that came, held or let go; `u64::MAX` if none did. A boot that nobody knew begins there.
     lowest: u64,
+    /// Its time, Unix nanoseconds; `i64::MAX` if there is none.
+    lowest_time: i64,
     /// The boot has come at least this far, as a heartbeat or a record that was let go says.
     expected: u64,
     /// Shown as lost.
@@ -270,7 +272,10 @@ impl<T> Stitch<T> {
                     hole.is_answered = true;
                 }
                 if known.next.is_none() {
-                    let begins_later = start(&source) > self.since.max(self.forgotten);
+                    let since = self.since.max(self.forgotten);
+                    // A boot whose lines are older than its beginning has that from a clock that goes wrong.
+                    let begins_later =
+                        (since.saturating_add(1)..=known.lowest_time).contains(&start(&source));
                     known.next = Some(match known.lowest {
                         // All of it is newer than the beginning, whether anybody still has it or not.
                         _ if begins_later => 1,
@@ -359,7 +364,9 @@ impl<T> Stitch<T> {
     /// The boot's first stays in any case, so that it is known where the hole ends.
     fn hold(&mut self, record: Record<T>) {
         let Some(known) = self.boots.get_mut(&record.source) else { return };
-        known.lowest = known.lowest.min(record.seq);
+        if record.seq < known.lowest {
+            (known.lowest, known.lowest_time) = (record.seq, record.time);
+        }
         known.expected = known.expected.max(record.end());
         if known.held.get(&record.seq).is_some_and(|there| !there.is_gap || record.is_gap) {
             return;
@@ -387,6 +394,7 @@ impl<T> Stitch<T> {
             next: None,
             held: BTreeMap::new(),
             lowest: u64::MAX,
+            lowest_time: i64::MAX,
             expected: 0,
             lost: Ranges::default(),
             hole: None,

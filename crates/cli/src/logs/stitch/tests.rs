@@ -197,17 +197,19 @@ fn of_a_boot_that_began_after_the_tail_everything_is_missed() {
     let mut show = Vec::new();
     stitch.begin(ms(0), &mut show);
     // The tail was away for longer than the agents keep lines.
-    let of = |boot, seq| Record { source: Source { boot, ..source(0) }, ..line(0, seq) };
-    for boot in [Boot::new(999, 0), Boot::new(1001, 0)] {
+    // One begins in the future: the Machine's clock is ahead, and nobody knows when it began.
+    let time = 1_001_000_000;
+    let of = |boot, seq| Record { source: Source { boot, ..source(0) }, time, ..line(0, seq) };
+    for boot in [Boot::new(999, 0), Boot::new(1001, 0), Boot::new(1002, 0)] {
         stitch.record(ms(0), of(boot, 7), &mut show);
     }
     for _ in 0..2 {
         assert!(stitch.ask(ms(200)).is_some());
         stitch.answered(ms(200), &mut show);
     }
-    assert_eq!(brief(&show), ["7"]);
+    assert_eq!(brief(&show), ["7", "7"]);
     stitch.tick(ms(700), &mut show);
-    assert_eq!(brief(&show), ["7", "1?6", "7"]);
+    assert_eq!(brief(&show), ["7", "7", "1?6", "7"]);
 }
 
 #[test]
