@@ -10,6 +10,7 @@ use line::{Address, Boot, Name, OrgId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use crate::accept;
 use crate::admin::{AppStatus, MachineInfo, Registered, Registration, Status};
@@ -22,6 +23,9 @@ use crate::socket::{MachineSocket, make_private_dir};
 use crate::spool::{BootState, Recovery};
 use crate::writer::Job;
 use crate::{Config, Error};
+
+/// How long to wait before the end of a registration is tried again that could not be journalled.
+const END_DELAY: Duration = Duration::from_secs(1);
 
 /// What a Machine's task is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,7 +246,7 @@ impl Machines {
     }
 
     /// An ephemeral Machine is over, everything of it is on disk. False if it was registered again, so that somebody still
-    /// comes.
+    /// comes, or if its end cannot be journalled now.
     async fn over(self: &Arc<Self>, machine: &Arc<Machine>, registrations: u64) -> bool {
         let (machines, ending) = (Arc::clone(self), Arc::clone(machine));
         let ended = blocking(move || machines.end_if_over(&ending, registrations)).await;
@@ -253,10 +257,14 @@ impl Machines {
                 self.context.metrics.machines.dec();
                 self.clear(&entry).await
             }
-            Err(why) => Err(why),
+            Err(why) => {
+                tracing::warn!(code = why.code, error = %why.message, "the end of a registration could not be written");
+                sleep(END_DELAY).await;
+                return false;
+            }
         };
         if let Err(why) = cleared {
-            tracing::warn!(code = why.code, error = %why.message, "the end of a registration could not be written");
+            tracing::warn!(code = why.code, error = %why.message, "a registration has ended and left something behind");
         }
         true
     }
@@ -271,8 +279,9 @@ impl Machines {
         if machine.registrations() != registrations {
             return Ok(Ended::Goes);
         }
+        let ended = registry.end(&machine.address.org, name)?;
         self.running().remove(name);
-        Ok(registry.end(&machine.address.org, name)?.map_or(Ended::Before, Ended::Now))
+        Ok(ended.map_or(Ended::Before, Ended::Now))
     }
 
     /// Takes away what is left of a registration that has ended. Its slot is never used again.
@@ -280,13 +289,19 @@ impl Machines {
         // Nobody can come back with lines any more.
         self.context.queue.push(Job::Retire { key: entry.address.key().as_bytes().into() }).await;
         let socket = MachineSocket::new(&self.dir, entry.slot);
-        let removed = move || socket.remove();
-        let failed = |why| Refusal::new("LA14", format!("cannot remove the socket: {why}"));
-        blocking(move || removed().map_err(failed)).await
+        let path = socket.path().display().to_string();
+        let failed =
+            move |why| Refusal::new("LA14", format!("cannot remove {path} and its directory: {why}"));
+        blocking(move || socket.remove().map_err(failed)).await
     }
 
     /// The registered Machines, by name.
-    pub(crate) fn list(&self) -> Vec<MachineInfo> {
+    pub(crate) async fn list(self: &Arc<Self>) -> Result<Vec<MachineInfo>, Refusal> {
+        let machines = Arc::clone(self);
+        blocking(move || Ok(machines.list_now())).await
+    }
+
+    fn list_now(&self) -> Vec<MachineInfo> {
         let registry = self.registry();
         let running = self.running();
         let connected = |name| running.get(name).is_some_and(|running| running.machine.is_live());

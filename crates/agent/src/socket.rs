@@ -14,6 +14,9 @@ use crate::disk::DIR_MODE;
 pub(crate) const MAX_PATH_BYTES: usize = 107;
 /// Mode of every socket.
 const SOCKET_MODE: u32 = 0o600;
+/// Entries of a Machine's directory that are removed with it, and names that are tried for what stands in the socket's place.
+/// Its user may have put any number there, nested to any depth: the rest is left, and reported.
+const MAX_LEFT: usize = 64;
 
 /// Checks that a socket can have this path.
 pub(crate) fn check_path(path: &Path) -> Result<(), Error> {
@@ -66,7 +69,7 @@ impl MachineSocket {
         make_private_dir(&self.dir).map_err(error("make the directory"))?;
         take_back(&self.dir).map_err(error("take back the directory"))?;
         if self.path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-            std::fs::remove_dir_all(&self.path).map_err(error("clear the directory"))?;
+            put_aside(&self.dir, &self.path).map_err(error("clear the directory"))?;
         }
         let listener = listen(&self.path)?;
         if uid != geteuid().as_raw() {
@@ -76,7 +79,10 @@ impl MachineSocket {
         Ok(listener)
     }
 
-    /// Removes the socket and the directory, with whatever else its user has put there.
+    /// Removes the socket and the directory, with a few other things that its user may have put there.
+    ///
+    /// # Errors
+    /// `DirectoryNotEmpty` when that is more: the directory is the agent's again and stays, for people to look at.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_all(&self.dir)
     }
@@ -89,9 +95,33 @@ fn take_back(dir: &Path) -> io::Result<()> {
     std::fs::set_permissions(dir, PermissionsExt::from_mode(DIR_MODE))
 }
 
-/// Removes the directory of a Machine.
+/// Removes the directory of a Machine, unless there is more in it than [`MAX_LEFT`] files and empty directories.
 fn remove_all(dir: &Path) -> io::Result<()> {
-    take_back(dir).and_then(|()| std::fs::remove_dir_all(dir)).or_else(not_there)
+    let removed = take_back(dir).and_then(|()| {
+        for found in std::fs::read_dir(dir)?.take(MAX_LEFT) {
+            let found = found?;
+            if found.file_type()?.is_dir() {
+                std::fs::remove_dir(found.path())?;
+            } else {
+                std::fs::remove_file(found.path())?;
+            }
+        }
+        std::fs::remove_dir(dir)
+    });
+    removed.or_else(not_there)
+}
+
+/// Gives a directory that stands where the socket belongs another name.
+fn put_aside(dir: &Path, path: &Path) -> io::Result<()> {
+    let mut last = Ok(());
+    for number in 0..MAX_LEFT {
+        // A name that is taken by an empty directory is taken over.
+        last = std::fs::rename(path, dir.join(format!("left-{number}")));
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -180,10 +210,35 @@ mod tests {
         }
         let after = std::fs::metadata(&victim).unwrap();
         assert_eq!((after.mode(), after.uid(), after.ctime()), (before.mode(), before.uid(), before.ctime()));
+        std::fs::remove_dir_all(dir.path().join("11/left-0")).unwrap();
         std::fs::write(dir.path().join("11/more"), "").unwrap();
         socket.remove().unwrap();
         socket.remove().unwrap();
         assert!(!dir.path().join("11").exists());
+    }
+
+    /// A tree may be so deep that walking down it overflows the stack: nobody does.
+    #[tokio::test]
+    async fn what_is_nested_or_many_is_put_aside_and_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = MachineSocket::new(dir.path(), 17);
+        let own = geteuid().as_raw();
+        for round in 0..2 {
+            let _ = std::fs::remove_file(socket.path());
+            std::fs::create_dir_all(socket.path().join("a/b")).unwrap();
+            let _listener = socket.listen(own).unwrap();
+            assert!(dir.path().join(format!("11/left-{round}/a/b")).exists());
+        }
+        let not_empty = io::ErrorKind::DirectoryNotEmpty;
+        assert_eq!(socket.remove().unwrap_err().kind(), not_empty);
+        assert!(dir.path().join("11/left-0/a/b").exists());
+        std::fs::remove_dir_all(dir.path().join("11")).unwrap();
+        std::fs::create_dir(dir.path().join("11")).unwrap();
+        for number in 0..2 * MAX_LEFT - 1 {
+            std::fs::write(dir.path().join(format!("11/{number}")), "").unwrap();
+        }
+        assert_eq!(socket.remove().unwrap_err().kind(), not_empty);
+        socket.remove().unwrap();
     }
 
     #[tokio::test]

@@ -109,7 +109,7 @@ async fn handle(request: Request, machines: &Arc<Machines>) -> Response {
         Request::Deregister { org, instance } => {
             machines.deregister(&org, &instance).await.map(|()| Response::Ok {})
         }
-        Request::List {} => Ok(Response::Machines(machines.list())),
+        Request::List {} => machines.list().await.map(Response::Machines),
         Request::Status {} => Ok(Response::Status(Box::new(machines.status()))),
     };
     result.unwrap_or_else(|refusal| {
