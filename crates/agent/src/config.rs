@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use disk::{Disk, RealDisk};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::disk::{Disk, RealDisk};
 use crate::spool;
 
 /// How an agent is set up. [`Config::new`] gives the usual values.

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{journal, spool};
+use disk::journal;
+
+use crate::spool;
 
 /// Why the agent could not start.
 #[derive(Debug, thiserror::Error)]

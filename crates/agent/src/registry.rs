@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use disk::Disk;
+use disk::journal::{self, Journal};
 use line::{Address, Name, OrgId};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Registration;
-use crate::disk::Disk;
 use crate::error::chain;
-use crate::journal::{self, Journal};
 
 /// A journal longer than this, and than twice what it has to say, is written anew.
 const COMPACT_BYTES: u64 = 1 << 20;
@@ -237,7 +237,7 @@ fn encode(record: &Record) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::RealDisk;
+    use disk::RealDisk;
 
     fn registration(org: &str, app: &str, instance: &str) -> Registration {
         Registration {

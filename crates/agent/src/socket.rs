@@ -4,11 +4,11 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
+use disk::DIR_MODE;
 use rustix::process::geteuid;
 use tokio::net::UnixListener;
 
 use crate::Error;
-use crate::disk::DIR_MODE;
 
 /// Longest path that the kernel takes for a unix socket, in bytes.
 pub(crate) const MAX_PATH_BYTES: usize = 107;

@@ -6,13 +6,14 @@ use super::Finding;
 use super::repo::{Package, Repo};
 
 /// The crates, and which of the others each may name. `cli`, `tests` and `xtask` may name all.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("line", &[]),
     ("init", &["line"]),
-    ("agent", &["line", "bus"]),
+    ("disk", &[]),
+    ("agent", &["line", "bus", "disk"]),
     ("bus", &["line"]),
     ("access", &["line"]),
-    ("registry", &["line", "bus", "access"]),
+    ("registry", &["line", "bus", "access", "disk"]),
     ("proxy", &["line", "bus", "access"]),
     ("query", &["line"]),
     ("store", &["line", "bus", "query"]),
@@ -24,7 +25,7 @@ const EDGES: [(&str, &[&str]); 11] = [
 const FREE: [&str; 3] = ["crates/cli", "tests", "xtask"];
 
 /// Crates that never see an async runtime.
-const NO_RUNTIME: [&str; 4] = ["crates/line", "crates/init", "crates/access", "crates/query"];
+const NO_RUNTIME: [&str; 5] = ["crates/line", "crates/init", "crates/disk", "crates/access", "crates/query"];
 
 /// Names that say nothing about what is in a crate.
 const EMPTY_NAMES: [&str; 4] = ["common", "core", "utils", "types"];
@@ -121,9 +122,11 @@ mod tests {
 
     #[test]
     fn edges() {
-        says(&package("crates/agent", &["crates/line", "crates/bus"], &["tokio"], &["tokio"]), &[]);
+        let meets = ["crates/line", "crates/bus", "crates/disk"];
+        says(&package("crates/agent", &meets, &["tokio"], &["tokio"]), &[]);
         says(&package("crates/cli", &["crates/agent", "crates/bus"], &["anyhow", "clap"], &["tokio"]), &[]);
         says(&package("crates/bus", &["crates/agent"], &[], &[]), &["bus uses crates/agent"]);
+        says(&package("crates/disk", &["crates/line"], &[], &[]), &["disk uses crates/line"]);
         says(&package("crates/line", &["crates/init"], &[], &[]), &["line uses crates/init"]);
         says(&package("crates/new", &[], &[], &[]), &["a crate that the table of edges does not know"]);
         let named = ["a crate named utils", "a crate that the table of edges does not know"];
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn runtime_and_libraries() {
-        for pure in ["crates/line", "crates/init", "crates/access", "crates/query"] {
+        for pure in NO_RUNTIME {
             says(&package(pure, &[], &[], &["tokio"]), &["reaches tokio"]);
             says(&package(pure, &[], &[], &["libc"]), &[]);
         }

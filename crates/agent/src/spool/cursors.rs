@@ -4,7 +4,7 @@ use super::boots::Note;
 use super::format::Fields;
 use super::segment::Segment;
 use super::{Error, Pos, Spool};
-use crate::disk::{SyncPoint, replace_file};
+use disk::{SyncPoint, replace_file};
 use std::path::Path;
 use std::sync::Arc;
 

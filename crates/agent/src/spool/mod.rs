@@ -35,9 +35,9 @@ pub use quota::{Admission, RefuseReason};
 pub use reader::{NewestStart, ReadBatches, SpoolReader};
 pub use recovery::{BootState, Damage, DamageKind, Hole, HoleReason, Mark, Recovery};
 
-use crate::disk::{self, Disk};
 use boots::Boots;
 use cursors::Cursor;
+use disk::Disk;
 use quota::Quota;
 use segment::Shared;
 use std::collections::BTreeMap;

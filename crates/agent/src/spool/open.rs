@@ -10,7 +10,7 @@ use super::recovery::{Damage, DamageKind, HoleReason, Recovery};
 use super::segment::{Content, SEGMENT_SUFFIX, Segment, Shared, segment_base, segment_name};
 use super::write::{Writer, is_batch};
 use super::{Config, Error, Pos, Spool};
-use crate::disk::{Disk, SyncPoint, TEMPORARY, make_dir, read_file};
+use disk::{Disk, SyncPoint, TEMPORARY, make_dir, read_file};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::Path;

@@ -4,7 +4,7 @@ use super::format::{Decoded, Found, Kind, RECORD_HEADER_BYTES, Record, resync, s
 use super::segment::{Segment, Shared};
 use super::write::is_batch;
 use super::{Batch, Error, MAX_KEY_BYTES, Pos};
-use crate::disk::File;
+use disk::File;
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,7 +2,7 @@
 
 use super::Pos;
 use super::format::SegmentHeader;
-use crate::disk::Disk;
+use disk::Disk;
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};

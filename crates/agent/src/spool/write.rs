@@ -6,7 +6,7 @@ use super::format::{
 };
 use super::segment::{Content, Segment};
 use super::{BatchRef, Error, MAX_BODY_BYTES, MAX_KEY_BYTES, Pos, Spool};
-use crate::disk::{File, SyncPoint};
+use disk::{File, SyncPoint};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::admin::{Error, Request, Response, Status};
-use agent::disk::Disk;
-use agent::disk::fault::{Call, FaultDisk};
 use bus::sys::RecentRequest;
+use disk::Disk;
+use disk::fault::{Call, FaultDisk};
 use line::frame::Frame;
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::disk::fault::{Call, FaultDisk};
+use disk::fault::{Call, FaultDisk};
 
 use crate::support::{Agent, Bus, Init, Tail, Told, assert_covers, boot, gaps, nowhere};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::fault::Call;
+use disk::fault::Call;
 
 #[test]
 fn batches_are_read_as_they_were_appended() {

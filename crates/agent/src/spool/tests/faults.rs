@@ -1,5 +1,5 @@
 use super::*;
-use crate::disk::fault::Call;
+use disk::fault::Call;
 
 #[test]
 fn a_full_disk_refuses_and_works_again() {

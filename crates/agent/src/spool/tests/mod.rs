@@ -9,7 +9,7 @@ mod power;
 mod quota;
 
 use super::*;
-use crate::disk::fault::FaultDisk;
+use disk::fault::FaultDisk;
 
 const DIR: &str = "/data/spool";
 const KEY: &[u8] = b"org/app/lhr/m1";

@@ -1,8 +1,8 @@
 //! Random work, restarts and power cuts against a model of what was acknowledged.
 
 use super::*;
-use crate::disk::SyncPoint;
-use crate::disk::fault::Call;
+use disk::SyncPoint;
+use disk::fault::Call;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
-//! A disk in memory that loses power, fills up and lies: for tests, here and in the whole-path tests.
+//! A disk in memory that loses power, fills up and lies: for the tests of every crate that keeps something.
 //!
 //! A power cut ([`FaultDisk::power_cut`]) leaves what a real disk may leave: of a file's writes that no later sync of that
 //! file covered, each 512-byte sector keeps the content it had after some number of them; of a directory's entries that no
 //! sync covered, any subset. A failed sync behaves as Linux does: the page cache still shows the data, but no later sync
 //! brings it to the disk.
 
-use super::{Disk, File, SyncPoint};
+use crate::{Disk, File, SyncPoint};
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,11 +1,11 @@
-//! An append-only journal of small records: what the agent must know again after a restart (its registrations).
+//! An append-only journal of small records: what a stage must know again after a restart (the agent its Machines).
 //!
 //! The file begins with two copies of a header, 512 bytes apart: the magic `LWJRNL01`, a random number (u64), and the CRC32
 //! of both. Records follow from byte 1024: the same number, the payload's length (u32), the CRC32 of length and payload,
 //! the payload. All numbers are little-endian. The random number marks where records begin, so that reading goes on after
 //! damage and no payload passes for a record.
 
-use crate::disk::{Disk, File, SyncPoint, make_dir, read_file, replace_file};
+use crate::{Disk, File, SyncPoint, make_dir, read_file, replace_file};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};

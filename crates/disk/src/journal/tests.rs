@@ -1,7 +1,7 @@
 //! Damage, full disks and power cuts.
 
 use super::*;
-use crate::disk::fault::{Call, FaultDisk};
+use crate::fault::{Call, FaultDisk};
 use fastrand::Rng;
 
 const PATH: &str = "/data/agent/journal";

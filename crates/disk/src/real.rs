@@ -1,6 +1,6 @@
 //! The host's file system.
 
-use super::{Disk, File, SyncPoint};
+use crate::{Disk, File, SyncPoint};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use std::fs;
@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Mode of every file the agent makes: its owner alone may read the lines of tenants.
+/// Mode of every file that is made here: its owner alone may read the lines of tenants.
 const FILE_MODE: u32 = 0o600;
 
 /// Bytes written at once where the file system cannot reserve space.
@@ -124,7 +124,7 @@ impl Disk for RealDisk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{make_dir, read_file, replace_file};
+    use crate::{make_dir, read_file, replace_file};
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -1,13 +1,15 @@
-//! The disk, as the agent sees it.
+//! The disk, as the stages that keep something see it, and what the smallest of them keep it in: a [`journal`].
 //!
-//! The spool and the journal meet the file system only here, so that a test can put a disk below them that loses power,
-//! fills up or lies ([`fault::FaultDisk`]). Everything is synchronous: the caller decides on which thread it blocks.
+//! They meet the file system only here, so that a test can put a disk below them that loses power, fills up or lies
+//! (`fault::FaultDisk`, behind the feature `fault` that only dev-dependencies name). Everything is synchronous: the caller
+//! decides on which thread it blocks.
 //!
 //! Every sync call names the place it is made from ([`SyncPoint`]). A test disk can ignore one of them; a sync whose
 //! loss no power-cut test notices proves nothing and should not be there.
 
-#[doc(hidden)]
+#[cfg(any(test, feature = "fault"))]
 pub mod fault;
+pub mod journal;
 mod real;
 
 use std::fmt;
@@ -17,7 +19,7 @@ use std::sync::Arc;
 
 pub use real::RealDisk;
 
-/// Mode of every directory the agent makes: the lines of all tenants lie below it.
+/// Mode of every directory that is made here: the lines of all tenants lie below it.
 pub const DIR_MODE: u32 = 0o700;
 
 /// The call site of a sync: what would be lost if it were left out.
@@ -144,8 +146,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// `NotFound` when there is none; otherwise what the file system reports.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a directory (files and directories alike), sorted. Names that are not UTF-8 are left out: the agent
-    /// makes none.
+    /// The names in a directory (files and directories alike), sorted. Names that are not UTF-8 are left out: none
+    /// of ours is.
     ///
     /// # Errors
     /// `NotFound` when there is no such directory; otherwise what the file system reports.
