@@ -208,8 +208,9 @@ fn encode_header(nonce: u64) -> Vec<u8> {
     copy.repeat(2)
 }
 
+/// The number in the header; `None` also for one that is cut short: records would go where no reader looks for them.
 fn decode_header(content: &[u8]) -> Option<u64> {
-    content.chunks(COPY_BYTES).take(2).find_map(|copy| {
+    content.get(..HEADER_BYTES)?.chunks(COPY_BYTES).find_map(|copy| {
         let (head, crc) = copy.get(..20)?.split_last_chunk()?;
         let (magic, nonce) = head.split_first_chunk::<8>()?;
         let valid = *magic == MAGIC && crc32fast::hash(head) == u32::from_le_bytes(*crc);

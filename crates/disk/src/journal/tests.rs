@@ -108,6 +108,20 @@ fn a_failing_call_loses_nothing_that_was_acknowledged() {
     }
 }
 
+#[test]
+fn a_journal_cut_within_its_header_begins_anew() {
+    let whole = with_records(2).content(Path::new(PATH)).unwrap();
+    for len in 0..HEADER_BYTES {
+        let disk = FaultDisk::new();
+        make_dir(&disk, Path::new("/data/agent")).unwrap();
+        disk.put(Path::new(PATH), &whole[..len]);
+        let (mut journal, found, report) = open(&disk);
+        assert_eq!((found, report.damaged_bytes), (Vec::new(), len as u64));
+        journal.append(b"next").unwrap();
+        assert_eq!(open(&disk).1, [b"next"], "cut at {len}");
+    }
+}
+
 /// Random appends and compactions, then a power cut: every acknowledged record is there, in order.
 fn survives(seed: u64, ignored: Option<SyncPoint>) -> bool {
     let mut rng = Rng::with_seed(seed);
