@@ -1,0 +1,78 @@
+//! Why a change was not made, or a state not read.
+
+use disk::journal;
+use line::OrgId;
+
+use crate::{Slug, Snapshot};
+
+/// Why a change was not made, or a state not read. Nothing has changed then, save as [`Error::Journal`] says.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A slug of other characters, empty, or too long.
+    #[error("slug {0:?} is not 1 to {max} of the characters a-z, 0-9 and '-'; choose another", max = Slug::MAX_BYTES)]
+    SlugIllegal(String),
+    /// A slug that another org has, or that is another org's id.
+    #[error("slug {0} is taken by another org; choose another, or rename that org first")]
+    SlugTaken(Slug),
+    /// An org id that was never given out.
+    #[error("there is no org with the id {0}; look up the id by the org's slug")]
+    UnknownOrg(OrgId),
+    /// A host's, region's or store's name that is empty or too long.
+    #[error(
+        "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'"
+    )]
+    Name(#[from] line::Error),
+    /// A public key that is empty or too long.
+    #[error("a public key has 1 to {max_bytes} bytes, not {len}; give the bare key, without an envelope")]
+    KeyBytes {
+        /// Its length in bytes.
+        len: usize,
+        /// The longest that is taken.
+        max_bytes: usize,
+    },
+    /// A public key that is there already.
+    #[error("this public key is key {0} already; make a new key pair")]
+    KeyKnown(u32),
+    /// A key id that was never given out, or whose key was retired so long ago that it is forgotten.
+    #[error("there is no signing key {0}; list the keys")]
+    UnknownKey(u32),
+    /// Retiring this key would leave none: nobody could log in.
+    #[error("key {0} is the only one that is not retired; add the next key first")]
+    LastKey(u32),
+    /// A revocation id that is empty or too long.
+    #[error("a revocation id has 1 to {max_bytes} bytes, not {len}; give the bytes, not their text form")]
+    RevocationBytes {
+        /// Its length in bytes.
+        len: usize,
+        /// The longest that is taken.
+        max_bytes: usize,
+    },
+    /// A bound of the state is reached.
+    #[error("there is room for {max} {what} and no more; {remedy}")]
+    Full {
+        /// What there are too many of, in the plural.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The journal cannot be opened or written. A change that failed so is not in force, but after a restart it may be:
+    /// make it again, or look first.
+    #[error(
+        "the journal of the registry cannot be used; check the disk of the data directory, then try again"
+    )]
+    Journal(#[source] journal::Error),
+    /// A snapshot longer than any that is made.
+    #[error("a snapshot of {0} bytes, at most {max} are taken; fetch it again", max = Snapshot::MAX_BYTES)]
+    SnapshotSize(usize),
+    /// A snapshot that another version of the program has made.
+    #[error("a snapshot of format {0}, this program reads format {ours}; run the same version everywhere", ours = Snapshot::FORMAT)]
+    SnapshotFormat(u32),
+    /// A snapshot that is not JSON of the right shape.
+    #[error("the snapshot cannot be read; fetch it again")]
+    SnapshotJson(#[from] serde_json::Error),
+    /// A snapshot that contradicts itself.
+    #[error("the snapshot is not that of a registry: {0}; fetch it again")]
+    SnapshotContent(&'static str),
+}

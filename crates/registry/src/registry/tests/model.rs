@@ -1,0 +1,192 @@
+//! Random changes, restarts and compactions against a plain model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Create(u8),
+    Rename(usize, u8),
+    Revoke(u8, i64),
+    Expire(i64),
+    AddKey(u8),
+    Retire(u32),
+    Host(u8, u8),
+    Shard(u8, u8),
+    Compact,
+    Restart,
+    PowerCut(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        (0..6_u8).prop_map(Op::Create),
+        (0..6_usize, 0..6_u8).prop_map(|(org, slug)| Op::Rename(org, slug)),
+        (0..4_u8, 0..50_i64).prop_map(|(id, until)| Op::Revoke(id, until)),
+        (0..50_i64).prop_map(Op::Expire),
+        (0..8_u8).prop_map(Op::AddKey),
+        (1..6_u32).prop_map(Op::Retire),
+        (0..3_u8, 0..3_u8).prop_map(|(host, region)| Op::Host(host, region)),
+        (250..=255_u8, 0..3_u8).prop_map(|(shard, store)| Op::Shard(shard, store)),
+        Just(Op::Compact),
+        Just(Op::Restart),
+        any::<u64>().prop_map(Op::PowerCut),
+    ]
+}
+
+/// What must be so, in the order in which it came about.
+#[derive(Default)]
+struct Model {
+    version: u64,
+    /// Slugs; the account number is the place, from 1.
+    orgs: Vec<String>,
+    ids: Vec<OrgId>,
+    revocations: BTreeMap<Vec<u8>, i64>,
+    /// The public key and whether it is retired; the number is the place, from 1.
+    keys: Vec<(u8, bool)>,
+    hosts: BTreeMap<String, String>,
+    stores: BTreeMap<u8, String>,
+}
+
+impl Model {
+    /// Applies what is a change; false for what must be refused.
+    fn apply(&mut self, op: &Op) -> bool {
+        let before = self.facts();
+        let granted = match op {
+            Op::Create(slug) => {
+                let free = !self.orgs.contains(&format!("s{slug}"));
+                self.orgs.extend(free.then(|| format!("s{slug}")));
+                free
+            }
+            Op::Rename(org, slug) => {
+                let slug = format!("s{slug}");
+                let free = !self.orgs.iter().enumerate().any(|(at, other)| at != *org && *other == slug);
+                match self.orgs.get_mut(*org).filter(|_| free) {
+                    Some(name) => *name = slug,
+                    None => return false,
+                }
+                true
+            }
+            Op::Revoke(id, until) => {
+                let entry = self.revocations.entry(vec![*id]).or_insert(*until);
+                *entry = (*entry).max(*until);
+                true
+            }
+            Op::Expire(now) => {
+                self.revocations.retain(|_, until| *until >= *now);
+                true
+            }
+            Op::AddKey(public) => {
+                let fresh = !self.keys.iter().any(|(known, _)| known == public);
+                self.keys.extend(fresh.then_some((*public, false)));
+                fresh
+            }
+            Op::Retire(id) => self.retire(*id as usize - 1),
+            Op::Host(host, region) => {
+                self.hosts.insert(format!("h{host}"), format!("r{region}"));
+                true
+            }
+            Op::Shard(shard, store) => {
+                self.stores.insert(*shard, format!("store-{store}"));
+                true
+            }
+            Op::Compact | Op::Restart | Op::PowerCut(_) => true,
+        };
+        self.version += u64::from(self.facts() != before);
+        granted
+    }
+
+    fn retire(&mut self, at: usize) -> bool {
+        let live = self.keys.iter().filter(|(_, retired)| !retired).count();
+        match self.keys.get_mut(at) {
+            Some((_, retired)) if *retired || live > 1 => {
+                *retired = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn facts(&self) -> impl PartialEq + use<> {
+        let Self { orgs, revocations, keys, hosts, stores, .. } = self;
+        (orgs.clone(), revocations.clone(), keys.clone(), hosts.clone(), stores.clone())
+    }
+
+    fn check(&self, state: &State) {
+        assert_eq!(state.version(), self.version);
+        assert_eq!(state.orgs().len(), self.orgs.len());
+        for (place, (slug, id)) in self.orgs.iter().zip(&self.ids).enumerate() {
+            let org = state.org_by_slug(slug).unwrap();
+            assert_eq!((org.account as usize, &org.id, org.slug.as_str()), (place + 1, id, slug.as_str()));
+        }
+        for slug in (0..6).map(|slug| format!("s{slug}")).filter(|slug| !self.orgs.contains(slug)) {
+            assert_eq!(state.org_by_slug(&slug), None);
+        }
+        assert_eq!(self.ids.iter().collect::<BTreeSet<_>>().len(), self.orgs.len());
+        let revoked: BTreeMap<_, _> = state.revocations().map(|one| (one.id, one.until_ns)).collect();
+        assert_eq!(revoked, self.revocations);
+        let keys: Vec<_> = state.keys().map(|key| (key.public[0], key.retired_ns.is_some())).collect();
+        assert_eq!(keys, self.keys);
+        let hosts: BTreeMap<_, _> =
+            state.hosts().map(|host| (host.name.to_string(), host.region.to_string())).collect();
+        assert_eq!(hosts, self.hosts);
+        for shard in 0..=u8::MAX {
+            let store = self.stores.get(&shard).map_or("main", String::as_str);
+            assert_eq!(state.store_of(shard).as_str(), store);
+        }
+    }
+}
+
+fn reopen(disk: &FaultDisk) -> Registry {
+    let registry = Registry::open(Arc::new(disk.clone()), Path::new(PATH), i64::MIN).unwrap();
+    assert_eq!(registry.report(), &Report::default());
+    registry
+}
+
+/// Makes the change; whether it was granted.
+fn make(registry: &mut Registry, model: &mut Model, op: &Op) -> bool {
+    let done = match op {
+        Op::Create(slug) => registry.create_org(&format!("s{slug}"), 0).map(|org| model.ids.push(org.id)),
+        Op::Rename(org, slug) => {
+            let id = model.ids.get(*org).cloned().unwrap_or_else(|| OrgId::new("nobody").unwrap());
+            registry.rename_org(&id, &format!("s{slug}")).map(drop)
+        }
+        Op::Revoke(id, until) => registry.revoke(&[*id], *until),
+        Op::Expire(now) => registry.expire(*now).map(drop),
+        Op::AddKey(public) => registry.add_key(&[*public], 0).map(drop),
+        Op::Retire(id) => registry.retire_key(*id, 0),
+        Op::Host(host, region) => registry.note_host(&format!("h{host}"), &format!("r{region}"), 0),
+        Op::Shard(shard, store) => registry.assign_shard(*shard, &format!("store-{store}")),
+        Op::Compact => registry.rewrite(),
+        Op::Restart | Op::PowerCut(_) => Ok(()),
+    };
+    done.is_ok()
+}
+
+proptest! {
+    #[test]
+    fn random_changes_and_restarts_agree_with_a_model(ops in prop::collection::vec(op(), 1..60)) {
+        let mut disk = FaultDisk::new();
+        let (mut registry, mut model) = (reopen(&disk), Model::default());
+        for op in &ops {
+            let granted = make(&mut registry, &mut model, op);
+            prop_assert_eq!(granted, model.apply(op), "{:?}", op);
+            if let Op::PowerCut(seed) = op {
+                disk = disk.power_cut(*seed);
+            }
+            if matches!(op, Op::Restart | Op::PowerCut(_)) {
+                let digest = registry.digest();
+                registry = reopen(&disk);
+                prop_assert_eq!(registry.digest(), digest);
+            }
+            model.check(registry.state());
+        }
+        let json = registry.state().snapshot().to_json();
+        let copy = State::from_snapshot(crate::Snapshot::from_json(&json).unwrap()).unwrap();
+        prop_assert_eq!(&copy, registry.state());
+        prop_assert_eq!(copy.digest(), registry.digest());
+    }
+}
