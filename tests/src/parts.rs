@@ -50,6 +50,12 @@ pub fn python_with_nats() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
+/// The folder of Node packages with both lines of nats.js (`nats`, `@nats-io/transport-node`), when it is installed.
+pub fn node_packages() -> Option<PathBuf> {
+    let path = parts_dir()?.join("node/node_modules");
+    path.is_dir().then_some(path)
+}
+
 /// Where `cargo xtask test` puts the parts: `LOGWAY_PARTS`, else the user's cache.
 fn parts_dir() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {

@@ -12,7 +12,7 @@ use crate::sh;
 const DEBIAN_NATS: &str = "2.9.10";
 
 /// Where the parts lie: `LOGWAY_PARTS`, else the user's cache. In it: `venv/` with a current nats-server and the
-/// Python NATS client, `nats-server-2.9.10` from Debian.
+/// Python NATS client, `node/` with both lines of the one for Node, `nats-server-2.9.10` from Debian.
 pub(crate) fn dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {
         return Ok(PathBuf::from(dir));
@@ -29,6 +29,9 @@ pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     if let Err(error) = python(root, dir) {
         missing.push(format!("nats-server 2.15 and nats-py: {error:#}"));
+    }
+    if let Err(error) = node(root, dir) {
+        missing.push(format!("nats.js, both lines: {error:#}"));
     }
     if let Err(error) = debian_nats(dir) {
         missing.push(format!("nats-server {DEBIAN_NATS}: {error:#}"));
@@ -47,9 +50,7 @@ fn python(root: &Path, dir: &Path) -> Result<()> {
     }
     discard(&venv)?;
     if !sh::run(Command::new("python3").args(["-m", "venv"]).arg(&venv)).unwrap_or(false) {
-        let install = ["install", "-y", "--no-install-recommends", "python3-venv"];
-        // A fresh machine may have no package lists yet.
-        apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))?;
+        apt_install(&["python3-venv"])?;
         discard(&venv)?;
         // The system's own Python: the package just installed belongs to it, not to another one in the PATH.
         sh::must(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(&venv))?;
@@ -59,6 +60,41 @@ fn python(root: &Path, dir: &Path) -> Result<()> {
     sh::must(pip.arg(&requirements))?;
     nats_version(&server)?;
     std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// The folder with what `tests/parts/package-lock.json` pins.
+fn node(root: &Path, dir: &Path) -> Result<()> {
+    let (stamp, node, work) = (dir.join("node.stamp"), dir.join("node"), dir.join("node-work"));
+    let mut files = Vec::new();
+    for name in ["package.json", "package-lock.json"] {
+        let text = std::fs::read_to_string(root.join("tests/parts").join(name));
+        files.push((name, text.with_context(|| format!("reading tests/parts/{name}"))?));
+    }
+    let wanted: String = files.iter().map(|(_, text)| text.as_str()).collect();
+    if stamped(&stamp, &wanted) && loads(&node).is_ok() {
+        return Ok(());
+    }
+    discard(&node)?;
+    discard(&work)?;
+    std::fs::create_dir_all(&work).with_context(|| format!("making {}", work.display()))?;
+    for (name, text) in files {
+        std::fs::write(work.join(name), text).with_context(|| format!("writing {name}"))?;
+    }
+    if sh::output(Command::new("npm").arg("--version")).is_err() {
+        apt_install(&["nodejs", "npm"])?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    sh::must(npm.current_dir(&work))?;
+    loads(&work)?;
+    std::fs::rename(&work, &node).with_context(|| format!("moving to {}", node.display()))?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
+}
+
+/// Has Node load both lines of nats.js from the folder: it starts, and they are whole.
+fn loads(folder: &Path) -> Result<String> {
+    let load = "require('nats'); require('@nats-io/transport-node')";
+    sh::output(Command::new("node").current_dir(folder).args(["-e", load]))
 }
 
 /// Debian's nats-server, unpacked from its package.
@@ -94,6 +130,13 @@ fn nats_version(path: &Path) -> Result<String> {
     let said = sh::output(Command::new(path).arg("--version"))?;
     let version = said.split_whitespace().last().map(|word| word.trim_start_matches('v').to_owned());
     version.with_context(|| format!("'{} --version' says nothing", path.display()))
+}
+
+/// Installs packages of the system.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let install = [&["install", "-y", "--no-install-recommends"][..], packages].concat();
+    // A fresh machine may have no package lists yet.
+    apt_get(&install).or_else(|_| apt_get(&["update"]).and_then(|()| apt_get(&install)))
 }
 
 /// Runs apt-get as root, by sudo where needed and possible without a question.
