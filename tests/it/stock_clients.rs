@@ -1,72 +1,130 @@
-//! A stock NATS client gets lines in the shape that flyctl decodes, from the embedded broker and from real servers.
+//! Stock NATS clients, unchanged, get lines in the shape that flyctl decodes: from the embedded broker, also after it was
+//! killed and started again, and from real servers. One file for each client; what they must do stands here.
+//!
+//! A client logs in with user and password and subscribes to all lines twice, plainly and as the only member of a queue
+//! group. It prints `subscribed` when the server has both subscriptions, `back` when it has them again after a reconnect of
+//! the client's own, and for each message `all` or `queue`, the subject and the payload.
+
+mod async_nats;
+mod nats_js;
+mod nats_py;
 
 use std::process::Command;
 
-use logway_tests::{NatsVersion, Process, Up, parts, skip};
+use logway_tests::process::Printed;
+use logway_tests::{NatsVersion, Process, Up};
+use serde_json::Value;
+use tokio::runtime::Runtime;
 
-/// Subscribes as any program would, and decodes each message as flyctl's Go struct does: these fields, all text, names in
-/// any case, a time that RFC 3339 with nanoseconds allows; unknown fields are passed over.
-const CLIENT: &str = r#"
-import asyncio, json, re, sys, nats
-def text(of, *path):
-    for key in path:
-        of = next((v for k, v in of.items() if k.lower() == key), None)
-    assert isinstance(of, str), (path, of)
-    return of
-async def main():
-    url, user, password = sys.argv[1:]
-    client = await nats.connect(url, user=user, password=password, allow_reconnect=False)
-    lines = await client.subscribe('o.*.logs.>')
-    await client.flush()
-    print('subscribed', flush=True)
-    while True:
-        message = await lines.next_msg(timeout=60)
-        assert message.subject.startswith('o.') and len(message.subject.split('.')) == 6, message.subject
-        log = json.loads(message.data)
-        row = [text(log, 'event', 'provider'), text(log, 'fly', 'app', 'instance'), text(log, 'fly', 'app', 'name'),
-               text(log, 'fly', 'region'), text(log, 'host'), text(log, 'log', 'level'), text(log, 'message')]
-        assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z', text(log, 'timestamp'))
-        assert row[5] in ('debug', 'info', 'warn', 'error')
-        print('|'.join([row[0], row[2], row[3], row[5], row[6]]), flush=True)
-        if log.get('logway', {}).get('event', {}).get('kind') == 'exited':
-            break
-    await client.close()
-asyncio.run(main())
-"#;
+/// The words of the clients for their two subscriptions.
+const SUBSCRIPTIONS: [&str; 2] = ["all", "queue"];
 
-fn a_client_reads(up: &Up, url: &str) {
-    let python = parts::python_with_nats().expect("asked for before");
-    let login = std::fs::read_to_string(up.data().join("bus/proxy")).expect("reading the proxy's credential");
-    let (user, password) = login.trim().split_once(':').expect("user:password");
-    let mut command = Command::new(python);
-    let mut client = Process::start("nats-py", command.args(["-c", CLIENT, url, user, password]));
-    client.wait_for_stdout("that it listens", |line| line == "subscribed");
-    let script = "echo hello; echo ERROR: broken >&2";
-    assert!(up.run("run", &["--app", "web", "--region", "lhr", "--", "sh", "-c", script]).wait().success());
-    let (status, out, err) = client.wait_with_output();
-    assert!(status.success(), "{out}{err}");
-    for row in ["app|web|lhr|info|hello", "app|web|lhr|error|ERROR: broken"] {
-        assert!(out.lines().any(|line| line == row), "{row} is not in\n{out}");
+/// Where to connect and as whom.
+struct Login {
+    url: String,
+    user: String,
+    password: String,
+}
+
+impl Login {
+    /// With the credential of the proxy, which may read all lines.
+    fn to(up: &Up, url: String) -> Self {
+        let login = std::fs::read_to_string(up.data().join("bus/proxy")).expect("reading the credential");
+        let (user, password) = login.trim().split_once(':').expect("user:password");
+        Self { url, user: user.to_owned(), password: password.to_owned() }
     }
 }
 
-#[test]
-fn nats_py_reads_from_the_embedded_broker() {
-    if parts::python_with_nats().is_none() {
-        return skip("nats_py_reads_from_the_embedded_broker", "no Python with nats-py is installed");
-    }
-    let up = Up::start(&[]);
-    a_client_reads(&up, &format!("nats://{}", up.address("nats")));
+/// A client that runs until it is dropped.
+enum Client {
+    /// A process, and what it prints.
+    Program(Process),
+    /// Tasks of this process, and what they print.
+    Tasks(Printed, #[expect(dead_code, reason = "dropped, it ends the tasks")] Runtime),
 }
 
-#[test]
-fn nats_py_reads_from_real_servers() {
-    let name = "nats_py_reads_from_real_servers";
-    if parts::python_with_nats().is_none() {
-        return skip(name, "no Python with nats-py is installed");
+impl Client {
+    /// Starts `command` with the address, the user and the password as its last arguments.
+    fn program(name: &str, command: &mut Command, login: &Login) -> Self {
+        Self::Program(Process::start(name, command.args([&login.url, &login.user, &login.password])))
     }
+
+    fn wait_for(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+        match self {
+            Self::Program(process) => drop(process.wait_for_stdout(what, is_it)),
+            Self::Tasks(printed, _) => {
+                assert!(printed.find(is_it).is_some(), "async-nats did not print {what}\n{}", printed.text());
+            }
+        }
+    }
+
+    /// What `subscription` got of `app`, up to the app's end: a row for each line that the app itself wrote, sorted.
+    fn rows(&self, subscription: &str, app: &str) -> Vec<String> {
+        let log_of = |line: &str| {
+            let (subject, payload) = line.strip_prefix(subscription)?.strip_prefix(' ')?.split_once(' ')?;
+            let log: Value = serde_json::from_str(payload).unwrap_or_else(|why| panic!("{why}: {payload}"));
+            (text(&log, "/fly/app/name") == app).then(|| (subject.to_owned(), log))
+        };
+        let is_end = |log: &Value| log.pointer("/logway/event/kind").is_some_and(|kind| kind == "exited");
+        self.wait_for("the app's end", |line| log_of(line).is_some_and(|(_, log)| is_end(&log)));
+        let printed = match self {
+            Self::Program(process) => process.stdout().text(),
+            Self::Tasks(printed, _) => printed.text(),
+        };
+        let logs = printed.lines().filter_map(log_of).take_while(|(_, log)| !is_end(log));
+        let rows =
+            logs.filter_map(|(subject, log)| row(&subject, &log).strip_prefix("app|").map(str::to_owned));
+        let mut rows: Vec<String> = rows.collect();
+        rows.sort();
+        rows
+    }
+
+    /// Runs `app` and has both subscriptions get its lines, each once.
+    fn reads(&self, up: &Up, app: &str) {
+        let script = "echo hello; echo ERROR: broken >&2";
+        let run = ["--app", app, "--region", "lhr", "--", "sh", "-c", script];
+        assert!(up.run("run", &run).wait().success());
+        for subscription in SUBSCRIPTIONS {
+            let wanted = ["error|ERROR: broken", "info|hello"].map(|row| format!("{app}|lhr|{row}"));
+            assert_eq!(self.rows(subscription, app), wanted, "{subscription}");
+        }
+    }
+}
+
+/// Decodes as flyctl's Go struct does: these fields, all text, and a time that RFC 3339 allows; unknown fields are passed over.
+fn row(subject: &str, log: &Value) -> String {
+    assert!(subject.starts_with("o.") && subject.split('.').count() == 6, "{subject}");
+    let time = text(log, "/timestamp").replace(|letter: char| letter.is_ascii_digit(), "0");
+    let (seconds, fraction) =
+        time.strip_suffix('Z').and_then(|time| time.split_at_checked(19)).expect("a time");
+    assert_eq!(seconds, "0000-00-00T00:00:00");
+    assert!(fraction.is_empty() || fraction.len() <= 10 && fraction.starts_with(".0"), "{fraction}");
+    assert!(!text(log, "/host").is_empty() && !text(log, "/fly/app/instance").is_empty());
+    ["/event/provider", "/fly/app/name", "/fly/region", "/log/level", "/message"]
+        .map(|path| text(log, path))
+        .join("|")
+}
+
+fn text<'a>(log: &'a Value, path: &str) -> &'a str {
+    log.pointer(path).and_then(Value::as_str).unwrap_or_else(|| panic!("no text at {path} in {log}"))
+}
+
+fn reads_from_the_embedded_broker(start: impl Fn(&Login) -> Client) {
+    let mut up = Up::start(&[]);
+    let url = format!("nats://{}", up.address("nats"));
+    let client = start(&Login::to(&up, url));
+    client.wait_for("that it listens", |line| line == "subscribed");
+    client.reads(&up, "first");
+    up.restart();
+    client.wait_for("that it listens again", |line| line == "back");
+    client.reads(&up, "second");
+}
+
+fn reads_from_real_servers(test: &str, start: impl Fn(&Login) -> Client) {
     for version in NatsVersion::ALL {
-        let Some((_server, up, url)) = Up::beside_nats_server(name, version) else { return };
-        a_client_reads(&up, &url);
+        let Some((_server, up, url)) = Up::beside_nats_server(test, version) else { return };
+        let client = start(&Login::to(&up, url));
+        client.wait_for("that it listens", |line| line == "subscribed");
+        client.reads(&up, "web");
     }
 }

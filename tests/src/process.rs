@@ -143,7 +143,8 @@ struct Collected {
 }
 
 impl Printed {
-    fn collect(mut stream: impl Read + Send + 'static) -> Self {
+    /// Collects what comes from `stream`, to its end.
+    pub fn collect(mut stream: impl Read + Send + 'static) -> Self {
         let shared = Arc::new((Mutex::new(Collected::default()), Condvar::new()));
         let printed = Self { shared: Arc::clone(&shared) };
         thread::spawn(move || {
@@ -195,7 +196,7 @@ impl Printed {
 
     /// The first whole line for which `is_it` holds, waiting for more. `None` at the end of the stream or after
     /// [`DEADLINE`]. Each line is looked at once.
-    fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<String> {
+    pub fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<String> {
         let (mut found, mut seen) = (None, 0);
         self.wait_while(|collected| {
             while let Some(end) = collected.bytes[seen..].iter().position(|byte| *byte == b'\n') {
