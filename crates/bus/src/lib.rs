@@ -8,6 +8,7 @@ pub mod broker;
 pub mod client;
 pub mod codec;
 pub mod roles;
+pub mod session;
 pub mod subject;
 pub mod sublist;
 pub mod sys;

@@ -216,7 +216,7 @@ async fn heartbeats_say_how_far_each_boot_has_come() {
 async fn a_heartbeat_that_is_too_long_for_the_bus_comes_in_parts() {
     const COUNT: u16 = 20;
     let dir = tempfile::tempdir().unwrap();
-    let bus = Bus::start_with(|config| config.limits.payload_bytes = 1000).await;
+    let bus = Bus::start_with(|config| config.session.limits.payload_bytes = 1000).await;
     let mut tail = Tail::start(&bus, "sys.hb.lhr.h1").await;
     let agent = Agent::start(dir.path(), bus.address).await;
     let mut inits = Vec::new();

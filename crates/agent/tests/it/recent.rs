@@ -143,7 +143,7 @@ async fn nonsense_is_answered_with_an_error_and_what_is_not_for_us_is_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_the_bus_does_not_take_is_a_gap_in_both_ways() {
     let dir = tempfile::tempdir().unwrap();
-    let bus = Bus::start_with(|config| config.limits.payload_bytes = 4096).await;
+    let bus = Bus::start_with(|config| config.session.limits.payload_bytes = 4096).await;
     let mut tail = Tail::start(&bus, "o.>").await;
     let agent = Agent::start(dir.path(), bus.address).await;
     let socket = agent.register("k3f9", "web", "i1").await;

@@ -404,7 +404,7 @@ async fn a_dropped_subscription_ends() {
 #[tokio::test]
 async fn what_the_server_does_not_take_is_not_sent() {
     let mut config = config();
-    config.limits.payload_bytes = 100;
+    config.session.limits.payload_bytes = 100;
     let broker = Broker::start(config).await;
     let agent = client(&broker, Role::Agent).await;
     let (long, fits) = ([b'x'; 101], [b'x'; 100]);

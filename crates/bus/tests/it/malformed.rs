@@ -110,7 +110,7 @@ async fn before_the_login() {
 async fn who_does_not_log_in_is_cut() {
     for input in ["", "CONNECT {\"user\":", "\u{16}\u{3}\u{1}"] {
         let mut config = config();
-        config.login_timeout = std::time::Duration::from_secs(2);
+        config.session.login_timeout = std::time::Duration::from_secs(2);
         let broker = Broker::start(config).await;
         check_parts(&broker, None, &[input.as_bytes()], "-ERR 'Authentication Timeout'\r\n", Closes).await;
     }

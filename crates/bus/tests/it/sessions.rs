@@ -209,7 +209,7 @@ async fn the_roles_are_kept() {
 #[tokio::test]
 async fn a_subscription_ends_after_its_last_message() {
     let mut config = config();
-    config.max_subscriptions = 2;
+    config.session.max_subscriptions = 2;
     let broker = Broker::start(config).await;
     let mut reader = broker.raw(Role::Api, "").await;
     let mut agent = broker.raw(Role::Agent, "").await;
@@ -291,7 +291,7 @@ async fn an_echo_can_be_declined() {
 #[tokio::test]
 async fn connections_are_bounded_and_given_back() {
     let mut config = config();
-    config.max_connections = 2;
+    config.session.max_connections = 2;
     let broker = Broker::start(config).await;
     let (first, mut second) = (broker.raw(Role::Api, "").await, broker.raw(Role::Api, "").await);
     let third = broker.greeted().await;
@@ -307,7 +307,7 @@ async fn connections_are_bounded_and_given_back() {
 #[tokio::test(start_paused = true)]
 async fn who_does_not_answer_pings_is_cut() {
     let mut config = config();
-    config.ping_interval = Duration::from_secs(1);
+    config.session.ping_interval = Duration::from_secs(1);
     let broker = Broker::start(config).await;
     let mut living = broker.raw(Role::Api, "").await;
     for _ in 0..5 {
@@ -324,7 +324,7 @@ async fn a_slow_reader_is_cut_and_nobody_waits_for_it() {
         [(256 * 1024, Duration::from_secs(3600)), (usize::MAX, Duration::from_millis(50))]
     {
         let mut config = config();
-        (config.max_pending_bytes, config.stall) = (max_pending_bytes, stall);
+        (config.max_pending_bytes, config.session.stall) = (max_pending_bytes, stall);
         let broker = Broker::start(config).await;
         let slow = small_reader(&broker).await;
         let mut quick = broker.raw(Role::Api, "").await;

@@ -40,8 +40,8 @@ pub(crate) fn config() -> Config {
         User { role, credentials }
     };
     let mut config = Config::new(Role::ALL.map(user).into());
-    config.login_timeout = PATIENCE;
-    config.stall = PATIENCE;
+    config.session.login_timeout = PATIENCE;
+    config.session.stall = PATIENCE;
     config
 }
 
@@ -111,7 +111,10 @@ pub(crate) fn options(address: SocketAddr, role: Role) -> Options {
 
 /// The CONNECT of `role`, not verbose, with more keys such as `,"headers":true`.
 pub(crate) fn connect(role: Role, more: &str) -> String {
-    format!("CONNECT {{\"verbose\":false,\"user\":\"{role}\",\"pass\":\"{}\"{more}}}\r\n", password(role))
+    format!(
+        "CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{role}\",\"pass\":\"{}\"{more}}}\r\n",
+        password(role)
+    )
 }
 
 /// A client that speaks bytes.

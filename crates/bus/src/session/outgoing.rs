@@ -1,19 +1,17 @@
 //! What waits to be written to one client.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
 use crate::codec::write;
-use crate::roles::{ANSWER_SECONDS, MAX_ANSWERS};
 
 /// Size that a chunk of frames grows to. Between chunks an urgent frame goes out.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Empty buffers that are kept.
 const MAX_SPARE: usize = 4;
-/// Requests that may wait for answers from one client; the oldest gives way.
-const MAX_REQUESTS: usize = 1024;
+/// Largest empty buffer that a client keeps for which nothing waits: there may be very many of those.
+const IDLE_SPARE_BYTES: usize = 4 * 1024;
 /// Bytes of answers (PONG, `+OK`, `-ERR`) that may wait. The client is not read while there are more.
 pub(super) const MAX_ANSWER_BYTES: usize = 8 * 1024;
 /// How long an answer stands in line behind the messages that came before it. A client that drains (UNSUB, PING, read up to
@@ -23,7 +21,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The queue: whole frames in chunks, in order; and urgent ones (our PING, a last word) that go out between two chunks.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub struct Outgoing {
     urgent: Vec<u8>,
     chunks: VecDeque<Chunk>,
     spare: Vec<Vec<u8>>,
@@ -37,8 +35,8 @@ pub(super) struct Outgoing {
     is_called: bool,
     /// No more is taken; what is here may still go out, then the connection closes.
     closing: bool,
-    requests: HashMap<Bytes, (u32, Instant)>,
-    request_order: VecDeque<Bytes>,
+    /// Something is owed that waits until no more than so many bytes do.
+    owed: Option<usize>,
 }
 
 /// Whole frames that are written at once.
@@ -57,11 +55,23 @@ struct Answer {
 }
 
 /// A message on its way to subscriptions.
-pub(super) struct Outbound<'a> {
-    pub(super) subject: &'a Bytes,
-    pub(super) reply: Option<&'a Bytes>,
-    pub(super) headers: Option<&'a Bytes>,
-    pub(super) payload: &'a [u8],
+#[derive(Debug, Clone, Copy)]
+pub struct Outbound<'a> {
+    /// The subject, as the client is to see it.
+    pub subject: &'a [u8],
+    /// Where an answer is wanted.
+    pub reply: Option<&'a [u8]>,
+    /// The header block, from `NATS/1.0` to its empty line.
+    pub headers: Option<&'a [u8]>,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl Outbound<'_> {
+    /// About how many bytes its frame has: the ids and sizes are taken for 64 at most.
+    pub fn frame_bytes(&self) -> usize {
+        self.subject.len() + self.headers.map_or(0, <[u8]>::len) + self.payload.len() + 64
+    }
 }
 
 impl Outgoing {
@@ -71,16 +81,23 @@ impl Outgoing {
             return;
         }
         let headers = message.headers.filter(|_| with_headers);
-        let header_bytes = headers.map(Bytes::len);
+        let header_bytes = headers.map(<[u8]>::len);
         let total = header_bytes.unwrap_or(0) + message.payload.len();
         let chunk = &mut self.chunk(total + message.subject.len() + 64).bytes;
         let before = chunk.len();
-        write::message_head(chunk, message.subject, sid, message.reply.map(|r| &r[..]), header_bytes, total);
+        write::message_head(chunk, message.subject, sid, message.reply, header_bytes, total);
         headers.into_iter().for_each(|block| chunk.extend_from_slice(block));
         chunk.extend_from_slice(message.payload);
         chunk.extend_from_slice(b"\r\n");
         let grown = chunk.len() - before;
         self.pending_bytes += grown;
+    }
+
+    /// Appends the word that nobody heard a request, for the asker's inbox `subject`.
+    pub fn push_no_responders(&mut self, sid: &[u8], subject: &[u8], with_headers: bool) {
+        const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
+        let message = Outbound { subject, reply: None, headers: Some(NO_RESPONDERS), payload: b"" };
+        self.push_message(sid, &message, with_headers);
     }
 
     fn chunk(&mut self, wanted: usize) -> &mut Chunk {
@@ -115,13 +132,13 @@ impl Outgoing {
     }
 
     /// Ends the queue and forgets what waits: the client is too slow to ever take it, or gone.
-    pub(super) fn cut(&mut self) {
+    pub fn cut(&mut self) {
         self.closing = true;
         self.drop_chunks();
     }
 
     /// Ends the queue. What waits still goes out.
-    pub(super) const fn end(&mut self) {
+    pub const fn end(&mut self) {
         self.closing = true;
     }
 
@@ -135,7 +152,7 @@ impl Outgoing {
     }
 
     /// Ends the queue with a last word, which is heard even if much waits.
-    pub(super) fn end_with(&mut self, now: Instant, frame: impl FnOnce(&mut Vec<u8>)) {
+    pub fn end_with(&mut self, now: Instant, frame: impl FnOnce(&mut Vec<u8>)) {
         if self.pending_bytes > CHUNK_BYTES {
             self.drop_chunks();
             self.push_urgent(frame);
@@ -150,11 +167,13 @@ impl Outgoing {
         (self.pending_bytes, self.answer_bytes) = (0, 0);
     }
 
-    pub(super) const fn is_closing(&self) -> bool {
+    /// Whether no more is taken: the connection is about to close.
+    pub const fn is_closing(&self) -> bool {
         self.closing
     }
 
-    pub(super) const fn pending_bytes(&self) -> usize {
+    /// Bytes that wait to be written, urgent ones apart.
+    pub const fn pending_bytes(&self) -> usize {
         self.pending_bytes
     }
 
@@ -166,12 +185,7 @@ impl Outgoing {
     /// Until when a client with more than `limit_bytes` waiting counts as one that reads, so that a little patience helps it:
     /// for `stuck_after` since it last took something, and while the writer has not had its turn. `None` if there is nothing
     /// to be patient for.
-    pub(super) fn reads_until(
-        &self,
-        limit_bytes: usize,
-        stuck_after: Duration,
-        now: Instant,
-    ) -> Option<Instant> {
+    pub fn reads_until(&self, limit_bytes: usize, stuck_after: Duration, now: Instant) -> Option<Instant> {
         let until = self.writing_since.unwrap_or(now) + stuck_after;
         (!self.closing && self.pending_bytes > limit_bytes && now < until).then_some(until)
     }
@@ -227,41 +241,36 @@ impl Outgoing {
     }
 
     /// Notes that the writer is needed. `true`: whoever asks must wake it, for nobody else does.
-    pub(super) const fn call_writer(&mut self) -> bool {
+    pub const fn call_writer(&mut self) -> bool {
         !std::mem::replace(&mut self.is_called, true)
+    }
+
+    /// Notes that the client is owed something, which it is told when no more than `room_at_bytes` wait.
+    pub const fn owe(&mut self, room_at_bytes: usize) {
+        self.owed = Some(room_at_bytes);
+    }
+
+    /// Whether there is room for what the client is owed. Then it is owed no more.
+    pub(super) fn take_owed(&mut self) -> bool {
+        let has_room = self.owed.is_some_and(|at| self.pending_bytes <= at) && !self.closing;
+        if has_room {
+            self.owed = None;
+        }
+        has_room
     }
 
     /// Gives a written buffer back for further use.
     pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.chunks.is_empty() {
+            self.spare.retain(|spare| spare.capacity() <= IDLE_SPARE_BYTES);
+            self.spare.truncate(1);
+            if buffer.capacity() > IDLE_SPARE_BYTES {
+                return;
+            }
+        }
         if self.spare.len() < MAX_SPARE && buffer.capacity() <= 2 * CHUNK_BYTES {
             buffer.clear();
             self.spare.push(buffer);
-        }
-    }
-
-    /// Notes that this client was given a request, which it may answer.
-    pub(super) fn note_request(&mut self, reply: &Bytes, now: Instant) {
-        if self.requests.len() >= MAX_REQUESTS
-            && let Some(oldest) = self.request_order.pop_front()
-        {
-            self.requests.remove(&oldest);
-        }
-        // A copy of its own: the reply is a slice of a read buffer, which would be kept whole.
-        let reply = Bytes::copy_from_slice(reply);
-        let until = now + Duration::from_secs(ANSWER_SECONDS);
-        if self.requests.insert(reply.clone(), (MAX_ANSWERS, until)).is_none() {
-            self.request_order.push_back(reply);
-        }
-    }
-
-    /// Whether this client may publish one more answer on `subject`.
-    pub(super) fn take_answer(&mut self, subject: &[u8], now: Instant) -> bool {
-        match self.requests.get_mut(subject) {
-            Some((left, until)) if *left > 0 && *until >= now => {
-                *left -= 1;
-                true
-            }
-            _ => false,
         }
     }
 }
@@ -270,7 +279,7 @@ impl Outgoing {
 mod tests {
     use super::*;
 
-    fn message<'a>(subject: &'a Bytes, payload: &'a [u8]) -> Outbound<'a> {
+    fn message<'a>(subject: &'a [u8], payload: &'a [u8]) -> Outbound<'a> {
         Outbound { subject, reply: None, headers: None, payload }
     }
 
@@ -284,10 +293,10 @@ mod tests {
 
     #[test]
     fn urgent_frames_overtake_at_a_frame_boundary() {
-        let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+        let (mut queue, subject) = (Outgoing::default(), b"a");
         let payload = vec![b'x'; 40_000];
         for _ in 0..3 {
-            queue.push_message(b"1", &message(&subject, &payload), false);
+            queue.push_message(b"1", &message(subject, &payload), false);
         }
         let first = queue.next(now()).unwrap();
         assert!(first.starts_with(b"MSG a 1 40000\r\n") && first.ends_with(b"\r\n"));
@@ -300,15 +309,15 @@ mod tests {
 
     #[test]
     fn an_answer_stands_in_line_for_five_seconds_and_then_goes_ahead() {
-        let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+        let (mut queue, subject) = (Outgoing::default(), b"a");
         let (begun, payload) = (now(), vec![b'x'; 40_000]);
         let after = |seconds| begun + Duration::from_secs(seconds);
         queue.push_answer(after(0), |out| out.extend_from_slice(b"+OK\r\n"));
-        queue.push_message(b"1", &message(&subject, &payload), false);
+        queue.push_message(b"1", &message(subject, &payload), false);
         queue.push_answer(after(1), pong);
-        queue.push_message(b"1", &message(&subject, b"m"), false);
+        queue.push_message(b"1", &message(subject, b"m"), false);
         queue.push_answer(after(3), pong);
-        queue.push_message(b"1", &message(&subject, &payload), false);
+        queue.push_message(b"1", &message(subject, &payload), false);
         assert_eq!(queue.answer_bytes(), 17);
         // Late are the two oldest; the third keeps its place.
         assert_eq!(queue.next(after(6)).unwrap(), b"+OK\r\nPONG\r\n");
@@ -320,7 +329,7 @@ mod tests {
         assert_eq!((queue.pending_bytes(), queue.answer_bytes(), queue.next(after(8))), (0, 0, None));
         // A chunk of which nothing is left is passed over.
         queue.push_answer(after(8), pong);
-        queue.push_message(b"1", &message(&subject, &[b'x'; 70_000]), false);
+        queue.push_message(b"1", &message(subject, &[b'x'; 70_000]), false);
         assert_eq!(queue.next(after(13)).unwrap(), b"PONG\r\n");
         assert!(queue.next(after(13)).unwrap().starts_with(b"MSG"));
         assert_eq!((queue.pending_bytes(), queue.next(after(13))), (0, None));
@@ -328,13 +337,13 @@ mod tests {
 
     #[test]
     fn only_who_reads_is_waited_for() {
-        let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+        let (mut queue, subject) = (Outgoing::default(), b"a");
         let begun = now();
         let after = |ms| begun + Duration::from_millis(ms);
         let second = Duration::from_secs(1);
         assert_eq!(queue.reads_until(0, second, begun), None);
         for _ in 0..3 {
-            queue.push_message(b"1", &message(&subject, &[b'x'; 60_000]), false);
+            queue.push_message(b"1", &message(subject, &[b'x'; 60_000]), false);
         }
         // The writer has not had its turn: that is not the client's fault, however long it takes.
         assert_eq!(queue.reads_until(100_000, second, after(90_000)), Some(after(91_000)));
@@ -352,9 +361,9 @@ mod tests {
     #[test]
     fn a_last_word_is_heard_however_much_waits() {
         for (count, kept) in [(1, true), (2, false)] {
-            let (mut queue, subject) = (Outgoing::default(), Bytes::from_static(b"a"));
+            let (mut queue, subject) = (Outgoing::default(), b"a");
             for _ in 0..count {
-                queue.push_message(b"1", &message(&subject, &[b'x'; 60_000]), false);
+                queue.push_message(b"1", &message(subject, &[b'x'; 60_000]), false);
             }
             queue.end_with(now(), |out| write::error(out, "Stale Connection"));
             queue.end_soon();
@@ -365,24 +374,5 @@ mod tests {
             assert!(all.ends_with(b"-ERR 'Stale Connection'\r\n"));
             assert_eq!(all.starts_with(b"MSG "), kept);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answers_are_counted_bounded_and_expire() {
-        let (mut queue, now) = (Outgoing::default(), Instant::now());
-        let reply = Bytes::from_static(b"_INBOX.api.1");
-        assert!(!queue.take_answer(&reply, now));
-        queue.note_request(&reply, now);
-        for _ in 0..MAX_ANSWERS {
-            assert!(queue.take_answer(&reply, now));
-        }
-        assert!(!queue.take_answer(&reply, now));
-        queue.note_request(&reply, now);
-        assert!(!queue.take_answer(&reply, now + Duration::from_secs(ANSWER_SECONDS + 1)));
-        for i in 0..MAX_REQUESTS {
-            queue.note_request(&Bytes::from(format!("r{i}")), now);
-        }
-        assert!(!queue.take_answer(&reply, now), "the oldest gave way");
-        assert!(queue.take_answer(b"r1023", now));
     }
 }
