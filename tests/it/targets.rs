@@ -1,0 +1,117 @@
+//! What speaks the wire protocol: the embedded broker, and real servers that hold the same table of roles. A test of the
+//! protocol takes any of them, and writes what depends on it as a word such as `<reader>`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bus::broker::{self, Config, User};
+use bus::client::Credentials;
+use bus::roles::{Role, nats_conf};
+use logway_tests::{DEADLINE, NatsServer, NatsVersion};
+use tokio::net::TcpListener;
+
+/// The password of every role.
+const PASSWORD: &str = "secret";
+
+/// What a target is: answers differ by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The embedded broker.
+    Broker,
+    /// A real server.
+    Nats(NatsVersion),
+}
+
+/// Something that speaks as a NATS server does, on a port of its own.
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
+    /// Dropped, it ends.
+    _server: Option<NatsServer>,
+}
+
+impl Target {
+    /// The embedded broker as a task of this runtime. It ends with the runtime.
+    pub(crate) async fn broker(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(broker::run(config, listener, std::future::pending()));
+        Self { kind: Kind::Broker, address, _server: None }
+    }
+
+    /// A real server with these lines in its configuration beside the table of roles and the time to log in. `None`, said
+    /// loudly, if there is none.
+    pub(crate) fn nats(
+        test: &str,
+        version: NatsVersion,
+        login_timeout: Duration,
+        config: &str,
+    ) -> Option<Self> {
+        let users = nats_conf(&Role::ALL.map(|role| (role, role.as_str(), PASSWORD)));
+        let timeout = format!("{{\n  timeout: {}", login_timeout.as_secs_f64());
+        let config = format!("{}{config}", users.replacen('{', &timeout, 1));
+        let server = NatsServer::start(test, version, &config)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
+        Some(Self { kind: Kind::Nats(version), address, _server: Some(server) })
+    }
+
+    /// `text` with its words in angle brackets replaced, as bytes:
+    ///
+    /// | word | what it becomes |
+    /// |---|---|
+    /// | `<reader>`, `<writer>` | the keys `user` and `pass` of somebody who may read lines, and of one who may publish them |
+    /// | `<secret>` | the reader's password |
+    /// | `<o>` | what an org's subjects begin with, as the reader has to write them |
+    /// | `<n>` | `number`, which no other run has |
+    /// | `<0xff>` | the byte |
+    /// | `<5000*x>` | that text so often |
+    /// | `<50 subs>` | so many subscriptions with the ids 1 to 50 |
+    pub(crate) fn fill(&self, text: &str, number: usize) -> Vec<u8> {
+        let (mut filled, mut rest) = (Vec::new(), text);
+        while let Some((before, after)) = rest.split_once('<') {
+            filled.extend_from_slice(before.as_bytes());
+            let known =
+                after.split_once('>').and_then(|(word, rest)| Some((Self::word(word, number)?, rest)));
+            if let Some((bytes, behind)) = known {
+                filled.extend(bytes);
+                rest = behind;
+            } else {
+                filled.push(b'<');
+                rest = after;
+            }
+        }
+        filled.extend_from_slice(rest.as_bytes());
+        filled
+    }
+
+    fn word(word: &str, number: usize) -> Option<Vec<u8>> {
+        let login = |role: Role| format!("\"user\":\"{role}\",\"pass\":\"{PASSWORD}\"").into_bytes();
+        Some(match word {
+            "reader" => login(Role::Api),
+            "writer" => login(Role::Agent),
+            "secret" => PASSWORD.into(),
+            "o" => "o.k.".into(),
+            "n" => number.to_string().into(),
+            "50 subs" => {
+                (1..=50).map(|sid| format!("SUB o.k.logs.{number} {sid}\r\n")).collect::<String>().into()
+            }
+            _ => match (word.strip_prefix("0x"), word.split_once('*')) {
+                (Some(hex), _) => vec![u8::from_str_radix(hex, 16).ok()?],
+                (_, Some((count, text))) => text.as_bytes().repeat(count.parse().ok()?),
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// How the broker behaves in these tests: with the usual bounds, and patient, so that a loaded machine is no failure.
+pub(crate) fn patient() -> Config {
+    let user = |role: Role| {
+        let credentials = Credentials { user: role.to_string(), password: PASSWORD.to_owned() };
+        User { role, credentials }
+    };
+    let mut config = Config::new(Role::ALL.map(user).into());
+    let session = &mut config.session;
+    (session.login_timeout, session.stall, session.ping_interval) = (DEADLINE, DEADLINE, DEADLINE);
+    config
+}
