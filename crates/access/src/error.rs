@@ -1,5 +1,9 @@
 //! What can go wrong, for who makes tokens; and why one is refused, for the audit log alone.
 
+use line::OrgId;
+
+use crate::RevocationId;
+
 /// Why a token or key could not be made or read by its owner.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -58,5 +62,20 @@ pub enum Refusal {
     Expired {
         /// Its last second, Unix time.
         not_after_s: u64,
+    },
+    /// Its key is known, but retired, or to be used later.
+    #[error("the token was signed with key {0}, which is not valid at this time")]
+    KeyNotValid(u32),
+    /// One of its blocks was revoked.
+    #[error("the token was revoked (by {0})")]
+    Revoked(RevocationId),
+    /// Its org is no more, or not known here yet.
+    #[error("the token is for org {0}, which is not known here")]
+    UnknownOrg(OrgId),
+    /// The user is not the token's org: another org, or none.
+    #[error("the token is for org {token_org}, and the user is not")]
+    OtherUser {
+        /// The token's org.
+        token_org: OrgId,
     },
 }

@@ -45,6 +45,13 @@ impl SigningKey {
     }
 }
 
+/// The same number and public half: the secret follows from them.
+impl PartialEq for SigningKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.public() == other.public()
+    }
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
@@ -66,14 +73,28 @@ impl PublicKey {
     /// [`Error::Key`] for anything else.
     pub fn from_text(text: &str) -> Result<Self, Error> {
         let (id, bytes) = read(text)?;
-        let key = biscuit_auth::PublicKey::from_bytes(&bytes, Algorithm::Ed25519);
-        Ok(Self { id, key: key.map_err(|why| Error::Key(why.to_string()))? })
+        Self::from_bytes(id, &bytes)
     }
 
     /// Number and key: `1:` and 64 hexadecimal digits.
     #[must_use]
     pub fn to_text(&self) -> String {
         format!("{}:{}", self.id, self.key.to_bytes_hex())
+    }
+
+    /// Takes the 32 bytes that [`PublicKey::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for anything else: not every 32 bytes are a key.
+    pub fn from_bytes(id: u32, bytes: &[u8]) -> Result<Self, Error> {
+        let key = biscuit_auth::PublicKey::from_bytes(bytes, Algorithm::Ed25519);
+        Ok(Self { id, key: key.map_err(|why| Error::Key(why.to_string()))? })
+    }
+
+    /// The key's 32 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.key.to_bytes()
     }
 }
 
@@ -99,6 +120,11 @@ mod tests {
         let again = SigningKey::from_text(&format!("{}\n", key.to_text())).unwrap();
         assert_eq!((again.id, again.public()), (7, key.public()));
         assert_eq!(PublicKey::from_text(&key.public().to_text()).unwrap(), key.public());
+        assert_eq!(PublicKey::from_bytes(7, &key.public().to_bytes()).unwrap(), key.public());
+        for bad in [&[][..], &[7; 31], &[7; 33]] {
+            assert!(PublicKey::from_bytes(7, bad).is_err(), "{bad:?}");
+        }
+        assert!((0..=255).any(|byte| PublicKey::from_bytes(7, &[byte; 32]).is_err()));
         let secret = key.to_text().split_once(':').unwrap().1.to_owned();
         assert!(!format!("{key:?}").contains(&secret));
         for bad in ["", "7", "7:", "x:00", &secret, "-1:00", &format!("7:{secret}0")] {

@@ -26,7 +26,7 @@ pub trait Tokens {
 }
 
 /// The keys that count: any number to check with, and one to sign with where tokens are made.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Keyring {
     signing: Option<SigningKey>,
     public: Vec<PublicKey>,
@@ -42,10 +42,15 @@ impl Keyring {
     /// The same, and it signs with `key`, whose public half counts too.
     #[must_use]
     pub fn with_signing_key(mut self, key: SigningKey) -> Self {
-        self.public.retain(|known| known.id != key.id);
-        self.public.push(key.public());
+        self.add(key.public());
         self.signing = Some(key);
         self
+    }
+
+    /// Checks with this key too, and with no other of its number.
+    pub(crate) fn add(&mut self, key: PublicKey) {
+        self.public.retain(|known| known.id != key.id);
+        self.public.push(key);
     }
 
     fn choose(&self, id: Option<u32>) -> Result<biscuit_auth::PublicKey, Format> {

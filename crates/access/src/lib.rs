@@ -7,10 +7,12 @@
 //! Pure: no socket, no clock, no runtime. Bytes and the time are arguments; only the making of keys and tokens draws
 //! random numbers.
 //!
-//! Read it in this order: [`Scope`] (what is allowed), [`Grant`] (a scope within an org), [`Keyring`] (from text to grant).
+//! Read it in this order: [`Scope`] (what is allowed), [`Grant`] (a scope within an org), [`Keyring`] (from text to grant),
+//! [`Directory`] (who is let in).
 
 mod action;
 mod block;
+mod directory;
 mod error;
 mod grant;
 mod key;
@@ -20,6 +22,7 @@ mod subject;
 mod text;
 
 pub use action::{Action, Actions};
+pub use directory::{Directory, Ended};
 pub use error::{Error, Refusal};
 pub use grant::{Grant, RevocationId};
 pub use key::{PublicKey, SigningKey};
