@@ -16,7 +16,7 @@ pub enum Role {
     Api,
     /// Takes appends and answers queries; publishes imports.
     Store,
-    /// Tells the state of orgs and keys.
+    /// Tells the state of orgs and keys, and notes which hosts there are.
     Registry,
 }
 
@@ -50,9 +50,9 @@ impl Role {
     /// The patterns within which it may publish.
     pub const fn may_publish(self) -> &'static [&'static str] {
         match self {
-            Self::Agent => &["o.*.logs.>", "sys.hb.>", "sys.append.>"],
-            Self::Proxy | Self::Api => &["sys.query.>", "sys.recent"],
-            Self::Store => &["o.*.logs.>"],
+            Self::Agent => &["o.*.logs.>", "sys.hb.>", "sys.append.>", "sys.registry.snapshot"],
+            Self::Proxy | Self::Api => &["sys.query.>", "sys.recent", "sys.registry.snapshot"],
+            Self::Store => &["o.*.logs.>", "sys.registry.snapshot"],
             Self::Registry => &["sys.registry"],
         }
     }
@@ -64,7 +64,7 @@ impl Role {
             Self::Proxy => &["o.>", "sys.hb.>", "sys.registry", "_INBOX.proxy.>"],
             Self::Api => &["o.>", "sys.hb.>", "sys.registry", "_INBOX.api.>"],
             Self::Store => &["sys.append.*", "sys.query.*", "sys.registry", "_INBOX.store.>"],
-            Self::Registry => &["sys.registry", "sys.registry.snapshot", "_INBOX.registry.>"],
+            Self::Registry => &["sys.registry", "sys.registry.snapshot", "sys.hb.>", "_INBOX.registry.>"],
         }
     }
 
@@ -165,6 +165,22 @@ mod tests {
             Role::Agent.allows_publish(b"o.k.logs.web.lhr.i") && Role::Proxy.allows_subscribe(b"o.k.logs.>")
         );
         assert!(Role::Agent.allows_subscribe(b"sys.recent") && Role::Api.allows_publish(b"sys.recent"));
+    }
+
+    #[test]
+    fn all_may_ask_the_registry_and_nobody_else_may_answer_for_it() {
+        for role in Role::ALL {
+            let is_registry = role == Role::Registry;
+            assert!(role.allows_subscribe(crate::sys::REGISTRY.as_bytes()), "{role}");
+            assert_eq!(role.allows_publish(crate::sys::REGISTRY.as_bytes()), is_registry, "{role}");
+            assert_eq!(role.allows_publish(crate::sys::REGISTRY_SNAPSHOT.as_bytes()), !is_registry, "{role}");
+            assert_eq!(
+                role.allows_subscribe(crate::sys::REGISTRY_SNAPSHOT.as_bytes()),
+                is_registry,
+                "{role}"
+            );
+        }
+        assert!(Role::Registry.allows_subscribe(b"sys.hb.>") && !Role::Registry.allows_subscribe(b"o.>"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The messages on the `sys.` subjects: what stages ask and tell each other about lines.
+//! The messages on the `sys.` subjects: what stages ask and tell each other about lines, and what the registry tells all.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,14 @@ pub const RECENT: &str = "sys.recent";
 pub const HEARTBEAT_PREFIX: &str = "sys.hb.";
 /// How often an agent sends a heartbeat, in seconds.
 pub const HEARTBEAT_SECONDS: u64 = 5;
+/// Where the registry says which state it holds.
+pub const REGISTRY: &str = "sys.registry";
+/// Where the registry's state is asked for, page by page.
+pub const REGISTRY_SNAPSHOT: &str = "sys.registry.snapshot";
+/// How often the registry says which state it holds, in seconds; it says so at once after a change, too.
+pub const REGISTRY_SECONDS: u64 = 2;
+/// Most bytes of a page of the registry's state, its head included: half of what a NATS server usually takes.
+pub const MAX_SNAPSHOT_PAGE_BYTES: usize = 512 << 10;
 
 /// Asks each agent for lines that it still has. Each answers to the reply subject with one page: messages of
 /// newline-separated JSON lines (at most 512 KiB each, or one longer line; oldest line first), about 1 MiB in all, then one
@@ -114,4 +122,37 @@ pub struct HeartbeatMark {
     /// Instance, boot and next seq.
     #[serde(flatten)]
     pub mark: Mark,
+}
+
+/// Which state the registry holds. Who holds another one fetches this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryMark {
+    /// How many changes led there. It may be lower than before when a journal was lost: only the digest says what is the same.
+    pub version: u64,
+    /// SHA-256 over the state's snapshot, as 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// Asks the registry for one page of its snapshot, which may have up to 64 MiB. It answers on the reply subject with one
+/// message: a [`SnapshotPage`] as JSON, a newline, and the bytes of the page, at most [`MAX_SNAPSHOT_PAGE_BYTES`] in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRequest {
+    /// The digest of the snapshot that the pages so far are from; without it, the first page of whatever there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How many bytes of it the asker has.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+/// The head of a page of the registry's snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotPage {
+    /// Of which state. If that is not what the asker has pages of, there was a change: this is the first page of the new one.
+    #[serde(flatten)]
+    pub mark: RegistryMark,
+    /// How many bytes all pages have together.
+    pub total_bytes: u64,
+    /// Where in them this page begins.
+    pub offset: u64,
 }

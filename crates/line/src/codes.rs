@@ -1,6 +1,6 @@
 //! The catalogue of the codes that Logway's own messages carry: what happened, why, and what to do.
 //!
-//! The second letter is the family: LI init, LA agent, LB bus (then LP proxy, LS store, LX ship, LQ query). A code's meaning
+//! The second letter is the family: LI init, LA agent, LB bus, LR registry and access (then LP proxy, LS store, LX ship, LQ query). A code's meaning
 //! never changes and a retired code is never used again. `logway explain CODE` prints an entry.
 
 /// One entry of the catalogue.
@@ -213,6 +213,30 @@ pub const ALL: &[Code] = &[
         "A reader did not take its lines as fast as they came and its queue was full.",
         "Nothing is lost on disk: the reader fetches what it missed. A narrower subscription is faster.",
     ),
+    code(
+        "LR01",
+        "Registry damaged",
+        "A part of the registry's journal could not be read, or a newer version wrote it: an org, a slug, a key or a revocation may be missing.",
+        "Look at `logway orgs list` and `logway tokens list`, and make again what is missing. Revoke again what must stay revoked. Check the disk.",
+    ),
+    code(
+        "LR02",
+        "Registry not writable",
+        "The disk took no record of the registry's journal: it is full, or fails. What is there can be read; nothing can be changed.",
+        "Free some space or mend the disk of the data directory, then try again.",
+    ),
+    code(
+        "LR03",
+        "Registry off the bus",
+        "The registry has no connection to NATS. Front doors go on with what they know, and hear of no change.",
+        "Check the address given with `--nats` and that the server runs.",
+    ),
+    code(
+        "LR04",
+        "Registry's state not readable",
+        "What the registry sent is damaged, or of another version of the program. The former state stays in use.",
+        "Run the same version everywhere. If they are the same, restart the registry.",
+    ),
 ];
 
 #[cfg(test)]
@@ -221,7 +245,7 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_unique_and_complete() {
-        let families = ["LI", "LA", "LB"];
+        let families = ["LI", "LA", "LB", "LR"];
         let rank = |c: &Code| (families.iter().position(|f| c.code.starts_with(f)), c.code);
         assert!(ALL.windows(2).all(|pair| rank(&pair[0]) < rank(&pair[1])));
         for entry in ALL {

@@ -75,4 +75,16 @@ pub enum Error {
     /// A snapshot that contradicts itself.
     #[error("the snapshot is not that of a registry: {0}; fetch it again")]
     SnapshotContent(&'static str),
+    /// A page of a snapshot that does not fit what was asked for, or pages that do not make what they say.
+    #[error("a page of the registry's state cannot be used: {0}; it is fetched again")]
+    Page(&'static str),
+    /// The registry did not answer.
+    #[error("the registry does not answer: {0}; see that it runs, and that this role may ask it")]
+    NoAnswer(&'static str),
+    /// The question did not reach the bus.
+    #[error("the registry cannot be asked")]
+    Bus(#[from] bus::Error),
+    /// The process ends before the work was done.
+    #[error("this process ends; ask again when it is back")]
+    Ending,
 }

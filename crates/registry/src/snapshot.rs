@@ -14,6 +14,14 @@ use crate::{Error, text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
+impl Digest {
+    /// That of a snapshot's JSON.
+    #[must_use]
+    pub fn of(json: &[u8]) -> Self {
+        Self(Sha256::digest(json).into())
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         text::Hex(&self.0).fmt(f)
@@ -163,7 +171,7 @@ impl State {
     /// What this state is compared by with another of the same version. Costs a pass over all of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest(Sha256::digest(self.snapshot().to_json()).into())
+        Digest::of(&self.snapshot().to_json())
     }
 }
 

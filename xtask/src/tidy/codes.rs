@@ -21,10 +21,11 @@ const PAGE: &str = "docs/error-codes.md";
 const AHEAD: [(&str, &str); 1] = [("LA16", "store")];
 
 /// Families, as the page names them.
-const FAMILIES: [(&str, &str); 7] = [
+const FAMILIES: [(&str, &str); 8] = [
     ("LI", "init"),
     ("LA", "agent"),
     ("LB", "bus"),
+    ("LR", "registry and access"),
     ("LP", "proxy"),
     ("LS", "store"),
     ("LX", "shipper"),
@@ -80,7 +81,7 @@ fn codes_in(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.filter(|word| {
         matches!(word.as_bytes(), [b'L', family, tens, ones]
-            if b"IABPSXQ".contains(family) && tens.is_ascii_digit() && ones.is_ascii_digit())
+            if b"IABRPSXQ".contains(family) && tens.is_ascii_digit() && ones.is_ascii_digit())
     })
 }
 

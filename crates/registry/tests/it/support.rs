@@ -1,0 +1,147 @@
+//! A broker, a registry and followers, in one process.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Directory;
+use bus::broker::{self, User};
+use bus::client::{Client, Credentials, Options, ServerAddr};
+use bus::roles::Role;
+use disk::Disk;
+use disk::fault::FaultDisk;
+use registry::{Config, Error, Followed, Registry, follow};
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// No wait of a test is longer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where the registry's directory is, on a disk that is only played.
+pub(crate) const DIR: &str = "/data/registry";
+
+/// Waits for `what`, or panics.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(DEADLINE, future).await;
+    waited.unwrap_or_else(|_| panic!("{what} did not come within {DEADLINE:?}"))
+}
+
+/// An embedded broker.
+pub(crate) struct Bus {
+    pub(crate) address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), bus::Error>>,
+}
+
+impl Bus {
+    pub(crate) async fn start() -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let user = |role: Role| User { role, credentials: credentials(role) };
+        let (stop, stopped) = oneshot::channel();
+        let task =
+            tokio::spawn(broker::run(broker::Config::new(Role::ALL.map(user).into()), listener, async {
+                let _stopped = stopped.await;
+            }));
+        Self { address, stop, task }
+    }
+
+    pub(crate) async fn stop(self) -> SocketAddr {
+        drop(self.stop);
+        within("the broker's end", self.task).await.unwrap().unwrap();
+        self.address
+    }
+
+    pub(crate) fn options(&self, role: Role) -> Options {
+        let host = self.address.ip().to_string();
+        Options {
+            servers: vec![ServerAddr { host, port: self.address.port(), credentials: None }],
+            name: format!("test {role}"),
+            credentials: Some(credentials(role)),
+            inbox_prefix: role.inbox_prefix(),
+        }
+    }
+
+    pub(crate) async fn client(&self, role: Role) -> Client {
+        let client = Client::start(self.options(role));
+        within("a connection", client.connected()).await.unwrap();
+        client
+    }
+}
+
+fn credentials(role: Role) -> Credentials {
+    Credentials { user: role.to_string(), password: "secret".to_owned() }
+}
+
+/// A registry that runs.
+pub(crate) struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), Error>>,
+}
+
+impl Running {
+    /// On `disk`, announcing as often as it does.
+    pub(crate) async fn start(bus: &Bus, disk: &FaultDisk) -> Self {
+        Self::start_with(bus, disk, |_| {}).await
+    }
+
+    pub(crate) async fn start_with(bus: &Bus, disk: &FaultDisk, set: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(DIR.into(), bus.options(Role::Registry));
+        config.disk = Arc::new(disk.clone());
+        let (ready, is_ready) = oneshot::channel();
+        config.ready = Some(ready);
+        set(&mut config);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(registry::run(config, async {
+            let _stopped = stopped.await;
+        }));
+        within("the registry's start", is_ready).await.expect("the registry starts");
+        Self { stop, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        within("the registry's end", self.task).await.unwrap().unwrap();
+    }
+}
+
+/// Changes the journal on `disk` while no registry runs.
+pub(crate) fn change<T>(disk: &FaultDisk, change: impl FnOnce(&mut Registry) -> T) -> T {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    change(&mut Registry::open(disk, &Path::new(DIR).join("journal"), 0).unwrap())
+}
+
+/// Somebody who follows.
+pub(crate) struct Follower {
+    pub(crate) followed: watch::Receiver<Followed>,
+}
+
+impl Follower {
+    pub(crate) async fn start(bus: &Bus, role: Role) -> Self {
+        Self { followed: follow(bus.client(role).await) }
+    }
+
+    /// The directory and its time, once `is_so`.
+    pub(crate) async fn wait_for(
+        &mut self,
+        what: &str,
+        is_so: impl Fn(&Arc<Directory>, Instant) -> bool,
+    ) -> (Arc<Directory>, Instant) {
+        let reached =
+            self.followed.wait_for(|followed| followed.as_ref().is_some_and(|(d, at)| is_so(d, *at)));
+        within(what, reached).await.expect("the follower lives").clone().unwrap()
+    }
+
+    /// Waits until an org is called `slug`.
+    pub(crate) async fn wait_for_org(&mut self, slug: &str) -> Arc<Directory> {
+        self.wait_for(slug, |directory, _| directory.org(slug).is_some()).await.0
+    }
+}
