@@ -76,7 +76,7 @@ async fn message(reader: &mut Subscription, clock: &StoppedClock) -> String {
 async fn start_host(dir: &Path) -> (ServerAddr, PathBuf) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("binding a port");
     let address = listener.local_addr().expect("an address");
-    let server = ServerAddr { host: "127.0.0.1".into(), port: address.port(), credentials: None };
+    let server = ServerAddr::from(address);
     let users = [Role::Agent, Role::Proxy].map(|role| User { role, credentials: credentials(role) });
     tokio::spawn(broker::run(broker::Config::new(users.into()), listener, std::future::pending()));
     let options = options(Role::Agent, &server);
@@ -111,6 +111,7 @@ fn options(role: Role, server: &ServerAddr) -> Options {
         name: format!("test {}", role.as_str()),
         credentials: Some(credentials(role)),
         inbox_prefix: role.inbox_prefix(),
+        tls: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The role table as a real nats-server takes it.
 
-use bus::client::{Client, Credentials, Options, ServerAddr, Status};
+use bus::client::{Client, Credentials, Options, Status};
 use bus::roles::{Role, nats_conf};
 use logway_tests::{DEADLINE, NatsServer, NatsVersion};
 
@@ -44,12 +44,12 @@ async fn real_servers_take_the_table_of_the_deployment() {
 async fn check(server: &NatsServer, role: Role, user: &str, password: &str) {
     for (password, is_let_in) in [(password, true), ("wrong", false)] {
         let credentials = Credentials { user: user.to_owned(), password: password.to_owned() };
-        let address = ServerAddr { host: "127.0.0.1".to_owned(), port: server.port(), credentials: None };
         let client = Client::start(Options {
-            servers: vec![address],
+            servers: vec![server.url().parse().unwrap()],
             name: "test".to_owned(),
             credentials: Some(credentials),
             inbox_prefix: role.inbox_prefix(),
+            tls: None,
         });
         let mut status = client.status();
         let settled = |s: &Status| matches!(s, Status::Connected { .. } | Status::Refused { .. });

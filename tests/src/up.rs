@@ -94,6 +94,7 @@ impl Up {
             name: "test".to_owned(),
             credentials: Some(login.parse().expect("a credential is user:password")),
             inbox_prefix: role.inbox_prefix(),
+            tls: None,
         });
         let connected = tokio::time::timeout(DEADLINE, client.connected()).await;
         connected.expect("no connection to the bus in time").expect("the client is open");

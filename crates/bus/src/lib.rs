@@ -1,17 +1,21 @@
 //! The bus: the NATS leg of Logway.
 //!
 //! Everything speaks the NATS wire protocol ([`codec`]), be it with a real nats-server or with the [`broker`] that
-//! `logway up` brings along. [`client`] connects for ever; [`subject`] and [`sublist`] say what reaches whom; [`roles`] says who
-//! may; [`sys`] has the messages that stages exchange beside lines.
+//! `logway up` brings along. [`dial`] logs in, with [`tls`] where it is wanted, and [`client`] connects for ever; [`subject`] and
+//! [`sublist`] say what reaches whom; [`roles`] says who may; [`sys`] has the messages that stages exchange beside lines.
 
 pub mod broker;
 pub mod client;
 pub mod codec;
+pub mod dial;
 pub mod roles;
 pub mod session;
 pub mod subject;
 pub mod sublist;
 pub mod sys;
+pub mod tls;
+
+use std::path::PathBuf;
 
 /// Why something on the bus could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,22 @@ pub enum Error {
     /// A credential that is not `user:password`.
     #[error("a credential is one line, user:password")]
     Credentials,
+    /// A file for TLS that cannot be read.
+    #[error("{} cannot be read for TLS: {source}: check the path and who may read it", path.display())]
+    TlsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file for TLS that was read and is not what it should be.
+    #[error("{} {why}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
     /// The broker's listener failed for good.
     #[error("the broker cannot accept connections: {0}")]
     Listen(#[from] std::io::Error),

@@ -26,7 +26,7 @@ pub(crate) fn options(data: &Data, url: &str, role: Role, name: &str) -> Result<
     // Another role's login has that role's inboxes.
     let is_users = |role: &Role| credentials.as_ref().is_some_and(|login| login.user == role.as_str());
     let inbox_prefix = Role::ALL.into_iter().find(is_users).unwrap_or(role).inbox_prefix();
-    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix })
+    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix, tls: None })
 }
 
 /// A reading client that is connected, or why there is none.
@@ -44,10 +44,11 @@ pub(crate) async fn connect(data: &Data, options: Options) -> Result<Client> {
     match state {
         Status::Connected { .. } => Ok(client),
         Status::Refused { reason } => {
-            let is_tls = reason.contains("(LB04)");
-            let fail = Fail::new(Exit::Refused, format!("{server} refuses the login"));
-            let fail = fail.code(if is_tls { "LB04" } else { "LB01" }).why(reason);
-            if is_tls || is_from_url { fail } else { fail.hint(login_hint(data)) }.err()
+            let tls = ["LB04", "LB06"].into_iter().find(|code| reason.contains(code));
+            let what = tls.map_or("refuses the login", |_| "cannot be had with TLS");
+            let fail = Fail::new(Exit::Refused, format!("{server} {what}"));
+            let fail = fail.code(tls.unwrap_or("LB01")).why(reason);
+            if tls.is_some() || is_from_url { fail } else { fail.hint(login_hint(data)) }.err()
         }
         Status::Connecting { last_error, .. } => {
             Fail::new(Exit::Disconnected, format!("cannot reach the bus at {server}"))

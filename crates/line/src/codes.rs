@@ -203,15 +203,21 @@ pub const ALL: &[Code] = &[
     ),
     code(
         "LB04",
-        "NATS wants TLS",
-        "The server requires TLS, which this version does not speak.",
-        "Use a listener without TLS on a private network or loopback.",
+        "NATS and we do not agree on TLS",
+        "The server requires TLS and nothing says whom to trust, or the address is tls:// and the server does not offer it.",
+        "Give the file of the CA that signed the server's certificate, or dial the listener that the address asks for.",
     ),
     code(
         "LB05",
         "Reader too slow",
         "A reader did not take its lines as fast as they came and its queue was full.",
         "Nothing is lost on disk: the reader fetches what it missed. A narrower subscription is faster.",
+    ),
+    code(
+        "LB06",
+        "Certificate not accepted",
+        "The server's certificate has expired, is for another name, or is not of our CA; or the server does not accept ours.",
+        "Renew the certificate, dial a name that stands in it, or give the CA's file and the certificate that belong to this cluster.",
     ),
     code(
         "LR01",

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agent::admin::{self, Registration, Request, Response, Status};
 use agent::{Config, Error};
 use bus::broker::{self, User};
-use bus::client::{Client, Credentials, Delivery, Options, ServerAddr, Subscription};
+use bus::client::{Client, Credentials, Delivery, Options, Subscription};
 use bus::roles::Role;
 use bus::sys::{EndOfRecent, Page, RECENT, RecentEnd, RecentRequest};
 use line::Boot;
@@ -78,10 +78,11 @@ pub(crate) fn options(role: Role, address: SocketAddr) -> Options {
 /// The same with a password.
 pub(crate) fn options_with(role: Role, address: SocketAddr, password: &str) -> Options {
     Options {
-        servers: vec![ServerAddr { host: address.ip().to_string(), port: address.port(), credentials: None }],
+        servers: vec![address.into()],
         name: format!("test {}", role.as_str()),
         credentials: Some(credentials(role, password)),
         inbox_prefix: role.inbox_prefix(),
+        tls: None,
     }
 }
 

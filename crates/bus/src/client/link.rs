@@ -1,24 +1,21 @@
-//! The task that owns the connection: connect, log in, subscribe, read and write; then all of it again, for ever.
+//! The task that owns the connection: dial, subscribe, read and write; then all of it again, for ever.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout};
 
 use super::outbox::Outbox;
 use super::subscription::Entry;
-use super::{Credentials, ServerAddr, Shared, Status};
-use crate::codec::{ClientReader, ServerMessage, ServerOp, write};
+use super::{ServerAddr, Shared, Status};
+use crate::codec::{ServerMessage, ServerOp, write};
+use crate::dial::{Dialed, Failure, dial, refusal};
 use crate::subject;
 
-/// How long a server may take to accept, greet and let us in.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Pause after the server refused the login.
@@ -33,42 +30,6 @@ const READ_BYTES: usize = 64 * 1024;
 const MIN_READ_BYTES: usize = 8 * 1024;
 /// A connection that lived as long was a good one: its loss is met with a try at once.
 const GOOD_AFTER: Duration = Duration::from_secs(2);
-
-/// Why a connection ended or never began.
-enum Lost {
-    /// For any reason that may pass.
-    Broken(String),
-    /// The server does not let us in.
-    Refused(String),
-}
-
-impl From<std::io::Error> for Lost {
-    fn from(error: std::io::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
-
-/// What we use of the server's greeting.
-#[derive(Deserialize)]
-struct Info {
-    #[serde(default)]
-    tls_required: bool,
-    #[serde(default = "default_max_payload")]
-    max_payload: usize,
-}
-
-const fn default_max_payload() -> usize {
-    1024 * 1024
-}
-
-/// A connection that is logged in.
-struct Session {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
-    buffer: BytesMut,
-    codec: ClientReader,
-    max_payload: usize,
-}
 
 /// Keeps the connection until the client is closed or nobody holds it.
 pub(super) async fn run(shared: Weak<Shared>) {
@@ -90,38 +51,37 @@ async fn keep(shared: &Weak<Shared>) {
     let (mut epoch, mut attempts) = (0, 0);
     loop {
         let Some(strong) = shared.upgrade() else { return };
-        let options = &strong.options;
-        let turn = usize::try_from(attempts).unwrap_or(0) % options.servers.len().max(1);
-        let Some(server) = options.servers.get(turn).cloned() else { return };
-        attempts += 1;
-        let credentials = server.credentials.clone().or_else(|| options.credentials.clone());
-        let name = options.name.clone();
+        let options = strong.options.clone();
         drop(strong);
-        let lost = match timeout(CONNECT_TIMEOUT, log_in(&server, credentials.as_ref(), &name)).await {
-            Err(_) => Lost::Broken("the server did not answer in 5 seconds".to_owned()),
-            Ok(Err(lost)) => lost,
-            Ok(Ok(session)) => {
+        let turn = usize::try_from(attempts).unwrap_or(0) % options.servers.len().max(1);
+        let Some(server) = options.servers.get(turn) else { return };
+        attempts += 1;
+        let lost = match dial(&options, server).await {
+            Err(lost) => lost,
+            Ok(session) => {
                 epoch += 1;
                 let since = Instant::now();
-                let lost = serve(shared, session, &server, epoch).await;
+                let lost = serve(shared, session, epoch).await;
                 // One that ends as soon as it begins must not be taken up again without a pause.
                 attempts = if since.elapsed() >= GOOD_AFTER { 0 } else { attempts };
                 lost
             }
         };
         let Some(strong) = shared.upgrade() else { return };
-        let pause = note_loss(&strong, &server, attempts, lost);
+        let pause = note_loss(&strong, server, attempts, lost);
         drop(strong);
         tokio::time::sleep(pause).await;
     }
 }
 
 /// Tells everyone that the connection is lost, and gives the pause before the next try.
-fn note_loss(shared: &Shared, server: &ServerAddr, attempts: u64, lost: Lost) -> Duration {
+fn note_loss(shared: &Shared, server: &ServerAddr, attempts: u64, lost: Failure) -> Duration {
     shared.outbox.shut();
     let (status, pause) = match lost {
-        Lost::Refused(reason) => (Status::Refused { reason: format!("{server}: {reason}") }, REFUSED_PAUSE),
-        Lost::Broken(why) => {
+        Failure::Refused(reason) => {
+            (Status::Refused { reason: format!("{server}: {reason}") }, REFUSED_PAUSE)
+        }
+        Failure::Broken(why) => {
             let exponent = u32::try_from(attempts.min(8)).unwrap_or(8);
             let longest = MAX_PAUSE.min(Duration::from_millis(10) * 2u32.pow(exponent));
             // Half of it at random, so that a server that comes back is not met by everyone at once.
@@ -134,84 +94,15 @@ fn note_loss(shared: &Shared, server: &ServerAddr, attempts: u64, lost: Lost) ->
     pause
 }
 
-/// Connects, reads the greeting, logs in, and waits for the first PONG.
-async fn log_in(server: &ServerAddr, credentials: Option<&Credentials>, name: &str) -> Result<Session, Lost> {
-    let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
-    stream.set_nodelay(true)?;
-    let (reader, writer) = stream.into_split();
-    let buffer = BytesMut::with_capacity(READ_BYTES);
-    let mut session = Session { reader, writer, buffer, codec: ClientReader::default(), max_payload: 0 };
-    let ServerOp::Info(info) = session.next().await? else {
-        return Err(Lost::Broken("this is not a NATS server: it does not begin with INFO".to_owned()));
-    };
-    let info: Info =
-        serde_json::from_slice(&info).map_err(|why| Lost::Broken(format!("its INFO is no JSON: {why}")))?;
-    if info.tls_required {
-        return Err(Lost::Refused("the server requires TLS, which is not supported yet (LB04)".to_owned()));
-    }
-    session.max_payload = info.max_payload;
-    let mut hello = Vec::new();
-    write::connect(&mut hello, &connect_json(credentials, name));
-    hello.extend_from_slice(b"PING\r\n");
-    session.writer.write_all(&hello).await?;
-    loop {
-        match session.next().await? {
-            ServerOp::Pong => return Ok(session),
-            ServerOp::Err(text) => return Err(refusal(&String::from_utf8_lossy(&text))),
-            _ => {}
-        }
-    }
-}
-
-fn connect_json(credentials: Option<&Credentials>, name: &str) -> String {
-    let mut json = serde_json::json!({
-        "verbose": false, "pedantic": false, "echo": true, "protocol": 1, "headers": true, "no_responders": true,
-        "lang": "rust", "version": env!("CARGO_PKG_VERSION"), "name": name,
-    });
-    if let Some(Credentials { user, password }) = credentials {
-        json["user"] = user.as_str().into();
-        json["pass"] = password.as_str().into();
-    }
-    json.to_string()
-}
-
-/// Whether an error of the server is about the login.
-fn refusal(text: &str) -> Lost {
-    let lower = text.to_ascii_lowercase();
-    if ["authorization", "authentication expired", "authentication revoked"].iter().any(|w| lower.contains(w))
-    {
-        Lost::Refused(text.to_owned())
-    } else {
-        Lost::Broken(text.to_owned())
-    }
-}
-
-impl Session {
-    /// The next verb, during the login.
-    async fn next(&mut self) -> Result<ServerOp, Lost> {
-        loop {
-            match self.codec.next(&mut self.buffer) {
-                Ok(Some(op)) => return Ok(op),
-                Ok(None) => {}
-                Err(why) => return Err(Lost::Broken(format!("it does not speak NATS: {why}"))),
-            }
-            if self.reader.read_buf(&mut self.buffer).await? == 0 {
-                return Err(Lost::Broken("the server closed the connection".to_owned()));
-            }
-        }
-    }
-}
-
 /// Serves a connection until it is lost.
-async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epoch: u64) -> Lost {
+async fn serve(shared: &Weak<Shared>, session: Dialed, epoch: u64) -> Failure {
+    let Dialed { mut reader, mut writer, mut buffer, mut codec, max_payload, server } = session;
     let outbox = {
-        let Some(strong) = shared.upgrade() else { return Lost::Broken("closed".to_owned()) };
-        let max_payload = session.max_payload;
+        let Some(strong) = shared.upgrade() else { return Failure::Broken("closed".to_owned()) };
         resubscribe(&strong, epoch, max_payload);
-        strong.set_status(Status::Connected { server: server.to_string(), max_payload, epoch });
+        strong.set_status(Status::Connected { server, max_payload, epoch });
         Arc::clone(&strong.outbox)
     };
-    let Session { mut reader, mut writer, mut buffer, mut codec, .. } = session;
     let reading = async {
         let mut silent = Duration::ZERO;
         loop {
@@ -223,20 +114,20 @@ async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epo
                         }
                     }
                     Ok(None) => break,
-                    Err(why) => return Lost::Broken(format!("it does not speak NATS: {why}")),
+                    Err(why) => return Failure::Broken(format!("it does not speak NATS: {why}")),
                 }
             }
             if buffer.capacity() - buffer.len() < MIN_READ_BYTES {
                 buffer.reserve(READ_BYTES);
             }
             match timeout(KEEPALIVE, reader.read_buf(&mut buffer)).await {
-                Ok(Ok(0)) => return Lost::Broken("the server closed the connection".to_owned()),
+                Ok(Ok(0)) => return Failure::Broken("the server closed the connection".to_owned()),
                 Ok(Ok(_)) => silent = Duration::ZERO,
                 Ok(Err(error)) => return error.into(),
                 Err(_) => {
                     silent += KEEPALIVE;
                     if silent >= DEAD_AFTER {
-                        return Lost::Broken("the server fell silent".to_owned());
+                        return Failure::Broken("the server fell silent".to_owned());
                     }
                     outbox.push_now(b"PING\r\n", true);
                 }
@@ -246,12 +137,17 @@ async fn serve(shared: &Weak<Shared>, session: Session, server: &ServerAddr, epo
     let writing = async {
         let mut bytes = Vec::new();
         while outbox.take(&mut bytes).await {
-            if let Err(error) = writer.write_all(&bytes).await {
+            // What TLS has taken is not on its way before the flush.
+            let written = match writer.write_all(&bytes).await {
+                Ok(()) => writer.flush().await,
+                failed => failed,
+            };
+            if let Err(error) = written {
                 return error.into();
             }
         }
         let _ = writer.shutdown().await;
-        Lost::Broken("closed".to_owned())
+        Failure::Broken("closed".to_owned())
     };
     tokio::select! { lost = reading => lost, lost = writing => lost }
 }
@@ -270,8 +166,8 @@ fn resubscribe(shared: &Shared, epoch: u64, max_payload: usize) {
     shared.outbox.open(bytes, max_payload);
 }
 
-async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
-    let Some(shared) = shared.upgrade() else { return Some(Lost::Broken("closed".to_owned())) };
+async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Failure> {
+    let Some(shared) = shared.upgrade() else { return Some(Failure::Broken("closed".to_owned())) };
     match op {
         ServerOp::Msg(message) => {
             let sid = std::str::from_utf8(&message.sid).ok().and_then(|text| text.parse().ok());
@@ -284,7 +180,7 @@ async fn handle(shared: &Weak<Shared>, op: ServerOp) -> Option<Lost> {
         }
         ServerOp::Ping => {
             if !shared.outbox.push_now(b"PONG\r\n", false) {
-                return Some(Lost::Broken("the server takes nothing of what is sent to it".to_owned()));
+                return Some(Failure::Broken("the server takes nothing of what is sent to it".to_owned()));
             }
         }
         ServerOp::Pong => {
@@ -325,7 +221,7 @@ async fn deliver(entry: &Entry, message: ServerMessage, outbox: &Outbox) {
 
 /// An error of the server in mid-session. Only one about the login ends the session from our side; for all others the
 /// server closes, or it does not.
-fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
+fn note_error(shared: &Shared, text: &Bytes) -> Option<Failure> {
     let text = String::from_utf8_lossy(text).into_owned();
     if text.starts_with("Permissions Violation for Publish") {
         let violations = shared.violations.fetch_add(1, Ordering::Relaxed) + 1;
@@ -346,7 +242,7 @@ fn note_error(shared: &Shared, text: &Bytes) -> Option<Lost> {
             sids.iter().filter_map(|sid| subscriptions.remove(sid)).collect()
         };
         denied.iter().for_each(|entry| entry.deny(text.clone()));
-    } else if let refused @ Lost::Refused(_) = refusal(&text) {
+    } else if let refused @ Failure::Refused(_) = refusal(&text) {
         return Some(refused);
     } else {
         let errors = shared.errors.fetch_add(1, Ordering::Relaxed) + 1;

@@ -1,9 +1,10 @@
 //! Where to connect and as whom.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
-use crate::Error;
+use crate::{Error, tls};
 
 /// How a client connects.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// What inboxes begin with, as `_INBOX.api`: see [`crate::roles::Role::inbox_prefix`].
     pub inbox_prefix: String,
+    /// What it takes to speak TLS: without it no `tls://` address can be dialled, nor a server that wants TLS.
+    pub tls: Option<tls::Client>,
 }
 
 /// User and password. The password is left out of `Debug`.
@@ -47,16 +50,25 @@ impl FromStr for Credentials {
     }
 }
 
-/// A server's address: `nats://[user:password@]host[:port]`, port 4222 if none is given. In user and password, `%` and two
-/// hexadecimal digits stand for a byte, as in any URL.
+/// A server's address: `nats://[user:password@]host[:port]`, port 4222 if none is given; with `tls://` the connection is encrypted
+/// or there is none. In user and password, `%` and two hexadecimal digits stand for a byte, as in any URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerAddr {
     /// Host name or address; an IPv6 address without its brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Whether it was `tls://`.
+    pub is_tls: bool,
     /// User and password that stood in the address; they win over [`Options::credentials`].
     pub credentials: Option<Credentials>,
+}
+
+impl From<SocketAddr> for ServerAddr {
+    /// The server at this address, in the clear and without a login of its own.
+    fn from(address: SocketAddr) -> Self {
+        Self { host: address.ip().to_string(), port: address.port(), is_tls: false, credentials: None }
+    }
 }
 
 impl FromStr for ServerAddr {
@@ -64,11 +76,11 @@ impl FromStr for ServerAddr {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = |why| Error::Address { address: hide_password(text), why };
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("nats", rest)) => rest,
-            Some(("tls", _)) => return Err(bad("TLS is not supported yet: use a listener without it")),
-            Some(_) => return Err(bad("only nats:// is understood")),
+        let (is_tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("nats", rest)) => (false, rest),
+            Some(("tls", rest)) => (true, rest),
+            Some(_) => return Err(bad("only nats:// and tls:// are understood")),
         };
         let rest = rest.trim_end_matches('/');
         let (credentials, host_port) = match rest.rsplit_once('@') {
@@ -85,7 +97,7 @@ impl FromStr for ServerAddr {
         if host.contains(':') && !host_port.starts_with('[') {
             return Err(bad("an IPv6 address stands in brackets"));
         }
-        Ok(Self { host: host.to_owned(), port, credentials })
+        Ok(Self { host: host.to_owned(), port, is_tls, credentials })
     }
 }
 
@@ -139,10 +151,11 @@ fn hide_password(text: &str) -> String {
 
 impl fmt::Display for ServerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "tls" } else { "nats" };
         if self.host.contains(':') {
-            write!(f, "nats://[{}]:{}", self.host, self.port)
+            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
         } else {
-            write!(f, "nats://{}:{}", self.host, self.port)
+            write!(f, "{scheme}://{}:{}", self.host, self.port)
         }
     }
 }
@@ -164,6 +177,14 @@ mod tests {
             assert_eq!((address.host.as_str(), address.port), (host, port), "{text}");
             assert_eq!(address.credentials.as_ref().map(|c| c.user.as_str()), user);
         }
+        for (text, shown, is_tls) in [
+            ("tls://u:p@h", "tls://h:4222", true),
+            ("tls://[::1]:7", "tls://[::1]:7", true),
+            ("h:1", "nats://h:1", false),
+        ] {
+            let address: ServerAddr = text.parse().unwrap();
+            assert_eq!((address.to_string().as_str(), address.is_tls), (shown, is_tls));
+        }
         for (text, user, password) in
             [("a:b%40c%3a", "a", "b@c:"), ("%61:100%", "a", "100%"), ("a:%zz%2", "a", "%zz%2")]
         {
@@ -184,7 +205,8 @@ mod tests {
             "nats://h:0",
             "nats://[::1]:0",
             "nats://h:x",
-            "tls://h",
+            "tls://",
+            "TLS://h",
             "http://h",
             "nats://u@h",
             "nats://[::1",

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bus::broker::{self, Config, Stats, User};
-use bus::client::{Credentials, Options, ServerAddr};
+use bus::client::{Credentials, Options};
 use bus::roles::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -102,10 +102,11 @@ impl Broker {
 /// How our client reaches a server at `address` as `role`.
 pub(crate) fn options(address: SocketAddr, role: Role) -> Options {
     Options {
-        servers: vec![ServerAddr { host: address.ip().to_string(), port: address.port(), credentials: None }],
+        servers: vec![address.into()],
         name: "test".to_owned(),
         credentials: Some(Credentials { user: role.to_string(), password: password(role) }),
         inbox_prefix: role.inbox_prefix(),
+        tls: None,
     }
 }
 

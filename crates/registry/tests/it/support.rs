@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use access::Directory;
 use bus::broker::{self, User};
-use bus::client::{Client, Credentials, Options, ServerAddr};
+use bus::client::{Client, Credentials, Options};
 use bus::roles::Role;
 use disk::Disk;
 use disk::fault::FaultDisk;
@@ -61,12 +61,12 @@ impl Bus {
     }
 
     pub(crate) fn options(&self, role: Role) -> Options {
-        let host = self.address.ip().to_string();
         Options {
-            servers: vec![ServerAddr { host, port: self.address.port(), credentials: None }],
+            servers: vec![self.address.into()],
             name: format!("test {role}"),
             credentials: Some(credentials(role)),
             inbox_prefix: role.inbox_prefix(),
+            tls: None,
         }
     }
 
