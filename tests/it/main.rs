@@ -19,3 +19,4 @@ mod promise_7_one_binary;
 mod roles;
 mod stock_clients;
 mod targets;
+mod tls;
