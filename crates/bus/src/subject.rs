@@ -67,18 +67,35 @@ pub fn is_within(pattern: &[u8], scope: &[u8]) -> bool {
 pub(crate) fn quoted(text: &[u8]) -> String {
     let mut out = String::from("\"");
     for chunk in text.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '"' => out.push_str("\\\""),
-                '\\' => out.push_str("\\\\"),
-                c if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c => out.push(c),
-            }
-        }
+        chunk.valid().chars().for_each(|c| push_quoted(&mut out, c));
         chunk.invalid().iter().for_each(|byte| out.push_str(&format!("\\x{byte:02x}")));
     }
     out.push('"');
     out
+}
+
+fn push_quoted(out: &mut String, c: char) {
+    let code = u32::from(c);
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\u{7}' => out.push_str("\\a"),
+        '\u{8}' => out.push_str("\\b"),
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\u{b}' => out.push_str("\\v"),
+        '\u{c}' => out.push_str("\\f"),
+        '\r' => out.push_str("\\r"),
+        c if c.is_ascii_control() => out.push_str(&format!("\\x{code:02x}")),
+        c if is_printable(c) => out.push(c),
+        _ if code <= 0xffff => out.push_str(&format!("\\u{code:04x}")),
+        _ => out.push_str(&format!("\\U{code:08x}")),
+    }
+}
+
+/// Whether a character shows: what Rust's own escapes let through behind a letter, where an accent is no mark of its own.
+fn is_printable(c: char) -> bool {
+    c.is_ascii() || format!("a{c}").escape_debug().nth(1) == Some(c)
 }
 
 #[cfg(test)]
@@ -121,6 +138,20 @@ mod tests {
         let address = line::Address::new(line::OrgId::new(&org).unwrap(), &name, &name, &name).unwrap();
         let subject = line::subject::inner(&address);
         assert!(is_literal(subject.as_bytes()), "{} bytes", subject.len());
+    }
+
+    #[test]
+    fn quotes_as_go_writes_them() {
+        for (text, wanted) in [
+            (&b"a.b-c"[..], r#""a.b-c""#),
+            (br#"a"b\c'd"#, r#""a\"b\\c'd""#),
+            (b"\x00\x07\x08\t\n\x0b\x0c\r\x1b\x7f", r#""\x00\a\b\t\n\v\f\r\x1b\x7f""#),
+            (b"\xff\xc3", r#""\xff\xc3""#),
+            ("é🦀e\u{301}\u{fffd}".as_bytes(), "\"é🦀e\u{301}\u{fffd}\""),
+            ("\u{85}\u{a0}\u{200b}\u{feff}\u{e0001}".as_bytes(), r#""\u0085\u00a0\u200b\ufeff\U000e0001""#),
+        ] {
+            assert_eq!(quoted(text), wanted, "{text:?}");
+        }
     }
 
     fn any_pattern() -> impl Strategy<Value = String> {
