@@ -1,12 +1,12 @@
 //! The whole path, one module for each promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 
-mod broker_as_nats_server;
 mod cli_logs;
 mod cli_logs_strange;
 mod cli_run;
 mod cli_up;
 mod cli_usage;
+mod differential;
 mod malformed;
 mod parts;
 mod promise_1_no_stage_holds_a_line;

@@ -85,10 +85,9 @@ impl Target {
     }
 
     fn word(word: &str, number: usize) -> Option<Vec<u8>> {
-        let login = |role: Role| format!("\"user\":\"{role}\",\"pass\":\"{PASSWORD}\"").into_bytes();
         Some(match word {
-            "reader" => login(Role::Api),
-            "writer" => login(Role::Agent),
+            "reader" => login(Role::Api).into(),
+            "writer" => login(Role::Agent).into(),
             "secret" => PASSWORD.into(),
             "o" => "o.k.".into(),
             "n" => number.to_string().into(),
@@ -102,6 +101,11 @@ impl Target {
             },
         })
     }
+}
+
+/// The keys of a CONNECT that say that it is a role.
+pub(crate) fn login(role: Role) -> String {
+    format!("\"user\":\"{role}\",\"pass\":\"{PASSWORD}\"")
 }
 
 /// How the broker behaves in these tests: with the usual bounds, and patient, so that a loaded machine is no failure.
