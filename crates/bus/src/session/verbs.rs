@@ -286,7 +286,8 @@ impl<'a, S: Server> Verbs<'a, S> {
         }
         let max = self.server().settings().max_subscriptions;
         if self.subs.len() >= max {
-            self.subs.retain(|_, listener| !listener.as_ref().has_ended());
+            let ended = |_: &Bytes, listener: &mut S::Listener| listener.as_ref().has_ended();
+            self.subs.extract_if(ended).for_each(|(_, listener)| self.sessions.server.unsubscribe(&listener));
         }
         let mut listener = None;
         if may && self.subs.len() < max {
@@ -307,8 +308,9 @@ impl<'a, S: Server> Verbs<'a, S> {
 
     /// A subscription that reached its last message is still in our table.
     fn forget_ended(&mut self, sid: &Bytes) {
-        if self.subs.get(sid).is_some_and(|listener| listener.as_ref().has_ended()) {
-            self.subs.remove(sid);
+        let has_ended = self.subs.get(sid).is_some_and(|listener| listener.as_ref().has_ended());
+        if let Some(listener) = has_ended.then(|| self.subs.remove(sid)).flatten() {
+            self.server().unsubscribe(&listener);
         }
     }
 

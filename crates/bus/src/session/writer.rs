@@ -56,24 +56,51 @@ fn cut(peer: &Peer, stats: &Stats) {
     tracing::warn!(client = peer.id, "cut a client that stopped reading");
 }
 
+/// How often a write that takes long is looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a client that is being cut may take for what is already on its way.
+const CUT_AFTER: Duration = Duration::from_secs(2);
+
 /// Writes all of `bytes`. Only a client that takes nothing at all for as long as `stall` fails, with `TimedOut`; slowly is good
-/// enough.
+/// enough. One that is being cut has [`CUT_AFTER`] for all of it.
 async fn write_all(
     peer: &Peer,
     writer: &mut (impl AsyncWrite + Unpin),
     mut bytes: &[u8],
     stall: Duration,
 ) -> std::io::Result<()> {
+    let mut last_taken = Instant::now();
+    let mut closing_since = None;
     loop {
-        let count = timeout(stall, writer.write(bytes)).await.map_err(|_| ErrorKind::TimedOut)??;
-        if count == 0 {
-            return Err(ErrorKind::WriteZero.into());
+        let written = async {
+            if bytes.is_empty() {
+                // TLS may still hold some of it.
+                writer.flush().await.map(|()| 0)
+            } else {
+                writer.write(bytes).await
+            }
+        };
+        match timeout(LOOK_EVERY.min(stall), written).await {
+            Ok(Ok(0)) if bytes.is_empty() => return Ok(()),
+            Ok(Ok(0)) => return Err(ErrorKind::WriteZero.into()),
+            Ok(Ok(count)) => {
+                bytes = &bytes[count..];
+                last_taken = Instant::now();
+                if !bytes.is_empty() {
+                    peer.outgoing().note_taken(last_taken);
+                }
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => {
+                let now = Instant::now();
+                if peer.outgoing().is_closing() {
+                    closing_since.get_or_insert(now);
+                }
+                let is_cut = closing_since.is_some_and(|since| now - since >= CUT_AFTER);
+                if is_cut || now - last_taken >= stall {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+            }
         }
-        bytes = &bytes[count..];
-        if bytes.is_empty() {
-            // TLS may still hold some of it.
-            return timeout(stall, writer.flush()).await.map_err(|_| ErrorKind::TimedOut)?;
-        }
-        peer.outgoing().note_taken(Instant::now());
     }
 }

@@ -1,0 +1,299 @@
+//! What clients want from the bus: one subscription upstream for each pattern, however many listen, and one for each member
+//! of a queue group, so that groups are exact over several front doors.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bus::codec::{ServerMessage, write};
+use bus::session::{Outbound, Stats, Touched};
+use bus::subject;
+use tokio::time::{Duration, Instant};
+
+use crate::tenant::{Frame, Given, Member};
+
+/// How long a pattern that nobody listens to any more stays subscribed upstream: clients that come and go are not felt there.
+const LINGER: Duration = Duration::from_millis(100);
+/// How long it is remembered which group a queue subscription was of that has ended: a message may be on its way to it.
+const REMEMBER: Duration = Duration::from_secs(5);
+
+/// A subscription upstream.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    sid: u64,
+    /// The pattern on the bus: `o.<orgid>.` and what a client wrote.
+    pattern: String,
+    /// The queue group on the bus.
+    queue: Option<String>,
+    /// Bytes of `o.<orgid>.`.
+    prefix_bytes: usize,
+    /// Who listens: one at most, if it is in a queue group.
+    members: Mutex<Arc<[Arc<Member>]>>,
+    /// Upstream's answer number from which on it is in force.
+    barrier: AtomicU64,
+}
+
+impl Interest {
+    pub(crate) const fn is_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    pub(crate) fn barrier(&self) -> u64 {
+        self.barrier.load(Ordering::Relaxed)
+    }
+
+    fn members(&self) -> Arc<[Arc<Member>]> {
+        Arc::clone(&self.members.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change_members(&self, change: impl FnOnce(&mut Vec<Arc<Member>>)) -> usize {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = members.to_vec();
+        change(&mut list);
+        *members = list.into();
+        members.len()
+    }
+
+    fn write_sub(&self, out: &mut Vec<u8>) {
+        write::sub(out, &self.pattern, self.queue.as_deref(), self.sid);
+    }
+}
+
+/// A message that must not have come: from outside the pattern that was subscribed to. Nothing more is taken from that server.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Foreign;
+
+/// By what a plain interest is found, and by what a group.
+type Key = (String, Option<String>);
+
+/// All subscriptions upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Interests {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_sid: HashMap<u64, Arc<Interest>>,
+    plain: HashMap<String, Arc<Interest>>,
+    /// The members of each queue group that are here.
+    groups: HashMap<Key, Vec<Arc<Interest>>>,
+    /// Those that nobody listens to, and since when.
+    idle: HashMap<u64, Instant>,
+    last_sid: u64,
+}
+
+/// What has to be told upstream.
+pub(crate) type Verbs = Vec<u8>;
+
+impl Interests {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many subscriptions there are upstream.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().by_sid.len()
+    }
+
+    /// Has one more member hear a pattern of the bus; `member` makes it. What is new has a verb to be sent: `send` does that and gives
+    /// the answer number from which on it is in force.
+    pub(crate) fn join(
+        &self,
+        (prefix, pattern): (&str, &str),
+        queue: Option<String>,
+        member: impl FnOnce(Arc<Interest>) -> Member,
+        send: impl FnOnce(Verbs) -> u64,
+    ) -> Arc<Member> {
+        let full = format!("{prefix}{pattern}");
+        // All under the lock, so that a connection that begins now either has it in its list or is sent it, and nobody ends it
+        // before it has its member.
+        let mut inner = self.lock();
+        let known = inner.plain.get(&full).filter(|_| queue.is_none()).map(Arc::clone);
+        let interest = known.unwrap_or_else(|| inner.begin(full, prefix.len(), queue, send));
+        inner.idle.remove(&interest.sid);
+        let member = Arc::new(member(Arc::clone(&interest)));
+        interest.change_members(|members| members.push(Arc::clone(&member)));
+        member
+    }
+
+    /// Takes away who listened. A plain one stays subscribed upstream for a moment; a member of a group does not, since it would be
+    /// given messages that others of its group then miss.
+    pub(crate) fn part(
+        &self,
+        interest: &Arc<Interest>,
+        member: &Member,
+        now: Instant,
+        send: impl FnOnce(Verbs),
+    ) {
+        let mut inner = self.lock();
+        let left = interest.change_members(|members| members.retain(|other| !std::ptr::eq(&**other, member)));
+        if left > 0 || !inner.by_sid.contains_key(&interest.sid) {
+            return;
+        }
+        inner.idle.insert(interest.sid, now);
+        if interest.is_queue() {
+            inner.leave_group(interest);
+            let mut verbs = Vec::new();
+            write::unsub(&mut verbs, interest.sid);
+            send(verbs);
+        }
+    }
+
+    /// Ends what nobody has listened to for a while.
+    pub(crate) fn sweep(&self, now: Instant, send: impl FnOnce(Verbs)) {
+        let mut inner = self.lock();
+        let mut verbs = Vec::new();
+        let Inner { by_sid, plain, idle, .. } = &mut *inner;
+        idle.retain(|sid, since| {
+            let Some(interest) = by_sid.get(sid) else { return false };
+            let keep_for = if interest.is_queue() { REMEMBER } else { LINGER };
+            if now.saturating_duration_since(*since) < keep_for {
+                return true;
+            }
+            if !interest.is_queue() {
+                plain.remove(&interest.pattern);
+                write::unsub(&mut verbs, *sid);
+            }
+            by_sid.remove(sid);
+            false
+        });
+        if !verbs.is_empty() {
+            send(verbs);
+        }
+    }
+
+    /// All that has to be subscribed to on a new connection, given to `send` under the lock.
+    pub(crate) fn resubscribe(&self, send: impl FnOnce(Verbs)) {
+        let inner = self.lock();
+        let mut verbs = Vec::new();
+        for interest in inner.by_sid.values() {
+            if !(interest.is_queue() && inner.idle.contains_key(&interest.sid)) {
+                interest.write_sub(&mut verbs);
+            }
+        }
+        send(verbs);
+    }
+
+    /// Gives a message to who listens, and tells whose subscription has ended with it. `latest` is for the caller to keep: most messages are for the same as the one before.
+    ///
+    /// # Errors
+    /// [`Foreign`]: it is not within what was subscribed to.
+    pub(crate) fn deliver(
+        &self,
+        message: &ServerMessage,
+        latest: &mut Option<Arc<Interest>>,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> Result<Vec<Arc<Member>>, Foreign> {
+        let Some(sid) = parse_sid(&message.sid) else { return Err(Foreign) };
+        if latest.as_ref().is_none_or(|interest| interest.sid != sid) {
+            *latest = self.lock().by_sid.get(&sid).map(Arc::clone);
+        }
+        // It ended a moment ago.
+        let Some(interest) = latest else { return Ok(Vec::new()) };
+        if !subject::matches(interest.pattern.as_bytes(), &message.subject) {
+            return Err(Foreign);
+        }
+        let Some(subject) = message.subject.get(interest.prefix_bytes..).filter(|rest| !rest.is_empty())
+        else {
+            return Err(Foreign);
+        };
+        let outbound = Outbound {
+            subject,
+            // Clients only read: an answer could not be sent, and the inbox is nobody's business.
+            reply: None,
+            headers: message.headers.as_deref(),
+            payload: &message.payload,
+        };
+        let mut frame = Frame::new(&message.subject, outbound);
+        let (interest, mut count, mut finished) = (Arc::clone(interest), 0_u64, Vec::new());
+        for member in interest.members().iter() {
+            let given = member.give(&mut frame, stats, touched);
+            count += u64::from(given != Given::No);
+            if given == Given::Last {
+                finished.push(Arc::clone(member));
+            }
+        }
+        if count == 0 && interest.is_queue() {
+            let given = self.give_to_group(&interest, &mut frame, stats, touched);
+            count += u64::from(given.is_some());
+            finished.extend(given.flatten());
+        }
+        stats.in_messages.fetch_add(1, Ordering::Relaxed);
+        stats.in_bytes.fetch_add(message.payload.len() as u64, Ordering::Relaxed);
+        stats.out_messages.fetch_add(count, Ordering::Relaxed);
+        stats.out_bytes.fetch_add(count * message.payload.len() as u64, Ordering::Relaxed);
+        Ok(finished)
+    }
+
+    /// Gives a message whose member has just left to another one of its group, if there is one here; tells if that one's
+    /// subscription has ended with it.
+    fn give_to_group(
+        &self,
+        interest: &Interest,
+        frame: &mut Frame<'_>,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> Option<Option<Arc<Member>>> {
+        let key = (interest.pattern.clone(), interest.queue.clone());
+        let others = self.lock().groups.get(&key).cloned().unwrap_or_default();
+        for other in others.iter().filter(|other| other.sid != interest.sid) {
+            for member in other.members().iter() {
+                match member.give(frame, stats, touched) {
+                    Given::No => {}
+                    Given::Yes => return Some(None),
+                    Given::Last => return Some(Some(Arc::clone(member))),
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Inner {
+    fn begin(
+        &mut self,
+        pattern: String,
+        prefix_bytes: usize,
+        queue: Option<String>,
+        send: impl FnOnce(Verbs) -> u64,
+    ) -> Arc<Interest> {
+        self.last_sid += 1;
+        let interest = Arc::new(Interest {
+            sid: self.last_sid,
+            pattern: pattern.clone(),
+            queue: queue.clone(),
+            prefix_bytes,
+            members: Mutex::new(Arc::new([])),
+            barrier: AtomicU64::new(u64::MAX),
+        });
+        self.by_sid.insert(interest.sid, Arc::clone(&interest));
+        match queue {
+            None => _ = self.plain.insert(pattern, Arc::clone(&interest)),
+            Some(_) => self.groups.entry((pattern, queue)).or_default().push(Arc::clone(&interest)),
+        }
+        let mut verbs = Vec::new();
+        interest.write_sub(&mut verbs);
+        interest.barrier.store(send(verbs), Ordering::Relaxed);
+        interest
+    }
+
+    fn leave_group(&mut self, interest: &Interest) {
+        let key = (interest.pattern.clone(), interest.queue.clone());
+        if let Some(group) = self.groups.get_mut(&key) {
+            group.retain(|other| other.sid != interest.sid);
+            if group.is_empty() {
+                self.groups.remove(&key);
+            }
+        }
+    }
+}
+
+/// One of our own: decimal digits.
+fn parse_sid(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > 19 {
+        return None;
+    }
+    bytes.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
+}

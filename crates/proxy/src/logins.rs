@@ -1,0 +1,229 @@
+//! Logins: what is known of a token already, and how many that are not may be looked at.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use access::{Directory, Grant, Refusal};
+use bus::session::{Connect, Refused, VIOLATION};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::limits::Gate;
+
+/// What the front door knows of orgs and keys, and when it last heard that this is still so.
+pub type Known = Option<(Arc<Directory>, Instant)>;
+
+/// How long a token that is good need not be checked again. Whether it was revoked is asked each time.
+const GOOD_FOR: Duration = Duration::from_secs(60);
+/// How long a token that is not good is refused without a look.
+const BAD_FOR: Duration = Duration::from_secs(5);
+/// Logins that are remembered. When there are more, all are forgotten.
+const MAX_REMEMBERED: usize = 16_384;
+/// Logins that may wait for their check. Further ones are closed without a word, and come again.
+const MAX_WAITING: usize = 256;
+/// How long a login waits that comes from where many wrong ones came from.
+const SUSPECT_WAIT: Duration = Duration::from_secs(1);
+/// Without word from the registry for so long nobody new is let in: a token may have been revoked.
+const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug, Clone)]
+struct Remembered {
+    /// `None`: it is not good.
+    grant: Option<Arc<Grant>>,
+    until: Instant,
+}
+
+/// Who logged in lately, by a hash of user and secret.
+#[derive(Debug)]
+struct Cache {
+    /// Of which directory. With the next one all is looked at anew: an org may have been renamed.
+    version: Option<Arc<Directory>>,
+    entries: HashMap<[u8; 32], Remembered>,
+}
+
+/// Checks logins.
+#[derive(Debug)]
+pub(crate) struct Logins {
+    known: watch::Receiver<Known>,
+    cache: Mutex<Cache>,
+    /// One check at a time: a flood of wrong logins takes one core at most.
+    checks: Semaphore,
+    waiting: AtomicU64,
+    /// Checks that were made, the costly part of a login.
+    pub(crate) checked: AtomicU64,
+}
+
+/// Why somebody is not let in, for the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The token is not good.
+    Token(Refusal),
+    /// It was not good a moment ago.
+    StillBad,
+    /// The registry was not heard for too long, or not at all.
+    NoRegistry,
+    /// There is no connection to the bus.
+    NoBus,
+    /// Too many wait.
+    Busy,
+    /// The org has as many connections as it may.
+    OrgFull,
+}
+
+impl Why {
+    /// What the client is told. Only a token that is not good is called so: for everything else a plain close, after which
+    /// clients try again.
+    pub(crate) const fn refused(&self) -> Refused {
+        match self {
+            Self::Token(_) | Self::StillBad => Refused(Some(VIOLATION)),
+            Self::NoRegistry | Self::NoBus | Self::Busy => Refused(None),
+            Self::OrgFull => Refused(Some("maximum account active connections exceeded")),
+        }
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Token(refusal) => refusal.fmt(f),
+            Self::StillBad => f.write_str("the same login was refused a moment ago"),
+            Self::NoRegistry => f.write_str("the registry has not been heard for five minutes"),
+            Self::NoBus => f.write_str("there is no connection to the bus"),
+            Self::Busy => f.write_str("too many logins wait"),
+            Self::OrgFull => f.write_str("the org has as many connections as it may"),
+        }
+    }
+}
+
+impl Logins {
+    pub(crate) fn new(known: watch::Receiver<Known>) -> Self {
+        Self {
+            known,
+            cache: Mutex::new(Cache { version: None, entries: HashMap::new() }),
+            checks: Semaphore::new(1),
+            waiting: AtomicU64::new(0),
+            checked: AtomicU64::new(0),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known, if it is fresh enough to let somebody in.
+    pub(crate) fn directory(&self, now: Instant) -> Option<Arc<Directory>> {
+        let known = self.known.borrow();
+        let (directory, heard) = known.as_ref()?;
+        (now.saturating_duration_since(*heard) <= MAX_SILENCE).then(|| Arc::clone(directory))
+    }
+
+    /// Whose login it is. `unix_now` gives Unix seconds.
+    pub(crate) async fn check(
+        &self,
+        connect: &Connect,
+        from: IpAddr,
+        gate: &Gate,
+        unix_now: impl Fn() -> u64,
+    ) -> Result<Arc<Grant>, Why> {
+        let (user, secret) = login_of(connect);
+        let key = hash(user, secret);
+        let directory = self.directory(Instant::now()).ok_or(Why::NoRegistry)?;
+        match self.remembered(&key, &directory) {
+            Some(Remembered { grant: Some(grant), .. }) if directory.standing(&grant, unix_now()).is_ok() => {
+                return Ok(grant);
+            }
+            Some(Remembered { grant: None, .. }) => return Err(Why::StillBad),
+            _ => {}
+        }
+        let _waiting = Waiting::among(&self.waiting).ok_or(Why::Busy)?;
+        if gate.is_suspect(from, Instant::now()) {
+            sleep(SUSPECT_WAIT).await;
+        }
+        let _turn = self.checks.acquire().await;
+        self.checked.fetch_add(1, Ordering::Relaxed);
+        let found = directory.login(user, secret, unix_now()).map(Arc::new);
+        let (grant, keep_for) = match &found {
+            Ok(grant) => (Some(Arc::clone(grant)), GOOD_FOR),
+            Err(_) => {
+                gate.note_failure(from, Instant::now());
+                (None, BAD_FOR)
+            }
+        };
+        let until = Instant::now() + keep_for;
+        let mut cache = self.cache();
+        if cache.entries.len() >= MAX_REMEMBERED {
+            cache.entries.clear();
+        }
+        cache.entries.insert(key, Remembered { grant, until });
+        found.map_err(Why::Token)
+    }
+
+    fn remembered(&self, key: &[u8; 32], directory: &Arc<Directory>) -> Option<Remembered> {
+        let mut cache = self.cache();
+        if cache.version.as_ref().is_none_or(|version| !Arc::ptr_eq(version, directory)) {
+            cache.entries.clear();
+            cache.version = Some(Arc::clone(directory));
+        }
+        cache.entries.get(key).filter(|entry| Instant::now() < entry.until).cloned()
+    }
+}
+
+/// One of those that wait; ends when dropped.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn among(count: &'a AtomicU64) -> Option<Self> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let one = Self(count);
+        (before < MAX_WAITING as u64).then_some(one)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// User and secret of a CONNECT. A token may stand in `auth_token` or `pass`; with `auth_token` there need be no user.
+fn login_of(connect: &Connect) -> (&str, &str) {
+    if connect.pass.is_empty() && !connect.auth_token.is_empty() {
+        (&connect.user, &connect.auth_token)
+    } else if connect.pass.is_empty() {
+        // Some clients give what stands before '@' in a URL as the user: `nats://TOKEN@host`.
+        ("", &connect.user)
+    } else {
+        (&connect.user, &connect.pass)
+    }
+}
+
+fn hash(user: &str, secret: &str) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update((user.len() as u64).to_le_bytes());
+    hasher.update(user);
+    hasher.update(secret);
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_token_stands() {
+        for (json, login) in [
+            (r#"{"user":"acme","pass":"t"}"#, ("acme", "t")),
+            (r#"{"auth_token":"t"}"#, ("", "t")),
+            (r#"{"user":"acme","auth_token":"t"}"#, ("acme", "t")),
+            (r#"{"user":"acme","pass":"p","auth_token":"t"}"#, ("acme", "p")),
+            (r#"{"user":"t"}"#, ("", "t")),
+            ("{}", ("", "")),
+        ] {
+            assert_eq!(login_of(&Connect::read(json.as_bytes()).unwrap()), login, "{json}");
+        }
+        assert_ne!(hash("ab", "c"), hash("a", "bc"));
+    }
+}

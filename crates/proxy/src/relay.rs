@@ -1,0 +1,233 @@
+//! What the front door asks and hears on behalf of its clients, beside lines: recent lines, and how far boots have come.
+//!
+//! A stock NATS client needs none of it. `logway logs` does, to show what came before it and to notice a last line that never came.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use access::Action;
+use bus::client::{Client, Delivery, Subscription};
+use bus::session::{Outbound, Published};
+use bus::subject;
+use bus::sys::{self, Heartbeat, HeartbeatMark, RecentRequest};
+use bytes::Bytes;
+use line::{Address, OrgId};
+use tokio::sync::broadcast;
+use tokio::time::{Duration, timeout};
+
+use crate::audit::{Audit, Event};
+use crate::door::unix_now;
+use crate::rules;
+use crate::tenant::{Member, Tenant};
+
+/// Questions of one client that are answered at the same time. One more is refused.
+const MAX_QUESTIONS: u32 = 8;
+/// Longest question in bytes.
+const MAX_QUESTION_BYTES: usize = 64 << 10;
+/// How long a question stays open after the last answer: agents answer at once or not at all.
+const OPEN_FOR: Duration = Duration::from_secs(10);
+/// Heartbeats that may wait for who reads them here. Older ones are forgotten: the next one says the same and more.
+const HEARTBEATS: usize = 1024;
+
+/// Asks and hears.
+pub(crate) struct Relay {
+    client: Client,
+    marks: Mutex<Vec<Weak<Member>>>,
+    heartbeats: broadcast::Sender<Arc<Heartbeat>>,
+}
+
+impl Relay {
+    /// `client` is logged in to the bus as a front door.
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, marks: Mutex::default(), heartbeats: broadcast::Sender::new(HEARTBEATS) }
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Vec<Weak<Member>>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives heartbeats to a subscription, as far as its client may read what they are about.
+    pub(crate) fn hear_marks(&self, member: &Arc<Member>) {
+        self.marks().push(Arc::downgrade(member));
+    }
+
+    /// All heartbeats that come.
+    #[expect(dead_code, reason = "the watchdog is about to")]
+    pub(crate) fn heartbeats(&self) -> broadcast::Receiver<Arc<Heartbeat>> {
+        self.heartbeats.subscribe()
+    }
+
+    /// Hears heartbeats until the client ends, and hands them on.
+    pub(crate) async fn run(&self) -> Result<(), bus::Error> {
+        let mut beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
+        while let Some(delivery) = beats.next().await {
+            match delivery {
+                Delivery::Message(message) => {
+                    if let Ok(heartbeat) = serde_json::from_slice::<Heartbeat>(&message.payload) {
+                        self.hand_on(Arc::new(heartbeat));
+                    }
+                }
+                Delivery::Denied { reason } => tracing::error!(%reason, "this login may not hear heartbeats"),
+                Delivery::Interrupted { .. } | Delivery::NoResponders => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_on(&self, heartbeat: Arc<Heartbeat>) {
+        let members: Vec<_> = {
+            let mut marks = self.marks();
+            marks.retain(|member| member.upgrade().is_some_and(|member| !member.sub.has_ended()));
+            marks.iter().filter_map(Weak::upgrade).collect()
+        };
+        let now_s = unix_now();
+        for member in members {
+            let visible = marks_for(&member.tenant, &heartbeat, now_s);
+            if let Some(payload) = visible.and_then(|visible| serde_json::to_vec(&visible).ok()) {
+                say(&member, rules::MARKS.as_bytes(), &payload);
+            }
+        }
+        // Nobody may be listening.
+        let _ = self.heartbeats.send(heartbeat);
+    }
+
+    /// Asks agents for recent lines on behalf of a client; the answers come to its own inbox.
+    pub(crate) fn ask(
+        &self,
+        tenant: &Arc<Tenant>,
+        reply: &Bytes,
+        payload: &[u8],
+        audit: &Audit,
+    ) -> Published {
+        let Some((request, pattern)) = question(tenant, payload) else { return Published::Refused };
+        if inbox_of(tenant, reply).is_none() {
+            return Published::Refused;
+        }
+        let Some(open) = Open::of(tenant) else { return Published::Refused };
+        audit.tell(|| Event::Recent {
+            connection: tenant.peer.id,
+            org: tenant.grant.org.to_string(),
+            pattern,
+        });
+        let (client, tenant, reply) =
+            (self.client.clone(), Arc::clone(tenant), Bytes::copy_from_slice(reply));
+        tokio::spawn(async move {
+            let _open = open;
+            match client.request_many(sys::RECENT, &request).await {
+                Ok(answers) => pass_on(&tenant, &reply, answers).await,
+                // The client hears nothing, and asks again.
+                Err(error) => tracing::debug!(%error, "cannot ask for recent lines"),
+            }
+        });
+        Published::Reached(1)
+    }
+
+    /// Tells a client on its own inbox that nobody heard its request.
+    pub(crate) fn say_no_responders(&self, tenant: &Tenant, reply: &[u8]) {
+        if let Some(member) = inbox_of(tenant, reply) {
+            tenant.peer.change(|outgoing| {
+                outgoing.push_no_responders(&member.sub.sid, reply, tenant.peer.headers);
+            });
+        }
+    }
+}
+
+/// A question that is being answered; ends when dropped.
+struct Open(Arc<Tenant>);
+
+impl Open {
+    fn of(tenant: &Arc<Tenant>) -> Option<Self> {
+        let before = tenant.relays.fetch_add(1, Ordering::Relaxed);
+        let open = Self(Arc::clone(tenant));
+        (before < MAX_QUESTIONS).then_some(open)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.relays.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What agents are asked, and the pattern of the lines; `None` if that is no question, or one for lines that the client may not
+/// read. Whose lines it is about, the client does not choose.
+fn question(tenant: &Tenant, payload: &[u8]) -> Option<(Vec<u8>, String)> {
+    if payload.len() > MAX_QUESTION_BYTES {
+        return None;
+    }
+    let request: RecentRequest = serde_json::from_slice(payload).ok()?;
+    let token = |name: &Option<String>| name.clone().unwrap_or_else(|| "*".to_owned());
+    let pattern =
+        format!("logs.{}.{}.{}", token(&request.app), token(&request.region), token(&request.instance));
+    let scope = &tenant.grant.scope;
+    if !subject::is_pattern(pattern.as_bytes()) || !scope.may_read(&pattern) || !scope.is_live(unix_now()) {
+        return None;
+    }
+    let request = RecentRequest { org: tenant.grant.org.to_string(), ..request };
+    Some((serde_json::to_vec(&request).ok()?, pattern))
+}
+
+/// The subscription of the client itself that an answer on this subject comes to.
+fn inbox_of(tenant: &Tenant, reply: &[u8]) -> Option<Arc<Member>> {
+    let members = tenant.members();
+    let hears = |member: &&Arc<Member>| {
+        !member.is_queue && !member.sub.has_ended() && subject::matches(&member.sub.pattern, reply)
+    };
+    members.iter().find(hears).map(Arc::clone)
+}
+
+/// Hands answers on as fast as the client takes them.
+async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription) {
+    while let Ok(Some(delivery)) = timeout(OPEN_FOR, answers.next()).await {
+        wait_for_room(tenant).await;
+        let Some(member) = inbox_of(tenant, reply) else { return };
+        match delivery {
+            Delivery::Message(message) => say(&member, reply, &message.payload),
+            Delivery::NoResponders => {
+                let headers = tenant.peer.headers;
+                tenant.peer.change(|out| out.push_no_responders(&member.sub.sid, reply, headers));
+            }
+            // The client hears no end, and asks again.
+            Delivery::Interrupted { .. } | Delivery::Denied { .. } => return,
+        }
+    }
+}
+
+async fn wait_for_room(tenant: &Tenant) {
+    loop {
+        let drained = tenant.peer.drained();
+        {
+            let outgoing = tenant.peer.outgoing();
+            if outgoing.is_closing() || outgoing.pending_bytes() < tenant.max_pending_bytes / 4 {
+                return;
+            }
+        }
+        drained.await;
+    }
+}
+
+fn say(member: &Member, subject: &[u8], payload: &[u8]) {
+    member.tenant.peer.change(|outgoing| {
+        if !outgoing.is_closing() && outgoing.pending_bytes() <= member.tenant.max_pending_bytes {
+            let message = Outbound { subject, reply: None, headers: None, payload };
+            member.sub.give(outgoing, &message);
+        }
+    });
+}
+
+/// The part of a heartbeat that a client may know; `None` if that is nothing. Not even the host's name, then.
+fn marks_for(tenant: &Tenant, heartbeat: &Heartbeat, now_s: u64) -> Option<Heartbeat> {
+    let (org, scope) = (&tenant.grant.org, &tenant.grant.scope);
+    let may = |mark: &&HeartbeatMark| {
+        mark.org == org.as_str()
+            && address_of(org, mark).is_some_and(|address| scope.allows(Action::Read, &address, now_s))
+    };
+    let marks: Vec<_> = heartbeat.marks.iter().filter(may).cloned().collect();
+    let Heartbeat { host, region, time, .. } = heartbeat;
+    (!marks.is_empty()).then(|| Heartbeat { host: host.clone(), region: region.clone(), time: *time, marks })
+}
+
+fn address_of(org: &OrgId, mark: &HeartbeatMark) -> Option<Address> {
+    let HeartbeatMark { app, region, mark, .. } = mark;
+    Address::from_key(&format!("{org}.{app}.{region}.{}", mark.instance)).ok()
+}

@@ -1,0 +1,237 @@
+//! A client that is logged in, and its subscriptions.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use access::Grant;
+use bus::session::{Outbound, Outgoing, Peer, Stats, Sub, Touched};
+use tokio::time::Instant;
+
+use crate::interest::Interest;
+use crate::limits::OrgPlace;
+use crate::skipped::{Numbered, Skipped, is_of_lines};
+
+/// From this part of its bound on, a queue is deep: its writer should have its turn.
+const DEEP_PART: usize = 16;
+/// A reader that was skipped gets messages again when no more than this part of its bound waits.
+const ROOM_PART: usize = 2;
+
+/// A client that is logged in.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    /// How it is reached.
+    pub(crate) peer: Arc<Peer>,
+    /// What it may.
+    pub(crate) grant: Grant,
+    /// `o.<orgid>.`: what its subjects have before them on the bus.
+    pub(crate) prefix: String,
+    /// When it came.
+    pub(crate) since: Instant,
+    /// Bytes that may wait for it.
+    pub(crate) max_pending_bytes: usize,
+    /// Its place among the connections of its org.
+    pub(crate) place: OrgPlace,
+    /// Messages that it was given.
+    pub(crate) messages: AtomicU64,
+    /// Bytes of payload that it was given.
+    pub(crate) bytes: AtomicU64,
+    /// Lines that it was not given because it is slow; each is in a gap record.
+    pub(crate) skipped_lines: AtomicU64,
+    /// Questions of it that are being answered.
+    pub(crate) relays: AtomicU32,
+    /// Upstream's answer number from which on all that it subscribed to is in force.
+    pub(crate) barrier: AtomicU64,
+    /// Why it was ended, if somebody did.
+    ended: Mutex<Option<&'static str>>,
+    members: Mutex<Vec<Arc<Member>>>,
+}
+
+/// What a tenant is made of, besides counters.
+#[derive(Debug)]
+pub(crate) struct NewTenant {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) grant: Grant,
+    pub(crate) max_pending_bytes: usize,
+    pub(crate) place: OrgPlace,
+}
+
+impl Tenant {
+    pub(crate) fn new(new: NewTenant) -> Self {
+        let NewTenant { peer, grant, max_pending_bytes, place } = new;
+        Self {
+            peer,
+            prefix: line::subject::org_prefix(&grant.org),
+            grant,
+            since: Instant::now(),
+            max_pending_bytes,
+            place,
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            skipped_lines: AtomicU64::new(0),
+            relays: AtomicU32::new(0),
+            barrier: AtomicU64::new(0),
+            ended: Mutex::default(),
+            members: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn members(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends it with a last word, or with a plain close. `why` is for the audit log.
+    pub(crate) fn end(&self, why: &'static str, last_word: Option<&str>) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.peer.change(|outgoing| match last_word {
+            Some(text) => outgoing.end_with(Instant::now(), |out| bus::codec::write::error(out, text)),
+            None => outgoing.cut(),
+        });
+    }
+
+    /// Why it ended: what was said first, else that it left.
+    pub(crate) fn end_reason(&self) -> &'static str {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("client left or was too slow")
+    }
+
+    /// Gives what it is owed, now that there is room.
+    pub(crate) fn catch_up(&self) {
+        for member in self.members().iter() {
+            member.tell_skipped(self);
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// The member has it, or it will be in a gap record.
+    Yes,
+    /// The same, and the subscription has ended with it.
+    Last,
+    /// The member takes none any more.
+    No,
+}
+
+/// A message from the bus on its way to members.
+pub(crate) struct Frame<'a> {
+    /// The subject on the bus.
+    pub(crate) inner: &'a [u8],
+    /// As clients see it.
+    pub(crate) outbound: Outbound<'a>,
+    /// What it says of itself, read when first needed: only readers that are too slow need it.
+    numbered: Option<Option<Numbered>>,
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) const fn new(inner: &'a [u8], outbound: Outbound<'a>) -> Self {
+        Self { inner, outbound, numbered: None }
+    }
+
+    fn numbered(&mut self, tenant: &Tenant) -> Option<&Numbered> {
+        let (inner, payload) = (self.inner, self.outbound.payload);
+        let read = || is_of_lines(&tenant.grant.org, inner).then(|| Numbered::read(payload)).flatten();
+        self.numbered.get_or_insert_with(read).as_ref()
+    }
+}
+
+/// One subscription of a tenant.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) sub: Sub,
+    pub(crate) tenant: Arc<Tenant>,
+    /// What it hears of on the bus; `None` for what the front door itself says.
+    pub(crate) interest: Option<Arc<Interest>>,
+    /// It hears heartbeats.
+    pub(crate) is_marks: bool,
+    /// It shares messages with others of its group.
+    pub(crate) is_queue: bool,
+    /// It is too slow: messages are noted in place of given. Changes under the lock of the peer's queue.
+    is_behind: AtomicBool,
+    skipped: Mutex<Skipped>,
+}
+
+impl Member {
+    pub(crate) fn new(
+        sub: Sub,
+        tenant: &Arc<Tenant>,
+        interest: Option<Arc<Interest>>,
+        is_marks: bool,
+    ) -> Self {
+        Self {
+            sub,
+            tenant: Arc::clone(tenant),
+            is_queue: interest.as_ref().is_some_and(|interest| interest.is_queue()),
+            interest,
+            is_marks,
+            is_behind: AtomicBool::new(false),
+            skipped: Mutex::default(),
+        }
+    }
+
+    fn skipped(&self) -> MutexGuard<'_, Skipped> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives it a message, or notes that it cannot.
+    pub(crate) fn give(&self, frame: &mut Frame<'_>, stats: &Stats, touched: &mut Touched) -> Given {
+        let tenant = &*self.tenant;
+        let mut outgoing = tenant.peer.outgoing();
+        if outgoing.is_closing() || self.sub.has_ended() {
+            return Given::No;
+        }
+        let pending_bytes = outgoing.pending_bytes() + frame.outbound.frame_bytes();
+        if pending_bytes > tenant.max_pending_bytes || self.is_behind.load(Ordering::Relaxed) {
+            return self.skip(frame, &mut outgoing, stats, touched);
+        }
+        let is_last = self.sub.give(&mut outgoing, &frame.outbound);
+        touched.is_deep |= pending_bytes > tenant.max_pending_bytes / DEEP_PART;
+        if outgoing.call_writer() {
+            touched.push(&tenant.peer);
+        }
+        drop(outgoing);
+        tenant.messages.fetch_add(1, Ordering::Relaxed);
+        tenant.bytes.fetch_add(frame.outbound.payload.len() as u64, Ordering::Relaxed);
+        if is_last { Given::Last } else { Given::Yes }
+    }
+
+    /// Notes a message for a gap record. Where no such record can be made, the client is cut: it then knows that something is
+    /// missing, and so do the others of its queue group, who get what comes next.
+    fn skip(
+        &self,
+        frame: &mut Frame<'_>,
+        outgoing: &mut Outgoing,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> Given {
+        let (tenant, inner, bytes) = (&*self.tenant, frame.inner, frame.outbound.payload.len());
+        let noted = match frame.numbered(tenant) {
+            Some(line) if !self.is_queue => self.skipped().note(inner, line, bytes).is_ok(),
+            _ => false,
+        };
+        if noted {
+            self.is_behind.store(true, Ordering::Relaxed);
+            outgoing.owe(tenant.max_pending_bytes / ROOM_PART);
+            return Given::Yes;
+        }
+        tenant.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert("too slow");
+        outgoing.cut();
+        touched.push(&tenant.peer);
+        stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
+        Given::No
+    }
+
+    /// Gives the gap records of what it was not given, and messages again from now on.
+    fn tell_skipped(&self, tenant: &Tenant) {
+        let mut outgoing = tenant.peer.outgoing();
+        if !self.is_behind.load(Ordering::Relaxed) || outgoing.is_closing() || self.sub.has_ended() {
+            return;
+        }
+        let skipped = std::mem::take(&mut *self.skipped());
+        tenant.skipped_lines.fetch_add(skipped.lines(), Ordering::Relaxed);
+        for (inner, record) in skipped.records() {
+            let subject = inner.get(tenant.prefix.len()..).unwrap_or_default();
+            self.sub.give(&mut outgoing, &Outbound { subject, reply: None, headers: None, payload: &record });
+        }
+        self.is_behind.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,377 @@
+//! The connection to the bus: always drained, never waited for, and made anew elsewhere when it is lost.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bus::client::{Options, ServerAddr};
+use bus::codec::{ClientReader, ServerMessage, ServerOp};
+use bus::dial::{self, Dialed};
+use bus::session::{Stats, Touched};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::interest::{Foreign, Interest, Interests, Verbs};
+use crate::tenant::Member;
+
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 64 * 1024;
+/// How often the server is asked whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// A server that has said nothing for so long is given up.
+const SILENCE: Duration = Duration::from_secs(6);
+/// Verbs that may wait to be sent. A server that takes none for so long is given up; the next connection begins with all of them.
+const MAX_WAITING_BYTES: usize = 16 << 20;
+/// Before the first new try, and the most between two.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const MAX_DELAY: Duration = Duration::from_secs(2);
+/// How long a client's PING waits at most for its subscriptions to be in force upstream.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// How the connection to the bus stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// There is none, and it is being tried.
+    Away {
+        /// Since when.
+        since: Instant,
+        /// Why the last try failed, if one has.
+        last_error: Option<String>,
+    },
+    /// Connected to this server.
+    Connected {
+        /// Its address.
+        server: String,
+    },
+}
+
+/// The connection, shared by all who want something from the bus.
+pub(crate) struct Upstream {
+    pub(crate) interests: Interests,
+    wire: Mutex<Wire>,
+    /// There is something to send, or the connection is to be given up.
+    wake: Notify,
+    give_up: AtomicBool,
+    /// The answer number up to which all is in force.
+    settled: watch::Sender<u64>,
+    standing: watch::Sender<Standing>,
+    /// Connections that were made.
+    pub(crate) connections: AtomicU64,
+    /// Messages from outside what was subscribed to.
+    pub(crate) foreign: AtomicU64,
+}
+
+/// What waits to be sent, and which PINGs were.
+#[derive(Debug, Default)]
+struct Wire {
+    is_connected: bool,
+    out: Vec<u8>,
+    /// How many answers were asked for so far, over all connections.
+    asked: u64,
+    /// Those that have not come.
+    open: VecDeque<u64>,
+}
+
+impl Wire {
+    /// Appends verbs and a PING behind them; gives the number of its answer.
+    fn ask(&mut self, verbs: &[u8]) -> u64 {
+        self.out.extend_from_slice(verbs);
+        self.out.extend_from_slice(b"PING\r\n");
+        self.asked += 1;
+        self.open.push_back(self.asked);
+        self.asked
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum Lost {
+    Closed,
+    Io(std::io::Error),
+    Protocol,
+    Foreign,
+    Silent,
+    GivenUp,
+    LameDuck,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Io(error) => error.fmt(f),
+            Self::Protocol => f.write_str("the server sent what is not the NATS protocol"),
+            Self::Foreign => f.write_str("the server sent a message that was not subscribed to"),
+            Self::Silent => f.write_str("the server said nothing for 6 seconds"),
+            Self::GivenUp => f.write_str("another server is wanted"),
+            Self::LameDuck => f.write_str("the server is about to end"),
+        }
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new() -> Self {
+        Self {
+            interests: Interests::default(),
+            wire: Mutex::default(),
+            wake: Notify::new(),
+            give_up: AtomicBool::new(false),
+            settled: watch::Sender::new(0),
+            standing: watch::Sender::new(Standing::Away { since: Instant::now(), last_error: None }),
+            connections: AtomicU64::new(0),
+            foreign: AtomicU64::new(0),
+        }
+    }
+
+    fn wire(&self) -> MutexGuard<'_, Wire> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the connection stands, and its changes.
+    pub(crate) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    /// Sends verbs; gives the number of the answer that says that they are in force. Without a connection they are not kept: the
+    /// next one begins with all interests.
+    pub(crate) fn send(&self, verbs: &Verbs) -> u64 {
+        let mut wire = self.wire();
+        if !wire.is_connected {
+            return wire.asked + 1;
+        }
+        let number = wire.ask(verbs);
+        drop(wire);
+        self.wake.notify_one();
+        number
+    }
+
+    /// Whether all up to this answer number is in force.
+    pub(crate) fn is_settled(&self, barrier: u64) -> bool {
+        *self.settled.borrow() >= barrier
+    }
+
+    /// Waits for that, for two seconds at most: a client that is told too early misses a line or two, one that is told nothing gives
+    /// up its connection.
+    pub(crate) async fn settle(&self, barrier: u64) {
+        let mut settled = self.settled.subscribe();
+        let _ = timeout(SETTLE, settled.wait_for(|number| *number >= barrier)).await;
+    }
+
+    /// Has the connection made anew with the next server.
+    #[expect(dead_code, reason = "the watchdog is about to")]
+    pub(crate) fn reconnect_elsewhere(&self) {
+        self.give_up.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    /// Connects for ever.
+    pub(crate) async fn run(self: Arc<Self>, options: Options, stats: Arc<Stats>) {
+        let mut delay = FIRST_DELAY;
+        for server in options.servers.iter().cycle() {
+            match dial::dial(&options, server).await {
+                Ok(dialed) => {
+                    delay = FIRST_DELAY;
+                    self.connected(server);
+                    let lost = self.serve(dialed, &stats).await;
+                    tracing::warn!(%server, why = %lost, "lost the connection to the bus");
+                    self.away(Some(lost.to_string()));
+                }
+                Err(error) => {
+                    tracing::warn!(%server, %error, "cannot connect to the bus");
+                    self.away(Some(error.to_string()));
+                }
+            }
+            sleep(delay.mul_f64(0.75 + fastrand_half())).await;
+            delay = (delay * 2).min(MAX_DELAY);
+        }
+    }
+
+    fn connected(&self, server: &ServerAddr) {
+        tracing::info!(%server, "connected to the bus");
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.give_up.store(false, Ordering::Relaxed);
+        self.interests.resubscribe(|verbs| {
+            let mut wire = self.wire();
+            wire.out.clear();
+            wire.open.clear();
+            wire.is_connected = true;
+            wire.ask(&verbs);
+        });
+        self.standing.send_replace(Standing::Connected { server: server.to_string() });
+    }
+
+    fn away(&self, last_error: Option<String>) {
+        self.wire().is_connected = false;
+        self.standing.send_modify(|standing| {
+            let since = match standing {
+                Standing::Away { since, .. } => *since,
+                Standing::Connected { .. } => Instant::now(),
+            };
+            *standing = Standing::Away { since, last_error };
+        });
+    }
+
+    /// Reads and writes until the connection is lost.
+    async fn serve(&self, dialed: Dialed, stats: &Stats) -> Lost {
+        let Dialed { reader, writer, buffer, codec, .. } = dialed;
+        tokio::select! {
+            lost = self.read(reader, buffer, codec, stats) => lost,
+            lost = self.write(writer) => lost,
+        }
+    }
+
+    async fn read(
+        &self,
+        mut reader: impl AsyncRead + Unpin,
+        mut buffer: BytesMut,
+        mut codec: ClientReader,
+        stats: &Stats,
+    ) -> Lost {
+        let (mut latest, mut touched) = (None, Touched::default());
+        loop {
+            let outcome = loop {
+                let op = match codec.next(&mut buffer) {
+                    Ok(Some(op)) => op,
+                    Ok(None) => break Ok(()),
+                    Err(_) => break Err(Lost::Protocol),
+                };
+                let handled = match op {
+                    ServerOp::Msg(message) => self.deliver(&message, &mut latest, stats, &mut touched),
+                    other => self.handle(&other),
+                };
+                if let Err(lost) = handled {
+                    break Err(lost);
+                }
+            };
+            touched.wake();
+            if let Err(lost) = outcome {
+                return lost;
+            }
+            if std::mem::take(&mut touched.is_deep) {
+                // A reader that is only waiting for its turn must not be taken for a slow one.
+                tokio::task::yield_now().await;
+            }
+            buffer.reserve(READ_BYTES);
+            match timeout(SILENCE, reader.read_buf(&mut buffer)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(Ok(_)) => return Lost::Closed,
+                Ok(Err(error)) => return Lost::Io(error),
+                Err(_) => return Lost::Silent,
+            }
+        }
+    }
+
+    fn deliver(
+        &self,
+        message: &ServerMessage,
+        latest: &mut Option<Arc<Interest>>,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> Result<(), Lost> {
+        match self.interests.deliver(message, latest, stats, touched) {
+            Ok(finished) => {
+                finished.iter().for_each(|member| self.part(member));
+                Ok(())
+            }
+            Err(Foreign) => {
+                self.foreign.fetch_add(1, Ordering::Relaxed);
+                tracing::error!("the bus sent a message from outside what was subscribed to");
+                Err(Lost::Foreign)
+            }
+        }
+    }
+
+    /// Ends a subscription of a client, once, whoever comes first.
+    pub(crate) fn part(&self, member: &Arc<Member>) {
+        let tenant = &member.tenant;
+        let is_there = {
+            let mut members = tenant.members();
+            let count = members.len();
+            members.retain(|other| !Arc::ptr_eq(other, member));
+            members.len() < count
+        };
+        if !is_there {
+            return;
+        }
+        tenant.place.give_subscription_back();
+        if let Some(interest) = &member.interest {
+            self.interests.part(interest, member, Instant::now(), |verbs| _ = self.send(&verbs));
+        }
+    }
+
+    /// Handles what is no message.
+    fn handle(&self, op: &ServerOp) -> Result<(), Lost> {
+        match op {
+            ServerOp::Ping => {
+                self.wire().out.extend_from_slice(b"PONG\r\n");
+                self.wake.notify_one();
+            }
+            ServerOp::Pong => {
+                if let Some(number) = self.wire().open.pop_front() {
+                    self.settled.send_if_modified(|settled| {
+                        let is_news = *settled < number;
+                        *settled = number.max(*settled);
+                        is_news
+                    });
+                }
+            }
+            ServerOp::Info(json) if is_lame_duck(json) => return Err(Lost::LameDuck),
+            ServerOp::Err(text) => {
+                tracing::error!(text = %String::from_utf8_lossy(text), "the bus refuses something");
+            }
+            ServerOp::Info(_) | ServerOp::Ok | ServerOp::Msg(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn write(&self, mut writer: impl AsyncWrite + Unpin) -> Lost {
+        let mut next_ping = Instant::now() + PING_EVERY;
+        loop {
+            if self.give_up.load(Ordering::Relaxed) {
+                return Lost::GivenUp;
+            }
+            let bytes = {
+                let mut wire = self.wire();
+                if Instant::now() >= next_ping {
+                    wire.ask(b"");
+                    next_ping = Instant::now() + PING_EVERY;
+                }
+                std::mem::take(&mut wire.out)
+            };
+            if bytes.is_empty() {
+                let _ = timeout_at(next_ping, self.wake.notified()).await;
+                continue;
+            }
+            if bytes.len() > MAX_WAITING_BYTES {
+                return Lost::Silent;
+            }
+            let written = async {
+                writer.write_all(&bytes).await?;
+                writer.flush().await
+            };
+            match timeout(SILENCE, written).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Lost::Io(error),
+                Err(_) => return Lost::Silent,
+            }
+        }
+    }
+}
+
+/// Whether an INFO says that the server will end soon.
+fn is_lame_duck(json: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Info {
+        #[serde(default)]
+        ldm: bool,
+    }
+    serde_json::from_slice(json).is_ok_and(|info: Info| info.ldm)
+}
+
+/// From 0 up to a half: so that many front doors do not all come back at once.
+fn fastrand_half() -> f64 {
+    fastrand::f64() / 2.0
+}

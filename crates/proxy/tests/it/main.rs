@@ -1,0 +1,7 @@
+//! The front door from outside: raw clients before it, a broker behind it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod logins;
+mod reading;
+mod slow;
+mod support;
