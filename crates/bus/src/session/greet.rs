@@ -18,6 +18,27 @@ use super::writer::write_out;
 use super::{About, Refused, Server};
 use crate::codec::{ClientOp, ProtocolError, ServerReader, write};
 
+/// Whether a client was greeted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Greeting {
+    /// Not yet.
+    Due,
+    /// Yes, before TLS began.
+    Said,
+}
+
+/// Sends INFO.
+pub(super) async fn say_hello<S: Server>(
+    sessions: &Sessions<S>,
+    writer: &mut (impl AsyncWrite + Unpin),
+    about: &About,
+) -> std::io::Result<()> {
+    let mut hello = Vec::new();
+    write::info(&mut hello, &sessions.server.info(about));
+    writer.write_all(&hello).await?;
+    writer.flush().await
+}
+
 /// Greets, logs in and serves. `true` if the client was sent a last word that it may not have read yet.
 pub(super) async fn serve<S: Server>(
     sessions: &Sessions<S>,
@@ -25,14 +46,12 @@ pub(super) async fn serve<S: Server>(
     writer: &mut (impl AsyncWrite + Unpin + Send),
     about: About,
     from: SocketAddr,
+    greeting: Greeting,
 ) -> bool {
     let server = &sessions.server;
-    let mut hello = Vec::new();
-    write::info(&mut hello, &server.info(&about));
-    if writer.write_all(&hello).await.is_err() || writer.flush().await.is_err() {
+    if greeting == Greeting::Due && say_hello(sessions, writer, &about).await.is_err() {
         return false;
     }
-    drop(hello);
     let settings = server.settings();
     let mut buffer = BytesMut::new();
     let mut codec = ServerReader::new(settings.limits);
@@ -140,7 +159,7 @@ async fn log_in<S: Server>(
     }
 }
 
-async fn say_goodbye(writer: &mut (impl AsyncWrite + Unpin), why: Option<&str>) {
+pub(super) async fn say_goodbye(writer: &mut (impl AsyncWrite + Unpin), why: Option<&str>) {
     let mut bytes = Vec::new();
     if let Some(why) = why {
         write::error(&mut bytes, why);

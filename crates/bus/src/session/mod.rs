@@ -13,13 +13,14 @@ mod greet;
 mod listen;
 mod outgoing;
 mod peer;
+pub mod proxy_v2;
 mod sub;
 mod verbs;
 mod writer;
 
 pub use connect::{Connect, VIOLATION};
 pub use ending::{Ending, LameDuck};
-pub use listen::{Listen, listen};
+pub use listen::{Listen, Tls, TlsWhen, listen};
 pub use outgoing::{Outbound, Outgoing};
 pub use peer::{Peer, Touched};
 pub use sub::Sub;

@@ -1,6 +1,7 @@
 //! The front door from outside: raw clients before it, a broker behind it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
+mod arriving;
 mod logins;
 mod reading;
 mod slow;
