@@ -6,6 +6,7 @@ mod cli_logs_strange;
 mod cli_run;
 mod cli_up;
 mod cli_usage;
+mod cluster;
 mod differential;
 mod malformed;
 mod parts;

@@ -9,13 +9,16 @@
     reason = "a test that cannot go on ends here, and says why where people look"
 )]
 
+pub mod cluster;
 pub mod dirs;
 pub mod lines;
 pub mod nats;
+pub mod network;
 pub mod parts;
 pub mod process;
 pub mod up;
 
+pub use cluster::Cluster;
 pub use dirs::short_dir;
 pub use nats::{NatsServer, NatsVersion};
 pub use parts::{logway, logway_init, skip, soak};

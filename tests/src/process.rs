@@ -5,6 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
@@ -87,8 +88,20 @@ impl Process {
 
     /// Waits for its end. Panics after [`DEADLINE`].
     pub fn wait(&mut self) -> ExitStatus {
+        self.wait_up_to(DEADLINE)
+    }
+
+    /// The same with another limit, for what waits for something itself. The panic shows what it said.
+    pub fn wait_up_to(&mut self, limit: Duration) -> ExitStatus {
         self.close_stdin();
-        crate::wait_until(&format!("the end of {}", self.name), || self.ended())
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(begun.elapsed() < limit, "waited {limit:?} in vain for the end\n{}", self.said());
+            thread::park_timeout(Duration::from_millis(2));
+        }
     }
 
     /// Waits for its end and for the end of its output. Panics after [`DEADLINE`].

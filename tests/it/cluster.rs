@@ -1,0 +1,185 @@
+//! A cluster of three real servers, as `deploy/nats` sets it up, whose nodes die, come back, and lose each other.
+
+mod numbers;
+
+use std::process::Command;
+
+use bus::client::Options;
+use bus::roles::Role;
+use logway_tests::cluster::deployed;
+use logway_tests::{Cluster, NatsVersion, network, parts, skip};
+
+use numbers::{Reader, Writer};
+
+/// Where readers read: how they get to it for a node, and their pattern there. What stands in front of the nodes is a parameter.
+type Door = fn(&Cluster, usize) -> (Options, &'static str);
+
+/// The nodes themselves, the other ones when the first is lost.
+fn nodes(cluster: &Cluster, first: usize) -> (Options, &'static str) {
+    (cluster.options(Role::Proxy, first), "o.k.>")
+}
+
+/// One node and no other.
+fn one_node(cluster: &Cluster, number: usize) -> (Options, &'static str) {
+    (cluster.options_of(Role::Proxy, number), "o.k.>")
+}
+
+async fn reader(cluster: &Cluster, door: Door, node: usize) -> Reader {
+    let (options, pattern) = door(cluster, node);
+    Reader::start(options, pattern).await
+}
+
+/// A reader at each of the three nodes. Each has heard something: the routes are up.
+async fn readers(cluster: &Cluster, door: Door, writer: &Writer) -> [Reader; 3] {
+    let readers =
+        [reader(cluster, door, 1).await, reader(cluster, door, 2).await, reader(cluster, door, 3).await];
+    all_reach(&readers, writer.last() + 1).await;
+    readers
+}
+
+async fn all_reach(readers: impl IntoIterator<Item = &Reader>, number: u64) {
+    for reader in readers {
+        reader.reaches(number).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_come_back_after_each_node_was_killed_and_started_again() {
+    for version in NatsVersion::ALL {
+        let name = "readers_come_back_after_each_node_was_killed_and_started_again";
+        let Some(cluster) = Cluster::start(name, version) else { return };
+        killed_one_by_one(cluster, nodes).await;
+    }
+}
+
+async fn killed_one_by_one(mut cluster: Cluster, door: Door) {
+    let writer = Writer::start(cluster.options(Role::Agent, 3));
+    let readers = readers(&cluster, door, &writer).await;
+    for node in 1..=3 {
+        let before: Vec<_> = readers.iter().map(Reader::heard).collect();
+        cluster.kill(node);
+        // Everybody goes on, those who were at this node at another one.
+        all_reach(&readers, writer.last() + 100).await;
+        for (reader, before) in readers.iter().zip(before) {
+            let heard = reader.heard();
+            // A hole is said to who lost the connection. The writer is at the third node: when that dies, numbers die with it.
+            let is_said = heard.interruptions > before.interruptions;
+            let is_whole = heard.holes() == before.holes();
+            assert!(is_said || is_whole || node == 3, "{:?} unsaid, node {node}", heard.holes());
+        }
+        cluster.restart(node);
+        // It takes part again: who comes to it hears what is written elsewhere.
+        let newcomer = reader(&cluster, one_node, node).await;
+        newcomer.reaches(writer.last() + 10).await;
+    }
+    let heard = readers.each_ref().map(Reader::heard);
+    assert!(heard.iter().all(|heard| heard.interruptions > 0), "each reader's own node was killed");
+}
+
+#[test]
+fn a_partition_is_silent_and_shows_by_the_numbers() {
+    let name = "cluster::a_partition_is_silent_and_shows_by_the_numbers";
+    on_hosts(name, NatsVersion::Current);
+}
+
+#[test]
+fn a_partition_of_the_oldest_release_shows_too() {
+    on_hosts("cluster::a_partition_of_the_oldest_release_shows_too", NatsVersion::Debian12);
+}
+
+fn on_hosts(name: &str, version: NatsVersion) {
+    if !network::is_own(name) {
+        return;
+    }
+    let Some(cluster) = Cluster::start_on_hosts(name, version) else { return };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.unwrap().block_on(parted(cluster, one_node));
+}
+
+async fn parted(cluster: Cluster, door: Door) {
+    let writer = Writer::start(cluster.options_of(Role::Agent, 1));
+    let readers = readers(&cluster, door, &writer).await;
+    // The nodes dial each other, and close what they have twice, for a second.
+    all_reach(&readers, writer.last() + 1000).await;
+    let [first, second, third] = &readers;
+    let parted_at = writer.last();
+    cluster.partition(3);
+    // Until the connections are given up, the system keeps what is on the way, and a partition costs time alone. The third hears nothing any
+    // more and gives up first. Three seconds later it has given up the last connection, and so has a current release at the other end. An
+    // old one sends on into the void as long as TCP does, since whoever sends asks for no sign of life.
+    cluster.wait_for_log(3, "Stale Connection");
+    all_reach([first, second], writer.last() + 1500).await;
+    let heard = third.heard();
+    assert_eq!((heard.holes_from(parted_at), heard.interruptions), (Vec::new(), 0), "nothing tells it");
+    cluster.heal(3);
+    let healed_at = writer.last();
+    let heard = third.reaches(healed_at + 1).await;
+    let missing: u64 = heard.holes_from(parted_at).iter().map(|(from, to)| to - from + 1).sum();
+    assert!(missing >= 1000, "{:?}, parted at {parted_at}, healed at {healed_at}", heard.holes());
+    assert_eq!(heard.interruptions, 0, "its own connection never broke");
+    for reader in [first, second] {
+        let heard = reader.reaches(writer.last() + 1).await;
+        assert_eq!((heard.holes_from(parted_at), heard.interruptions), (Vec::new(), 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaf_hears_the_cluster_and_the_cluster_a_leaf() {
+    for version in NatsVersion::ALL {
+        let name = "a_leaf_hears_the_cluster_and_the_cluster_a_leaf";
+        let Some(mut cluster) = Cluster::start(name, version) else { return };
+        let leaf = cluster.add_leaf();
+        for (from, to) in [(leaf, 2), (1, leaf)] {
+            let writer = Writer::start(cluster.options_of(Role::Agent, from));
+            reader(&cluster, one_node, to).await.reaches(writer.last() + 10).await;
+        }
+    }
+}
+
+/// What stands in the folder for an operator to copy is what the servers take, to the last word.
+#[test]
+fn both_releases_take_the_files_as_they_are() {
+    let name = "both_releases_take_the_files_as_they_are";
+    let dir = logway_tests::short_dir();
+    let certs = |args: &[&str]| {
+        let output = Command::new(deployed("certs.sh")).arg(dir.path()).args(args).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    if Command::new("openssl").arg("version").output().is_err() {
+        return skip(name, "no openssl is installed");
+    }
+    assert_eq!(certs(&["ca"]), (true, String::new()));
+    assert_eq!(certs(&["server", "node", "DNS:node"]), (true, String::new()));
+    for (args, wanted) in [
+        (&["server", "node", "DNS:node"][..], "exists"),
+        (&["server", "other"], "the names that it is dialled by"),
+        (&["server", "other", "no such list"], "is the list of names right?"),
+        (&["client", "../x"], "the name becomes a file"),
+        (&["boss"], "is not ca, server or client"),
+    ] {
+        let (is_made, said) = certs(args);
+        assert!(!is_made && said.contains(wanted), "{args:?}: {said}");
+    }
+    let path = |end: &str| format!("\"{}\"", dir.path().join(end).display());
+    for (version, files) in [
+        (NatsVersion::Current, ["node.conf", "leaf.conf"]),
+        (NatsVersion::Debian12, ["node-2.9.conf", "leaf.conf"]),
+    ] {
+        let Some(server) = parts::nats_server(version) else {
+            return skip(name, &format!("no nats-server ({version:?}) is installed"));
+        };
+        for file in files {
+            let variables = deployed(if file.starts_with("leaf") { "leaf.env" } else { "node.env" });
+            let script = "set -a; . \"$1\"; LOGWAY_TLS_CERT=$2 LOGWAY_TLS_KEY=$3 LOGWAY_TLS_CA=$4; exec \"$5\" -t -c \"$6\"";
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script, "sh"]).arg(variables);
+            shell.args([path("node.pem"), path("node.key"), path("ca.pem")]);
+            let output = shell.arg(&server).arg(deployed(file)).output().unwrap();
+            assert!(
+                output.status.success(),
+                "{file}, {version:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}
