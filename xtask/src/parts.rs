@@ -11,6 +11,10 @@ use crate::sh;
 /// The release of nats-server that Debian 12 ships: the oldest one that Logway is tested with.
 const DEBIAN_NATS: &str = "2.9.10";
 
+/// Programs of the system that tests call, how to ask whether each is there, and its package: certificates, links, namespaces.
+const TOOLS: [(&str, &str, &str); 3] =
+    [("openssl", "version", "openssl"), ("ip", "-V", "iproute2"), ("unshare", "--version", "util-linux")];
+
 /// Where the parts lie: `LOGWAY_PARTS`, else the user's cache. In it: `venv/` with a current nats-server and the
 /// Python NATS client, `node/` with both lines of the one for Node, `nats-server-2.9.10` from Debian.
 pub(crate) fn dir() -> Result<PathBuf> {
@@ -36,7 +40,18 @@ pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
     if let Err(error) = debian_nats(dir) {
         missing.push(format!("nats-server {DEBIAN_NATS}: {error:#}"));
     }
+    for (program, ask, package) in TOOLS {
+        if let Err(error) = tool(program, ask, package) {
+            missing.push(format!("{program}: {error:#}"));
+        }
+    }
     Ok(missing)
+}
+
+/// A program of the system, which its package manager installs where it is missing.
+fn tool(program: &str, ask: &str, package: &str) -> Result<()> {
+    let asked = || sh::output(Command::new(program).arg(ask));
+    asked().or_else(|_| apt_install(&[package]).and_then(|()| asked())).map(|_| ())
 }
 
 /// The virtual environment with what `tests/parts/requirements.txt` pins.
