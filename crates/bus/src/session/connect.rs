@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// What a client says of itself. Keys are taken as written, once each; the defaults are those of nats-server.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -25,24 +25,24 @@ pub struct Connect {
     #[serde(default)]
     protocol: i64,
     /// The user.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub user: String,
     /// The password.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub pass: String,
     /// A token in place of the two.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub auth_token: String,
     /// What the client calls itself.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub name: String,
     /// Its language.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub lang: String,
     /// The version of its library.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     pub version: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_or_null")]
     account: String,
     #[serde(default)]
     new_account: bool,
@@ -57,6 +57,11 @@ impl std::fmt::Debug for Connect {
 
 const fn yes() -> bool {
     true
+}
+
+/// Some clients write `null` for what they do not have.
+fn text_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// Deepest nesting of a CONNECT that is read. Real ones have one level.
@@ -75,7 +80,8 @@ impl Connect {
         if !json.trim_ascii_start().starts_with(b"{") || depth(json) > MAX_DEPTH {
             return Err(VIOLATION);
         }
-        let connect: Self = serde_json::from_slice(json).map_err(|_| VIOLATION)?;
+        let json = std::str::from_utf8(json).map_err(|_| VIOLATION)?;
+        let connect: Self = serde_json::from_str(json).map_err(|_| VIOLATION)?;
         if !matches!(connect.protocol, 0 | 1) {
             return Err("invalid client protocol");
         }
