@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bus::session::Settings;
 use logway_tests::{DEADLINE, NatsVersion};
 use row::{As, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -207,6 +208,12 @@ async fn the_broker_answers_as_the_table_says() {
     let mut config = patient();
     config.session.max_subscriptions = 50;
     check(Target::broker(config).await, true).await;
+}
+
+#[tokio::test]
+async fn the_front_door_answers_as_the_table_says() {
+    let settings = Settings { max_subscriptions: 50, ..patient().session };
+    check(Target::proxy(settings).await, true).await;
 }
 
 #[tokio::test]

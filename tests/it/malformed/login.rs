@@ -22,7 +22,8 @@ pub(super) const ROWS: &[Row] = &[
     row(5, "a password and more", Nobody, "CONNECT {\"user\":\"api\",\"pass\":\"<secret>x\"}\r\n", DENIED),
     row(6, "nobody's CONNECT", Nobody, "CONNECT {}\r\n", DENIED),
     row(6, "no user", Nobody, "CONNECT {\"verbose\":false,\"name\":\"x\"}\r\n", DENIED),
-    row(7, "a bare token", Nobody, "CONNECT {\"auth_token\":\"<secret>\"}\r\n", DENIED),
+    row(7, "a bare token", Nobody, "CONNECT {\"verbose\":false,\"auth_token\":\"<secret>\"}\r\n", DENIED)
+        .proxy(QUIET),
     row(8, "broken JSON", Nobody, "CONNECT {verbose\r\n", DENIED).nats(GONE),
     row(8, "JSON that is cut", Nobody, "CONNECT {<reader>,\r\n", DENIED).nats(GONE),
     row(9, "an empty CONNECT", Nobody, "CONNECT \r\n", DENIED).nats(GONE),

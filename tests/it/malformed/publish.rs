@@ -33,9 +33,11 @@ pub(super) const ROWS: &[Row] = &[
     row(46, "too large with headers", WRITER, "HPUB <o>logs.<n>.a 12 1048577\r\n", closes(PAYLOAD)),
     row(47, "longer than its size", WRITER, "PUB <o>logs.<n>.a 2\r\nabc\r\n", UNKNOWN).heard(""),
     row(48, "shorter than its size", WRITER, "PUB <o>logs.<n>.a 8\r\nhi\r\nPING\r\n", QUIET)
+        .proxy(no_pub!("<o>logs.<n>.a"))
         .heard("MSG <o>logs.<n>.a 1 8\r\nhi\r\nPING\r\n"),
     row(49, "a line feed alone behind it", WRITER, "PUB <o>logs.<n>.a 2\r\nhi\n.", UNKNOWN).heard(""),
     row(50, "size 005", WRITER, "PUB <o>logs.<n>.a 005\r\nhello\r\n", QUIET)
+        .proxy(no_pub!("<o>logs.<n>.a"))
         .heard_unlike_nats("MSG <o>logs.<n>.a 1 5\r\nhello\r\n", "MSG <o>logs.<n>.a 1 005\r\nhello\r\n"),
     row(51, "to a *", WRITER, "PUB <o>logs.<n>.* 2\r\nhi\r\n", no_pub!("<o>logs.<n>.*"))
         .nats(QUIET)
@@ -90,6 +92,7 @@ pub(super) const ROWS: &[Row] = &[
     row(56, "one size", WRITER, "HPUB <o>logs.<n>.a 2\r\n", UNKNOWN).nats(GONE),
     row(56, "five words", WRITER, "HPUB <o>logs.<n>.a b 1 2 3\r\n", UNKNOWN).nats(GONE),
     row(57, "headers of 0", WRITER, "HPUB <o>logs.<n>.a 0 2\r\nhi\r\n", QUIET)
+        .proxy(no_pub!("<o>logs.<n>.a"))
         .heard("MSG <o>logs.<n>.a 1 2\r\nhi\r\n"),
     row(58, "headers of another kind", WRITER, "HPUB <o>logs.<n>.a 12 14\r\nMATS/1.0\r\n\r\nhi\r\n", UNKNOWN)
         .nats(QUIET)

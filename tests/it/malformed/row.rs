@@ -52,6 +52,7 @@ pub(super) struct Row {
     pub(super) who: As,
     pub(super) input: &'static str,
     broker: Answer,
+    proxy: Answer,
     nats: Answer,
     heard: Option<[&'static str; 2]>,
     /// Logway does not answer so yet. The row fails when it does.
@@ -60,10 +61,26 @@ pub(super) struct Row {
 
 /// A row with the same answer everywhere.
 pub(super) const fn row(number: u8, name: &'static str, who: As, input: &'static str, answer: Answer) -> Row {
-    Row { number, name, who, input, broker: answer, nats: answer, heard: None, is_pending: false }
+    Row {
+        number,
+        name,
+        who,
+        input,
+        broker: answer,
+        proxy: answer,
+        nats: answer,
+        heard: None,
+        is_pending: false,
+    }
 }
 
 impl Row {
+    /// The front door answers otherwise.
+    pub(super) const fn proxy(mut self, answer: Answer) -> Self {
+        self.proxy = answer;
+        self
+    }
+
     /// Real servers answer otherwise.
     pub(super) const fn nats(mut self, answer: Answer) -> Self {
         self.nats = answer;
@@ -76,13 +93,13 @@ impl Row {
         self
     }
 
-    /// A reader of `<o>logs.<n>.>` gets this.
+    /// A reader of `<o>logs.<n>.>` gets this, but at the front door.
     pub(super) const fn heard(mut self, said: &'static str) -> Self {
         self.heard = Some([said, said]);
         self
     }
 
-    /// A reader of `<o>logs.<n>.>` gets this from real servers, and `ours` from Logway.
+    /// A reader of `<o>logs.<n>.>` gets this from real servers, and `ours` from the broker.
     pub(super) const fn heard_unlike_nats(mut self, ours: &'static str, nats: &'static str) -> Self {
         self.heard = Some([ours, nats]);
         self
@@ -92,12 +109,19 @@ impl Row {
     pub(super) const fn answer(&self, kind: Kind) -> Answer {
         match kind {
             Kind::Broker => self.broker,
+            Kind::Proxy => self.proxy,
             Kind::Nats(_) => self.nats,
         }
     }
 
     /// What a reader of `<o>logs.<n>.>` gets. `None`: nobody listens.
     pub(super) fn heard_at(&self, kind: Kind) -> Option<&'static str> {
-        self.heard.map(|[ours, nats]| if matches!(kind, Kind::Nats(_)) { nats } else { ours })
+        let [ours, nats] = self.heard?;
+        Some(match kind {
+            Kind::Broker => ours,
+            // Nobody publishes there.
+            Kind::Proxy => "",
+            Kind::Nats(_) => nats,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bus::codec::{ClientReader, ServerOp};
+use bus::session::Settings;
 use bytes::BytesMut;
 use logway_tests::{DEADLINE, NatsVersion};
 use tokio::io::AsyncWriteExt;
@@ -22,7 +23,11 @@ async fn who_does_not_log_in_is_told(target: &Target) {
         wire.closed(said).await.unwrap_or_else(|why| panic!("{:?}, {input:?}: {why}", target.kind));
     }
     // Real servers know by the first byte that a TLS client takes the wrong door, Logway with the line. It may lie.
-    let said = if target.kind == Kind::Broker { TOO_LATE } else { b"-ERR 'Authorization Violation'\r\n" };
+    let said = if matches!(target.kind, Kind::Broker | Kind::Proxy) {
+        TOO_LATE
+    } else {
+        b"-ERR 'Authorization Violation'\r\n"
+    };
     let mut wire = Wire::greeted(target).await;
     wire.send(b"\x16\x03\x01\0\xf4\x01\0\0\xf0\x03\x03").await;
     wire.closed(said).await.unwrap_or_else(|why| panic!("{:?}, TLS: {why}", target.kind));
@@ -45,6 +50,15 @@ async fn the_broker_has_no_endless_patience() {
 }
 
 #[tokio::test]
+async fn the_front_door_has_none_either() {
+    let settings = patient().session;
+    let hasty = Settings { login_timeout: Duration::from_millis(200), ..settings.clone() };
+    who_does_not_log_in_is_told(&Target::proxy(hasty).await).await;
+    let asking = Settings { ping_interval: Duration::from_millis(50), ..settings };
+    who_does_not_answer_is_cut(&Target::proxy(asking).await).await;
+}
+
+#[tokio::test]
 async fn nats_server_has_no_endless_patience_either() {
     for version in NatsVersion::ALL {
         let timeout = Duration::from_millis(200);
@@ -57,7 +71,8 @@ async fn nats_server_has_no_endless_patience_either() {
     }
 }
 
-/// Row 67: one that reads nothing is cut when too much waits for it, without a word and behind a whole frame.
+/// Row 67: one that reads nothing is cut when too much waits for it, without a word and behind a whole frame. What the front door
+/// does then is tested where it lies.
 #[tokio::test]
 async fn a_window_of_zero() {
     let mut config = patient();
@@ -87,13 +102,18 @@ async fn a_window_of_zero() {
     assert!(count > 0 && count < 8000 && frames.is_empty(), "{count} messages, then {} bytes", frames.len());
 }
 
-/// Row 68: one that will send nothing more gets what it asked for, then it is gone, and so are its subscriptions.
-async fn half_a_connection(target: &Target) {
-    let mut wire = Wire::logged_in(target, "<writer>").await;
-    wire.send(b"SUB sys.recent 1\r\nPING\r\n").await;
+/// Row 68: one that will send nothing more gets what it asked for, then it is gone.
+async fn half_a_connection(target: &Target, login: &str, input: &str) {
+    let mut wire = Wire::logged_in(target, login).await;
+    wire.send(input.as_bytes()).await;
     wire.stream.shutdown().await.unwrap();
     let closed = wire.closed(b"PONG\r\n").await;
     closed.unwrap_or_else(|why| panic!("{:?}: {why}", target.kind));
+}
+
+/// The same, and its subscriptions are gone.
+async fn half_a_connection_listens_no_more(target: &Target) {
+    half_a_connection(target, "<writer>", "SUB sys.recent 1\r\nPING\r\n").await;
     let mut asker = Wire::logged_in(target, "<reader>,\"headers\":true,\"no_responders\":true").await;
     asker.send(b"SUB _INBOX.api.x 1\r\nPUB sys.recent _INBOX.api.x 0\r\n\r\n").await;
     while !asker.unread.ends_with(b"\r\n\r\n\r\n") {
@@ -105,9 +125,11 @@ async fn half_a_connection(target: &Target) {
 
 #[tokio::test]
 async fn half_a_connection_is_none() {
-    half_a_connection(&Target::broker(patient()).await).await;
+    half_a_connection_listens_no_more(&Target::broker(patient()).await).await;
+    let front_door = Target::proxy(patient().session).await;
+    half_a_connection(&front_door, "<reader>", "SUB logs.> 1\r\nPING\r\n").await;
     for version in NatsVersion::ALL {
         let Some(target) = Target::nats("half_a_connection_is_none", version, DEADLINE, "") else { return };
-        half_a_connection(&target).await;
+        half_a_connection_listens_no_more(&target).await;
     }
 }
