@@ -32,6 +32,14 @@ pub(super) const ROWS: &[Row] = &[
     row(11, "a user that is a number", Nobody, "CONNECT {\"user\":1,\"pass\":\"x\"}\r\n", DENIED).nats(GONE),
     row(11, "a flag that is text", Nobody, "CONNECT {<reader>,\"verbose\":\"no\"}\r\n", DENIED).nats(GONE),
     row(11, "null where text may be", Nobody, NULLS, QUIET),
+    row(
+        11,
+        "null where a flag may be",
+        Nobody,
+        "CONNECT {\"verbose\":false,<reader>,\"echo\":null}\r\n",
+        DENIED,
+    )
+    .nats(QUIET),
     row(12, "a key twice", Nobody, "CONNECT {\"verbose\":false,\"user\":\"x\",<reader>}\r\n", DENIED)
         .nats(QUIET),
     row(

@@ -55,23 +55,11 @@ pub(super) struct Row {
     proxy: Answer,
     nats: Answer,
     heard: Option<[&'static str; 2]>,
-    /// Logway does not answer so yet. The row fails when it does.
-    pub(super) is_pending: bool,
 }
 
 /// A row with the same answer everywhere.
 pub(super) const fn row(number: u8, name: &'static str, who: As, input: &'static str, answer: Answer) -> Row {
-    Row {
-        number,
-        name,
-        who,
-        input,
-        broker: answer,
-        proxy: answer,
-        nats: answer,
-        heard: None,
-        is_pending: false,
-    }
+    Row { number, name, who, input, broker: answer, proxy: answer, nats: answer, heard: None }
 }
 
 impl Row {
@@ -84,12 +72,6 @@ impl Row {
     /// Real servers answer otherwise.
     pub(super) const fn nats(mut self, answer: Answer) -> Self {
         self.nats = answer;
-        self
-    }
-
-    /// Logway does not answer so yet.
-    pub(super) const fn pending(mut self) -> Self {
-        self.is_pending = true;
         self
     }
 
