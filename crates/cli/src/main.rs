@@ -9,6 +9,7 @@ mod explain;
 mod fail;
 mod logs;
 mod output;
+mod proxy;
 mod run;
 mod signals;
 mod up;
@@ -56,6 +57,9 @@ enum Command {
     /// Show recent lines, then live ones
     #[command(after_help = logs::EXAMPLES)]
     Logs(logs::Args),
+    /// Let clients with a token read over NATS, before a cluster
+    #[command(after_help = proxy::EXAMPLES)]
+    Proxy(proxy::Args),
     /// Say what an error code means and what to do
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Args),
@@ -90,6 +94,10 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Up(args) => {
             log_to_stderr();
             block_on(Box::pin(up::run(args)))
+        }
+        Command::Proxy(args) => {
+            log_to_stderr();
+            block_on(Box::pin(proxy::run(args)))
         }
         Command::Run(args) => run::run(args),
         Command::Logs(args) => block_on(Box::pin(logs::run(args))),

@@ -1,7 +1,7 @@
 //! The catalogue of the codes that Logway's own messages carry: what happened, why, and what to do.
 //!
-//! The second letter is the family: LI init, LA agent, LB bus, LR registry and access (then LP proxy, LS store, LX ship, LQ query). A code's meaning
-//! never changes and a retired code is never used again. `logway explain CODE` prints an entry.
+//! The second letter is the family: LI init, LA agent, LB bus, LR registry and access, LP proxy (then LS store, LX ship,
+//! LQ query). A code's meaning never changes and a retired code is never used again. `logway explain CODE` prints an entry.
 
 /// One entry of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +243,12 @@ pub const ALL: &[Code] = &[
         "What the registry sent is damaged, or of another version of the program. The former state stays in use.",
         "Run the same version everywhere. If they are the same, restart the registry.",
     ),
+    code(
+        "LP01",
+        "Audit log not writable",
+        "The front door is to keep who read what, and cannot open the file for it.",
+        "Name another file with `--audit`, or make its folder, owned by the user that the front door runs as.",
+    ),
 ];
 
 #[cfg(test)]
@@ -251,7 +257,7 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_unique_and_complete() {
-        let families = ["LI", "LA", "LB", "LR"];
+        let families = ["LI", "LA", "LB", "LR", "LP"];
         let rank = |c: &Code| (families.iter().position(|f| c.code.starts_with(f)), c.code);
         assert!(ALL.windows(2).all(|pair| rank(&pair[0]) < rank(&pair[1])));
         for entry in ALL {

@@ -102,7 +102,7 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The audit log cannot be written.
-    #[error("cannot open the audit log {path}: {error}; give another path, or make its folder")]
+    #[error("cannot open the audit log {path}: {error}")]
     Audit {
         /// The file.
         path: PathBuf,

@@ -28,6 +28,8 @@ const MAX_WAITING_BYTES: usize = 16 << 20;
 /// Before the first new try, and the most between two.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(2);
+/// How often it is logged that there is no connection.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 /// How long a client's PING waits at most for its subscriptions to be in force upstream.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -169,7 +171,7 @@ impl Upstream {
 
     /// Connects for ever.
     pub(crate) async fn run(self: Arc<Self>, options: Options, stats: Arc<Stats>) {
-        let mut delay = FIRST_DELAY;
+        let (mut delay, mut last_said) = (FIRST_DELAY, None);
         for server in options.servers.iter().cycle() {
             match dial::dial(&options, server).await {
                 Ok(dialed) => {
@@ -177,10 +179,15 @@ impl Upstream {
                     self.connected(server);
                     let lost = self.serve(dialed, &stats).await;
                     tracing::warn!(%server, why = %lost, "lost the connection to the bus");
+                    last_said = None;
                     self.away(Some(lost.to_string()));
                 }
                 Err(error) => {
-                    tracing::warn!(%server, %error, "cannot connect to the bus");
+                    // Tried for ever, said now and then.
+                    if last_said.is_none_or(|at: Instant| at.elapsed() >= SAY_EVERY) {
+                        last_said = Some(Instant::now());
+                        tracing::warn!(%server, %error, "cannot connect to the bus");
+                    }
                     self.away(Some(error.to_string()));
                 }
             }
