@@ -24,6 +24,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// After so long without a byte it is dead.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
+/// How long the end of a connection may take that we end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Bytes asked for in one read.
 const READ_BYTES: usize = 64 * 1024;
 /// Less room than this is not worth a read. More is not asked for: each message that waits holds the buffer that it came in.
@@ -48,12 +50,12 @@ pub(super) async fn run(shared: Weak<Shared>) {
 }
 
 async fn keep(shared: &Weak<Shared>) {
-    let (mut epoch, mut attempts) = (0, 0);
+    let (mut epoch, mut attempts, mut first) = (0, 0, 0);
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let options = strong.options.clone();
         drop(strong);
-        let turn = usize::try_from(attempts).unwrap_or(0) % options.servers.len().max(1);
+        let turn = (first + usize::try_from(attempts).unwrap_or(0)) % options.servers.len().max(1);
         let Some(server) = options.servers.get(turn) else { return };
         attempts += 1;
         let lost = match dial(&options, server).await {
@@ -68,6 +70,9 @@ async fn keep(shared: &Weak<Shared>) {
             }
         };
         let Some(strong) = shared.upgrade() else { return };
+        if strong.elsewhere.swap(false, Ordering::Relaxed) {
+            (first, attempts) = (turn + 1, 0);
+        }
         let pause = note_loss(&strong, server, attempts, lost);
         drop(strong);
         tokio::time::sleep(pause).await;
@@ -146,7 +151,8 @@ async fn serve(shared: &Weak<Shared>, session: Dialed, epoch: u64) -> Failure {
                 return error.into();
             }
         }
-        let _ = writer.shutdown().await;
+        // With TLS this is a word of farewell, for which a dead connection has no room.
+        let _ = timeout(FAREWELL, writer.shutdown()).await;
         Failure::Broken("closed".to_owned())
     };
     tokio::select! { lost = reading => lost, lost = writing => lost }

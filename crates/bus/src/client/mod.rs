@@ -14,7 +14,7 @@ pub use outbox::{PubBatch, Receipt};
 pub use subscription::{Delivery, Message, Subscription};
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ struct Shared {
     line_violations: AtomicU64,
     /// Other errors that the server reported.
     errors: AtomicU64,
+    /// The next connection is to be with another server.
+    elsewhere: AtomicBool,
 }
 
 impl Shared {
@@ -113,6 +115,7 @@ impl Client {
             violations: AtomicU64::new(0),
             line_violations: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            elsewhere: AtomicBool::new(false),
         });
         tokio::spawn(link::run(Arc::downgrade(&shared)));
         Self { shared }
@@ -204,6 +207,16 @@ impl Client {
     /// so that the difference to the receipt before is what it refused of this batch.
     pub fn line_violations(&self) -> u64 {
         self.shared.line_violations.load(Ordering::Relaxed)
+    }
+
+    /// Gives the connection up and makes another one, with the next server of the list, which is the first one to be tried from then on. For
+    /// a server that answers and yet does not hear what others say. It is an interruption like any other. Does nothing without
+    /// a connection.
+    pub fn reconnect_elsewhere(&self) {
+        if matches!(*self.shared.status.borrow(), Status::Connected { .. }) {
+            self.shared.elsewhere.store(true, Ordering::Relaxed);
+            self.shared.outbox.shut();
+        }
     }
 
     /// Has the server handle what is queued, for at most 5 seconds, then ends the connection for good. Subscriptions give

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bus::Error;
-use bus::client::{Client, Delivery, Message, Status, Subscription};
+use bus::client::{Client, Delivery, Message, Options, Status, Subscription};
 use bus::roles::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -343,6 +343,27 @@ async fn the_next_server_is_tried() {
     both.servers.extend(broker.options(Role::Api).servers);
     let api = Client::start(both);
     soon(api.connected()).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_wants_another_server_gets_the_next_one() {
+    let brokers = [Broker::start(config()).await, Broker::start(config()).await];
+    let addresses = brokers.each_ref().map(|broker| broker.options(Role::Api).servers[0].clone());
+    let api = Client::start(Options { servers: addresses.to_vec(), ..brokers[0].options(Role::Api) });
+    api.reconnect_elsewhere();
+    soon(api.connected()).await.unwrap();
+    let mut lines = soon(api.subscribe("o.>", None)).await.unwrap();
+    for epoch in 1..5 {
+        let wanted = addresses[usize::from(epoch % 2 == 0)].to_string();
+        let status =
+            status_where(&api, |s| matches!(s, Status::Connected { epoch: e, .. } if *e == epoch)).await;
+        assert!(
+            matches!(&status, Status::Connected { server, .. } if *server == wanted),
+            "{epoch}: {status:?}"
+        );
+        api.reconnect_elsewhere();
+        assert_eq!(soon(lines.next()).await, Some(Delivery::Interrupted { epoch: epoch + 1 }));
+    }
 }
 
 #[tokio::test]
