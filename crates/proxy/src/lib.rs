@@ -12,6 +12,7 @@
 //! | the one subscription upstream that serves all who want the same | [`interest`] |
 //! | the connection to the bus, always drained | [`upstream`] |
 //! | a message to each who listens, or a note for who is too slow | [`tenant`], [`skipped`] |
+//! | heartbeats: does the bus hand on all that is said | [`hearing`], [`watchdog`] |
 //! | recent lines and heartbeats, for `logway logs` | [`relay`] |
 //! | tokens that end, memory of all | [`warden`] |
 //! | who read what | [`audit`] |
@@ -20,6 +21,7 @@
 
 mod audit;
 mod door;
+mod hearing;
 mod http;
 mod interest;
 mod limits;
@@ -31,6 +33,7 @@ mod skipped;
 mod tenant;
 mod upstream;
 mod warden;
+mod watchdog;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -130,7 +133,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         server_id: format!("LW{:016X}", fastrand::u64(..)),
         gate: Arc::new(Gate::new(limits)),
         logins: Logins::new(known.clone()),
-        upstream: Arc::new(Upstream::new()),
+        upstream: Arc::new(Upstream::new(upstream.servers.len())),
         relay: Relay::new(client.clone()),
         audit,
         tenants: Mutex::default(),
@@ -140,7 +143,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&door.upstream).run(upstream, stats));
-    tasks.spawn(hear_heartbeats(Arc::clone(&door)));
+    tasks.spawn(relay_heartbeats(Arc::clone(&door)));
+    tasks.spawn(watch(Arc::clone(&door), client.clone()));
     tasks.spawn(warden::run(Arc::clone(&door), known.clone(), Arc::clone(&figures.done)));
     if let Some(http) = http {
         tasks.spawn(http::serve(http, figures.clone()));
@@ -154,10 +158,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     Ok(())
 }
 
-async fn hear_heartbeats(door: Arc<Door>) {
-    if let Err(error) = door.relay.run().await {
-        tracing::debug!(%error, "heartbeats are not heard any more");
-    }
+async fn relay_heartbeats(door: Arc<Door>) {
+    let beats = door.upstream.hearing.beats();
+    door.relay.run(beats).await;
+}
+
+async fn watch(door: Arc<Door>, client: Client) {
+    hearing::run(&door.upstream, &client).await;
 }
 
 /// Says when clients can be served.

@@ -72,6 +72,16 @@ impl Figures {
             ("revoked_sessions", "Sessions ended because their token was revoked", get(&done.revoked)),
             ("over_budget_sessions", "Sessions cut for the memory of all", get(&done.over_budget)),
             ("bus_connections", "Connections made to the bus", get(&door.upstream.connections)),
+            (
+                "deaf_bus_connections",
+                "Connections to the bus given up because hosts were not heard on them",
+                get(&door.upstream.hearing.deaf_connections),
+            ),
+            (
+                "unwatched_heartbeats",
+                "Heartbeats of hosts beyond those that are watched",
+                door.upstream.hearing.counts().unwatched,
+            ),
             ("foreign_messages", "Messages from outside what was subscribed to", get(&door.upstream.foreign)),
         ]
     }
@@ -79,12 +89,15 @@ impl Figures {
     fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
         let door = &self.door;
         let connected = matches!(&*door.upstream.standing().borrow(), Standing::Connected { .. });
+        let hosts = door.upstream.hearing.counts();
         let waiting: usize = door.tenants().iter().map(|tenant| tenant.peer.outgoing().pending_bytes()).sum();
         vec![
             ("connections", "Client connections", door.stats.connections.load(Ordering::Relaxed)),
             ("orgs", "Orgs with a connection", door.gate.connections_of_orgs().len() as u64),
             ("bus_subscriptions", "Subscriptions on the bus", door.upstream.interests.len() as u64),
             ("bus_connected", "1 while connected to the bus", u64::from(connected)),
+            ("hosts_heard", "Hosts whose heartbeats come", hosts.heard as u64),
+            ("hosts_silent", "Hosts whose heartbeats do not come any more", hosts.silent as u64),
             ("pending_bytes", "Bytes that wait for clients", waiting as u64),
             (
                 "registry_known",

@@ -13,6 +13,7 @@ use bus::sys::{self, Heartbeat, HeartbeatMark, RecentRequest};
 use bytes::Bytes;
 use line::{Address, OrgId};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Duration, timeout};
 
 use crate::audit::{Audit, Event};
@@ -26,20 +27,17 @@ const MAX_QUESTIONS: u32 = 8;
 const MAX_QUESTION_BYTES: usize = 64 << 10;
 /// How long a question stays open after the last answer: agents answer at once or not at all.
 const OPEN_FOR: Duration = Duration::from_secs(10);
-/// Heartbeats that may wait for who reads them here. Older ones are forgotten: the next one says the same and more.
-const HEARTBEATS: usize = 1024;
 
 /// Asks and hears.
 pub(crate) struct Relay {
     client: Client,
     marks: Mutex<Vec<Weak<Member>>>,
-    heartbeats: broadcast::Sender<Arc<Heartbeat>>,
 }
 
 impl Relay {
     /// `client` is logged in to the bus as a front door.
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, marks: Mutex::default(), heartbeats: broadcast::Sender::new(HEARTBEATS) }
+        Self { client, marks: Mutex::default() }
     }
 
     fn marks(&self) -> MutexGuard<'_, Vec<Weak<Member>>> {
@@ -51,30 +49,23 @@ impl Relay {
         self.marks().push(Arc::downgrade(member));
     }
 
-    /// All heartbeats that come.
-    #[expect(dead_code, reason = "the watchdog is about to")]
-    pub(crate) fn heartbeats(&self) -> broadcast::Receiver<Arc<Heartbeat>> {
-        self.heartbeats.subscribe()
-    }
-
-    /// Hears heartbeats until the client ends, and hands them on.
-    pub(crate) async fn run(&self) -> Result<(), bus::Error> {
-        let mut beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
-        while let Some(delivery) = beats.next().await {
-            match delivery {
-                Delivery::Message(message) => {
-                    if let Ok(heartbeat) = serde_json::from_slice::<Heartbeat>(&message.payload) {
-                        self.hand_on(Arc::new(heartbeat));
+    /// Hands heartbeats on, until there will be no more.
+    pub(crate) async fn run(&self, mut beats: broadcast::Receiver<Bytes>) {
+        loop {
+            match beats.recv().await {
+                Ok(payload) => {
+                    if let Ok(heartbeat) = serde_json::from_slice::<Heartbeat>(&payload) {
+                        self.hand_on(&heartbeat);
                     }
                 }
-                Delivery::Denied { reason } => tracing::error!(%reason, "this login may not hear heartbeats"),
-                Delivery::Interrupted { .. } | Delivery::NoResponders => {}
+                // The next ones say the same and more.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
             }
         }
-        Ok(())
     }
 
-    fn hand_on(&self, heartbeat: Arc<Heartbeat>) {
+    fn hand_on(&self, heartbeat: &Heartbeat) {
         let members: Vec<_> = {
             let mut marks = self.marks();
             marks.retain(|member| member.upgrade().is_some_and(|member| !member.sub.has_ended()));
@@ -82,13 +73,11 @@ impl Relay {
         };
         let now_s = unix_now();
         for member in members {
-            let visible = marks_for(&member.tenant, &heartbeat, now_s);
+            let visible = marks_for(&member.tenant, heartbeat, now_s);
             if let Some(payload) = visible.and_then(|visible| serde_json::to_vec(&visible).ok()) {
                 say(&member, rules::MARKS.as_bytes(), &payload);
             }
         }
-        // Nobody may be listening.
-        let _ = self.heartbeats.send(heartbeat);
     }
 
     /// Asks agents for recent lines on behalf of a client; the answers come to its own inbox.

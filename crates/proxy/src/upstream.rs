@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::hearing::Hearing;
 use crate::interest::{Foreign, Interest, Interests, Verbs};
 use crate::tenant::Member;
 
@@ -53,6 +54,7 @@ pub(crate) enum Standing {
 /// The connection, shared by all who want something from the bus.
 pub(crate) struct Upstream {
     pub(crate) interests: Interests,
+    pub(crate) hearing: Hearing,
     wire: Mutex<Wire>,
     /// There is something to send, or the connection is to be given up.
     wake: Notify,
@@ -115,9 +117,11 @@ impl std::fmt::Display for Lost {
 }
 
 impl Upstream {
-    pub(crate) fn new() -> Self {
+    /// For a bus with so many servers.
+    pub(crate) fn new(servers: usize) -> Self {
         Self {
             interests: Interests::default(),
+            hearing: Hearing::new(servers),
             wire: Mutex::default(),
             wake: Notify::new(),
             give_up: AtomicBool::new(false),
@@ -163,7 +167,6 @@ impl Upstream {
     }
 
     /// Has the connection made anew with the next server.
-    #[expect(dead_code, reason = "the watchdog is about to")]
     pub(crate) fn reconnect_elsewhere(&self) {
         self.give_up.store(true, Ordering::Relaxed);
         self.wake.notify_one();
@@ -200,18 +203,21 @@ impl Upstream {
         tracing::info!(%server, "connected to the bus");
         self.connections.fetch_add(1, Ordering::Relaxed);
         self.give_up.store(false, Ordering::Relaxed);
-        self.interests.resubscribe(|verbs| {
+        self.interests.resubscribe(|mut verbs| {
+            Hearing::write_sub(&mut verbs);
             let mut wire = self.wire();
             wire.out.clear();
             wire.open.clear();
             wire.is_connected = true;
             wire.ask(&verbs);
         });
+        self.hearing.connected();
         self.standing.send_replace(Standing::Connected { server: server.to_string() });
     }
 
     fn away(&self, last_error: Option<String>) {
         self.wire().is_connected = false;
+        self.hearing.disconnected();
         self.standing.send_modify(|standing| {
             let since = match standing {
                 Standing::Away { since, .. } => *since,
@@ -278,6 +284,9 @@ impl Upstream {
         stats: &Stats,
         touched: &mut Touched,
     ) -> Result<(), Lost> {
+        if self.hearing.take(message) {
+            return Ok(());
+        }
         match self.interests.deliver(message, latest, stats, touched) {
             Ok(finished) => {
                 finished.iter().for_each(|member| self.part(member));
