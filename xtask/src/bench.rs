@@ -9,6 +9,7 @@ mod lines;
 mod page;
 mod pipeline;
 mod produce;
+mod proxy;
 mod reader;
 mod stage;
 mod table;
@@ -34,6 +35,7 @@ Benches (all of them without NAME; the calibration always runs first):
   host       CPU per line of the agent from Machine socket to NATS, spool on, 16 apps, one tail; lines/s on one core
   latency    from an app's write to what 'logway logs' wrote, at 10, 1,000 and 20,000 lines/s
   pipeline   CPU per line from stdout to the tail, at 100, 1,000 and 50,000 lines/s, 16 apps, one tail
+  proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
 
 Options:
   --seconds N     measure each run for N seconds, after one second that does not count [default: 3]
@@ -64,6 +66,10 @@ pub(crate) struct Bench {
     logway: PathBuf,
     /// The static `logway-init`.
     init: PathBuf,
+    /// A front door with tokens of its own: an example of crates/proxy.
+    door: PathBuf,
+    /// The repository.
+    root: PathBuf,
     /// How long one run is measured.
     seconds: u64,
     /// How often.
@@ -87,7 +93,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 4] = [
+const BENCHES: [Named; 5] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -103,6 +109,11 @@ const BENCHES: [Named; 4] = [
         name: "pipeline",
         title: "pipeline: from stdout to the tail, 16 apps, one tail of all",
         measure: pipeline::whole,
+    },
+    Named {
+        name: "proxy",
+        title: "proxy: the NATS front door against nats-server itself, in turn, on the same machine",
+        measure: proxy::measure,
     },
 ];
 
@@ -133,7 +144,7 @@ pub(crate) fn main(mut args: Args) -> Result<Outcome> {
     if cfg!(debug_assertions) {
         return in_release(&root, build);
     }
-    let bench = prepare(&root, build, seconds, runs, corpus)?;
+    let bench = Bench { seconds, runs, corpus, ..prepare(&root, build, &wanted)? };
     let (text, good) = measure(&bench, &wanted)?;
     if let (Some(path), true) = (record, good) {
         std::fs::write(&path, page::render(&text)).with_context(|| format!("writing {path}"))?;
@@ -190,14 +201,34 @@ fn in_release(root: &Path, build: bool) -> Result<Outcome> {
     }
 }
 
-/// Builds both binaries and puts them side by side.
-fn prepare(root: &Path, build: bool, seconds: u64, runs: usize, corpus: Option<PathBuf>) -> Result<Bench> {
+/// Builds what is measured and puts it side by side: the binaries, the front door, or both.
+fn prepare(root: &Path, build: bool, wanted: &[String]) -> Result<Bench> {
     let target = sh::target_dir(root)?;
-    let built = [target.join("release/logway"), dist::init_path(&target)?];
-    if build {
-        let mut logway = sh::cargo(root);
-        sh::must(logway.args(["build", "--release", "--locked", "-p", "logway", "--bin", "logway"]))?;
-        dist::static_init(root, &target)?;
+    let is_wanted =
+        |of_proxy: bool| wanted.is_empty() || wanted.iter().any(|name| (name == "proxy") == of_proxy);
+    let mut built = Vec::new();
+    if is_wanted(false) {
+        if build {
+            let mut logway = sh::cargo(root);
+            sh::must(logway.args(["build", "--release", "--locked", "-p", "logway", "--bin", "logway"]))?;
+            dist::static_init(root, &target)?;
+        }
+        built.extend([target.join("release/logway"), dist::init_path(&target)?]);
+    }
+    if is_wanted(true) {
+        if build {
+            let mut door = sh::cargo(root);
+            sh::must(door.args([
+                "build",
+                "--release",
+                "--locked",
+                "-p",
+                "logway-proxy",
+                "--example",
+                "door",
+            ]))?;
+        }
+        built.push(target.join("release/examples/door"));
     }
     let dir = target.join("bench");
     std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
@@ -206,5 +237,6 @@ fn prepare(root: &Path, build: bool, seconds: u64, runs: usize, corpus: Option<P
         let name = binary.file_name().context("a binary without a name")?;
         std::fs::copy(binary, dir.join(name)).with_context(|| format!("copying {}", binary.display()))?;
     }
-    Ok(Bench { logway: dir.join("logway"), init: dir.join("logway-init"), seconds, runs, corpus })
+    let [logway, init, door] = ["logway", "logway-init", "door"].map(|name| dir.join(name));
+    Ok(Bench { logway, init, door, root: root.to_owned(), seconds: 3, runs: 3, corpus: None })
 }

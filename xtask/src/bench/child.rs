@@ -54,6 +54,11 @@ impl Running {
         anyhow::bail!("{} did not say {what}; it said:\n{}", self.name, self.seen.join("\n"))
     }
 
+    /// What it said so far, as far as somebody waited for it.
+    pub(super) fn seen(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().map(String::as_str)
+    }
+
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()

@@ -2,6 +2,29 @@
 
 use std::fmt::Write;
 
+/// What is asked of a figure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Budget {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Budget {
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(limit) => value <= limit,
+            Self::AtLeast(limit) => value >= limit,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtMost(limit) => format!("<= {}", figure(limit)),
+            Self::AtLeast(limit) => format!(">= {}", figure(limit)),
+        }
+    }
+}
+
 /// One figure, measured several times.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
@@ -11,8 +34,8 @@ pub(super) struct Row {
     runs: Vec<f64>,
     /// Its unit; or the whole text of a row without figures.
     unit: String,
-    /// What the figure should be at most.
-    limit: Option<f64>,
+    /// What is asked of the figure.
+    budget: Option<Budget>,
     /// The machine brought about the load that the figure is for.
     is_loaded: bool,
 }
@@ -22,23 +45,29 @@ impl Row {
     pub(super) fn new(what: impl Into<String>, runs: &[f64], unit: &str) -> Self {
         let mut runs = runs.to_vec();
         runs.sort_by(f64::total_cmp);
-        Self { what: what.into(), runs, unit: unit.to_owned(), limit: None, is_loaded: true }
+        Self { what: what.into(), runs, unit: unit.to_owned(), budget: None, is_loaded: true }
     }
 
     /// A row that has words in place of figures.
     pub(super) fn words(what: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { what: what.into(), runs: Vec::new(), unit: text.into(), limit: None, is_loaded: true }
+        Self { what: what.into(), runs: Vec::new(), unit: text.into(), budget: None, is_loaded: true }
     }
 
     /// The figure should be `limit` at most.
     pub(super) fn at_most(mut self, limit: f64) -> Self {
-        self.limit = Some(limit);
+        self.budget = Some(Budget::AtMost(limit));
+        self
+    }
+
+    /// The figure should be `limit` at least.
+    pub(super) fn at_least(mut self, limit: f64) -> Self {
+        self.budget = Some(Budget::AtLeast(limit));
         self
     }
 
     /// Nothing is asked of the figure.
     pub(super) const fn without_limit(mut self) -> Self {
-        self.limit = None;
+        self.budget = None;
         self
     }
 
@@ -58,13 +87,11 @@ impl Row {
 
     /// Whether the budget is met, in words; empty when there is no budget, or no figure.
     fn verdict(&self) -> &'static str {
-        let (Some(limit), Some(median), Some(max)) = (self.limit, self.median(), self.runs.last()) else {
-            return "";
-        };
+        let (Some(budget), Some(median)) = (self.budget, self.median()) else { return "" };
         if !self.is_loaded {
             return "load not reached: no verdict";
         }
-        match (median <= limit, *max <= limit) {
+        match (budget.is_met(median), self.runs.iter().all(|run| budget.is_met(*run))) {
             (true, true) => "met",
             (true, false) => "met, but not by every run",
             (false, _) => "NOT MET",
@@ -79,7 +106,7 @@ impl Row {
             text(self.median()),
             text(self.runs.last().copied()),
             self.unit.clone(),
-            self.limit.map(|limit| format!("<= {}", figure(limit))).unwrap_or_default(),
+            self.budget.map(Budget::text).unwrap_or_default(),
             self.verdict().to_owned(),
         ]
     }
@@ -104,7 +131,8 @@ fn figure(value: f64) -> String {
     }
     let mut out = String::new();
     for (index, digit) in text.chars().enumerate() {
-        if index > 0 && digit.is_ascii_digit() && (text.len() - index).is_multiple_of(3) {
+        let is_inside = index > 0 && !out.ends_with('-');
+        if is_inside && digit.is_ascii_digit() && (text.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -136,16 +164,20 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        for (runs, limit, verdict) in [
-            (&[3.0, 1.0, 2.0][..], Some(3.0), "met"),
-            (&[3.1, 1.0, 2.0], Some(3.0), "met, but not by every run"),
-            (&[3.1, 1.0, 3.2], Some(3.0), "NOT MET"),
-            (&[3.1], Some(3.0), "NOT MET"),
-            (&[3.1, 3.0], Some(3.0), "met, but not by every run"),
-            (&[], Some(3.0), ""),
+        let (most, least) = (Some(Budget::AtMost(3.0)), Some(Budget::AtLeast(3.0)));
+        for (runs, budget, verdict) in [
+            (&[3.0, 1.0, 2.0][..], most, "met"),
+            (&[3.1, 1.0, 2.0], most, "met, but not by every run"),
+            (&[3.1, 1.0, 3.2], most, "NOT MET"),
+            (&[3.1], most, "NOT MET"),
+            (&[3.1, 3.0], most, "met, but not by every run"),
+            (&[3.0, 3.1], least, "met"),
+            (&[2.9, 3.0, 3.1], least, "met, but not by every run"),
+            (&[2.9, 2.9, 3.1], least, "NOT MET"),
+            (&[], most, ""),
             (&[3.0], None, ""),
         ] {
-            let row = Row { limit, ..Row::new("a", runs, "µs") };
+            let row = Row { budget, ..Row::new("a", runs, "µs") };
             assert_eq!(row.verdict(), verdict, "{runs:?}");
         }
     }
@@ -171,6 +203,8 @@ mod tests {
             (12.34, "12.3"),
             (999.6, "1,000"),
             (1_234_567.8, "1,234,568"),
+            (-127.0, "-127"),
+            (-1270.0, "-1,270"),
         ] {
             assert_eq!(figure(value), text);
         }
