@@ -51,11 +51,15 @@ pub enum SyncPoint {
     JournalSnapshot,
     /// The renaming of a compacted journal, before anything is appended to it.
     JournalSnapshotDir,
+    /// The content of a key or token file, before anybody relies on it.
+    KeyFile,
+    /// The renaming of a key or token file.
+    KeyDir,
 }
 
 impl SyncPoint {
     /// Every call site; the mutation test walks it.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NewDir,
         Self::SpoolBatch,
         Self::SpoolDir,
@@ -69,6 +73,8 @@ impl SyncPoint {
         Self::JournalDir,
         Self::JournalSnapshot,
         Self::JournalSnapshotDir,
+        Self::KeyFile,
+        Self::KeyDir,
     ];
 }
 

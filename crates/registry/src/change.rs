@@ -6,8 +6,8 @@
 use line::Name;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Host, Key, Org, Revocation};
-use crate::text;
+use crate::state::{EndedOrg, Host, Key, Org, Revocation};
+use crate::{Minted, text};
 
 /// A change with the version that it makes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub(crate) struct Versioned {
 pub(crate) enum Change {
     /// An org is there, or has another slug.
     Org(Org),
+    /// An org is no more.
+    OrgEnded(EndedOrg),
     /// A host is there, or in another region.
     Host(Host),
     /// A key is there, or retired.
@@ -44,6 +46,10 @@ pub(crate) enum Change {
     },
     /// Numbers below these may have been given out.
     Numbers { next_account: u32, next_key: u32 },
+    /// A token was made. It is no part of the state, and makes no version.
+    Token(Minted),
+    /// What is known of tokens that ended before `now_ns`, or are revoked, is dropped. It makes no version either.
+    TokensForgotten { now_ns: i64 },
 }
 
 impl Record {

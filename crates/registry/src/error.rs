@@ -1,5 +1,8 @@
 //! Why a change was not made, or a state not read.
 
+use std::io;
+use std::path::PathBuf;
+
 use disk::journal;
 use line::OrgId;
 
@@ -14,9 +17,12 @@ pub enum Error {
     /// A slug that another org has, or that is another org's id.
     #[error("slug {0} is taken by another org; choose another, or rename that org first")]
     SlugTaken(Slug),
-    /// An org id that was never given out.
-    #[error("there is no org with the id {0}; look up the id by the org's slug")]
-    UnknownOrg(OrgId),
+    /// No org is called so, or has this id.
+    #[error("there is no org {0:?}; list the orgs with 'logway orgs list'")]
+    UnknownOrg(String),
+    /// The org is no more, and never comes back.
+    #[error("the org {0} has ended; make a new one")]
+    OrgEnded(OrgId),
     /// A host's, region's or store's name that is empty or too long.
     #[error(
         "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'"
@@ -75,6 +81,33 @@ pub enum Error {
     /// A snapshot that contradicts itself.
     #[error("the snapshot is not that of a registry: {0}; fetch it again")]
     SnapshotContent(&'static str),
+    /// A name for a token that is too long or has characters that are not for people.
+    #[error("a token's name has at most {max_bytes} bytes, and no control characters; choose another")]
+    TokenName {
+        /// The longest that is taken.
+        max_bytes: usize,
+    },
+    /// A token, or a scope for one, that cannot be used.
+    #[error(transparent)]
+    Access(#[from] access::Error),
+    /// A key file cannot be read or written.
+    #[error("cannot {action} the key file {path}; check the disk of the data directory, then try again")]
+    KeyFile {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The admin socket cannot be made.
+    #[error("cannot listen on {path}; check the owner and the permissions of the data directory")]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A page of a snapshot that does not fit what was asked for, or pages that do not make what they say.
     #[error("a page of the registry's state cannot be used: {0}; it is fetched again")]
     Page(&'static str),
@@ -87,4 +120,30 @@ pub enum Error {
     /// The process ends before the work was done.
     #[error("this process ends; ask again when it is back")]
     Ending,
+}
+
+impl Error {
+    /// Its code in the catalogue, if it is one that a person can do something about.
+    #[must_use]
+    pub const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Name(_) => Some("LA12"),
+            Self::Socket { .. } => Some("LA14"),
+            Self::Journal(_) | Self::KeyFile { .. } => Some("LR02"),
+            Self::Bus(_) | Self::NoAnswer(_) => Some("LR03"),
+            Self::SnapshotSize(_)
+            | Self::SnapshotFormat(_)
+            | Self::SnapshotJson(_)
+            | Self::SnapshotContent(_)
+            | Self::Page(_) => Some("LR04"),
+            Self::UnknownOrg(_) | Self::OrgEnded(_) => Some("LR05"),
+            Self::SlugIllegal(_) | Self::SlugTaken(_) => Some("LR06"),
+            Self::Access(_) | Self::TokenName { .. } | Self::RevocationBytes { .. } => Some("LR07"),
+            Self::KeyBytes { .. } | Self::KeyKnown(_) | Self::UnknownKey(_) | Self::LastKey(_) => {
+                Some("LR08")
+            }
+            Self::Full { .. } => Some("LR09"),
+            Self::Ending => None,
+        }
+    }
 }

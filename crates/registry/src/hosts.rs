@@ -42,7 +42,8 @@ pub(crate) async fn run(keeper: &Arc<Keeper>, client: &Client) {
 
 async fn note(keeper: &Arc<Keeper>, region: String, host: String, pace: &mut Pace) {
     let name = host.clone();
-    let noted = keeper.with(move |registry| {
+    let noted = keeper.with(move |desk| {
+        let registry = desk.registry_mut();
         let before = registry.version();
         registry.note_host(&host, &region, unix_ns())?;
         Ok(registry.version() != before)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bus::sys::RegistryMark;
 use tokio::sync::watch;
 
-use crate::{Digest, Error, Registry};
+use crate::{Desk, Digest, Error, Registry};
 
 /// The registry, and what followers are told of it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Keeper {
 
 #[derive(Debug)]
 struct Inner {
-    registry: Registry,
+    desk: Desk,
     /// Of the state as it is; made when it is asked for.
     told: Option<Arc<Told>>,
 }
@@ -30,9 +30,9 @@ pub(crate) struct Told {
 }
 
 impl Keeper {
-    pub(crate) fn new(registry: Registry) -> Self {
-        let version = watch::Sender::new(registry.version());
-        Self { inner: Mutex::new(Inner { registry, told: None }), version }
+    pub(crate) fn new(desk: Desk) -> Self {
+        let version = watch::Sender::new(desk.registry().version());
+        Self { inner: Mutex::new(Inner { desk, told: None }), version }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -45,14 +45,14 @@ impl Keeper {
     /// What `change` gives; [`Error::Ending`] when the process ends before it was done.
     pub(crate) async fn with<T: Send + 'static>(
         self: &Arc<Self>,
-        change: impl FnOnce(&mut Registry) -> Result<T, Error> + Send + 'static,
+        change: impl FnOnce(&mut Desk) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let keeper = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
             let mut inner = keeper.inner();
-            let before = inner.registry.version();
-            let done = change(&mut inner.registry);
-            let version = inner.registry.version();
+            let before = inner.desk.registry().version();
+            let done = change(&mut inner.desk);
+            let version = inner.desk.registry().version();
             if version != before {
                 inner.told = None;
                 keeper.version.send_replace(version);
@@ -69,8 +69,8 @@ impl Keeper {
     pub(crate) async fn told(self: &Arc<Self>) -> Result<Arc<Told>, Error> {
         let keeper = Arc::clone(self);
         let work = tokio::task::spawn_blocking(move || {
-            let Inner { registry, told } = &mut *keeper.inner();
-            Arc::clone(told.get_or_insert_with(|| Arc::new(Told::of(registry))))
+            let Inner { desk, told } = &mut *keeper.inner();
+            Arc::clone(told.get_or_insert_with(|| Arc::new(Told::of(desk.registry()))))
         });
         work.await.map_err(|_| Error::Ending)
     }

@@ -8,8 +8,9 @@ use disk::journal::{self, Journal};
 use line::{Name, OrgId};
 
 use crate::change::{Change, Record, Versioned};
-use crate::state::{Host, Key, Org, Revocation, State};
-use crate::{Digest, Error, Slug};
+use crate::minted::Book;
+use crate::state::{EndedOrg, Host, Key, Org, Revocation, State};
+use crate::{Digest, Error, Minted, Slug};
 
 /// A journal longer than this, and than twice what it has to say, is written anew.
 const COMPACT_BYTES: u64 = 1 << 20;
@@ -37,6 +38,8 @@ pub struct Report {
 pub struct Registry {
     journal: Journal,
     state: State,
+    /// Which tokens were made here.
+    book: Book,
     /// Of the state as it is; empty until asked for.
     digest: OnceLock<Digest>,
     report: Report,
@@ -61,6 +64,7 @@ impl Registry {
             compacted_bytes: journal.len_bytes(),
             journal,
             state: State::new()?,
+            book: Book::default(),
             digest: OnceLock::new(),
             report: Report { torn_bytes, damaged_bytes, ..Report::default() },
             unknown: Vec::new(),
@@ -77,7 +81,7 @@ impl Registry {
 
     fn replay(&mut self, bytes: Vec<u8>) {
         match serde_json::from_slice::<Record>(&bytes) {
-            Ok(record) => self.state.apply(record.version, record.change),
+            Ok(record) => self.apply(record),
             Err(_) => {
                 if let Ok(Versioned { version }) = serde_json::from_slice(&bytes) {
                     self.state.version = self.state.version.max(version);
@@ -85,6 +89,11 @@ impl Registry {
                 self.unknown.push(bytes);
             }
         }
+    }
+
+    fn apply(&mut self, Record { version, change }: Record) {
+        self.book.apply(&change, &self.state);
+        self.state.apply(version, change);
     }
 
     /// Goes on behind every version and number that the lost bytes may have held.
@@ -136,18 +145,52 @@ impl Registry {
         if !self.state.is_free(&slug, &id) {
             return Err(Error::SlugTaken(slug));
         }
-        room("orgs", self.state.orgs.len(), State::MAX_ORGS, "start another registry for more")?;
+        self.put_new_org(id, slug, now_ns)
+    }
+
+    fn put_new_org(&mut self, id: OrgId, slug: Slug, now_ns: i64) -> Result<Org, Error> {
+        let count = self.state.orgs.len() + self.state.ended.len();
+        room("orgs", count, State::MAX_ORGS, "start another registry for more")?;
         let account = number("account numbers", self.state.next_account)?;
         let org = Org { id, slug, account, created_ns: now_ns };
         self.commit(Change::Org(org.clone()))?;
         Ok(org)
     }
 
+    /// Takes over an org that had its id before there was a registry. One that is there stays as it is. If its slug is taken, it
+    /// is called by its id.
+    ///
+    /// # Errors
+    /// `OrgEnded` for one that is no more, `SlugIllegal`, `Full`, `Journal`.
+    pub fn import_org(&mut self, id: &OrgId, slug: &str, now_ns: i64) -> Result<Org, Error> {
+        if let Some(org) = self.state.org(id) {
+            return Ok(org.clone());
+        }
+        if self.state.ended.contains_key(id) {
+            return Err(Error::OrgEnded(id.clone()));
+        }
+        let slug = Slug::new(slug)?;
+        let slug = if self.state.is_free(&slug, id) { slug } else { Slug::new(id.as_str())? };
+        self.put_new_org(id.clone(), slug, now_ns)
+    }
+
+    /// Ends an org for good: its tokens are refused and its slug is free; its id and its account number are never given out
+    /// again. What is kept under its id is for others to drop.
+    ///
+    /// # Errors
+    /// `UnknownOrg`, `Journal`.
+    pub fn end_org(&mut self, id: &OrgId, now_ns: i64) -> Result<(), Error> {
+        let org = self.state.org(id).ok_or_else(|| Error::UnknownOrg(id.to_string()))?;
+        let ended = EndedOrg { id: id.clone(), account: org.account, ended_ns: now_ns };
+        self.commit(Change::OrgEnded(ended))
+    }
+
     /// An id that no org has or is called by.
     fn fresh_id(&self) -> OrgId {
         loop {
             let id = OrgId::mint(fastrand::u64(..));
-            if self.state.org(&id).is_none() && self.state.org_by_slug(id.as_str()).is_none() {
+            let is_ended = self.state.ended.contains_key(&id);
+            if !is_ended && self.state.org_by_name(id.as_str()).is_none() {
                 return id;
             }
         }
@@ -158,7 +201,7 @@ impl Registry {
     /// # Errors
     /// `UnknownOrg`, `SlugIllegal`, `SlugTaken`, `Journal`.
     pub fn rename_org(&mut self, id: &OrgId, slug: &str) -> Result<Org, Error> {
-        let org = self.state.org(id).ok_or_else(|| Error::UnknownOrg(id.clone()))?;
+        let org = self.state.org(id).ok_or_else(|| Error::UnknownOrg(id.to_string()))?;
         let org = Org { slug: Slug::new(slug)?, ..org.clone() };
         if !self.state.is_free(&org.slug, id) {
             return Err(Error::SlugTaken(org.slug));
@@ -201,6 +244,11 @@ impl Registry {
         Ok(ended)
     }
 
+    /// The number that the next key gets.
+    pub(crate) fn next_key(&self) -> u32 {
+        self.state.next_key
+    }
+
     /// Adds a public key that tokens are signed with from `from_ns` on, and gives its number. With [`State::MAX_KEYS`] there,
     /// the one that was retired first is forgotten.
     ///
@@ -221,16 +269,18 @@ impl Registry {
         Ok(id)
     }
 
-    /// Refuses what this key has signed, from `retired_ns` on. A key that is retired stays as it is.
+    /// Refuses what this key has signed, from `retired_ns` on. For a key that is retired, the earlier time counts.
     ///
     /// # Errors
     /// `UnknownKey`, `LastKey`, `Journal`.
     pub fn retire_key(&mut self, id: u32, retired_ns: i64) -> Result<(), Error> {
         let key = self.state.key(id).ok_or(Error::UnknownKey(id))?;
-        if key.retired_ns.is_some() {
+        if key.retired_ns.is_some_and(|before_ns| before_ns <= retired_ns) {
             return Ok(());
         }
-        if !self.state.keys().any(|other| other.id != id && other.retired_ns.is_none()) {
+        if key.retired_ns.is_none()
+            && !self.state.keys().any(|other| other.id != id && other.retired_ns.is_none())
+        {
             return Err(Error::LastKey(id));
         }
         let retired = Key { retired_ns: Some(retired_ns), ..key.clone() };
@@ -267,12 +317,50 @@ impl Registry {
         self.commit(Change::Shard { shard, store })
     }
 
-    /// Journals a change, and applies it once it is on the disk.
+    /// Notes that a token was made. With [`Registry::MAX_TOKENS`] noted, those that have ended or are revoked are forgotten.
+    ///
+    /// # Errors
+    /// `Full` when that makes no room, `Journal`. Then nobody should be given the token: no list would show it.
+    pub fn note_token(&mut self, token: Minted, now_ns: i64) -> Result<(), Error> {
+        if self.book.len() >= Self::MAX_TOKENS {
+            self.append(Change::TokensForgotten { now_ns })?;
+        }
+        let remedy = "revoke tokens that are not used any more";
+        room("tokens", self.book.len(), Self::MAX_TOKENS, remedy)?;
+        self.append(Change::Token(token))
+    }
+
+    /// The tokens that were made here, by revocation id; not those that their holders made of them.
+    pub fn tokens(&self) -> impl ExactSizeIterator<Item = &Minted> {
+        self.book.tokens()
+    }
+
+    /// The token of this revocation id, if it was made here.
+    #[must_use]
+    pub fn token(&self, id: &[u8]) -> Option<&Minted> {
+        self.book.token(id)
+    }
+
+    /// Most tokens that are known by name.
+    pub const MAX_TOKENS: usize = 100_000;
+
+    /// Makes a change of the state.
     fn commit(&mut self, change: Change) -> Result<(), Error> {
-        let record = Record { version: self.state.version.saturating_add(1), change };
-        self.journal.append(&record.encode()).map_err(Error::Journal)?;
-        self.state.apply(record.version, record.change);
+        self.append_as(self.state.version.saturating_add(1), change)?;
         self.digest = OnceLock::new();
+        Ok(())
+    }
+
+    /// Makes a change that is none of the state.
+    fn append(&mut self, change: Change) -> Result<(), Error> {
+        self.append_as(self.state.version, change)
+    }
+
+    /// Journals a change, and applies it once it is on the disk.
+    fn append_as(&mut self, version: u64, change: Change) -> Result<(), Error> {
+        let record = Record { version, change };
+        self.journal.append(&record.encode()).map_err(Error::Journal)?;
+        self.apply(record);
         self.compact();
         Ok(())
     }
@@ -293,7 +381,9 @@ impl Registry {
     /// Replaces the journal by one that says the state and nothing else.
     fn rewrite(&mut self) -> Result<(), Error> {
         let version = self.state.version;
-        let changes = self.state.changes().map(|change| Record { version, change }.encode());
+        let tokens = self.book.tokens().cloned().map(Change::Token);
+        let changes = self.state.changes().chain(tokens);
+        let changes = changes.map(|change| Record { version, change }.encode());
         let records: Vec<_> = changes.chain(self.unknown.iter().cloned()).collect();
         self.journal.compact(&records).map_err(Error::Journal)
     }

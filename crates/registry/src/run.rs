@@ -12,14 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::interval;
 
 use crate::clock::unix_ns;
+use crate::desk::{Desk, MARGIN_NS};
 use crate::keeper::Keeper;
-use crate::{Error, Registry, Report, announce, answer, bus_state, hosts};
-
-/// The journal's name in the registry's directory.
-const JOURNAL: &str = "journal";
-
-/// Revocations are kept for so long after their tokens have ended by themselves: a front door's clock may be behind.
-const MARGIN_NS: i64 = 24 * 3600 * 1_000_000_000;
+use crate::{Error, Local, Report, admin, announce, answer, bus_state, hosts, local};
 
 /// How the registry is set up. [`Config::new`] gives the usual values.
 #[derive(Debug)]
@@ -34,7 +29,9 @@ pub struct Config {
     pub announce_every: Duration,
     /// How often revocations are dropped whose tokens have ended by themselves a day ago; default one minute.
     pub expire_every: Duration,
-    /// Told when the journal is open. NATS may still be away then.
+    /// An org that is to be there, with a token in a file; `None`: none.
+    pub local: Option<Local>,
+    /// Told when the admin socket listens and the token is in its file. NATS may still be away then.
     pub ready: Option<oneshot::Sender<()>>,
 }
 
@@ -48,18 +45,21 @@ impl Config {
             bus,
             announce_every: Duration::from_secs(REGISTRY_SECONDS),
             expire_every: Duration::from_secs(60),
+            local: None,
             ready: None,
         }
     }
 }
 
-/// Keeps the registry until `shutdown` resolves: says which state it holds, gives it to whoever is behind, notes hosts, and drops
-/// revocations that nobody needs any more.
+/// Keeps the registry until `shutdown` resolves: serves the admin socket, says which state it holds, gives it to whoever is behind,
+/// notes hosts, and drops revocations that nobody needs any more.
 ///
 /// # Errors
-/// When the journal cannot be opened. Once it runs, it goes on: a bus that is away and a disk that is full show in its log.
+/// When the journal cannot be opened or the admin socket cannot be made. Once it runs, it goes on: a bus that is away and a disk
+/// that is full show in its log.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let keeper = Arc::new(Keeper::new(open(&config).await?));
+    let admin = admin::server::listen(&config.dir)?;
     let client = Client::start(config.bus);
     if let Some(ready) = config.ready {
         // Whoever wanted to know may be gone.
@@ -72,17 +72,27 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         () = answer::run(&keeper, &client) => {}
         () = hosts::run(&keeper, &client) => {}
         () = expire(&keeper, config.expire_every) => {}
+        () = admin::server::serve(admin, &keeper) => {}
+        () = local::keep(config.local, &keeper, &config.disk) => {}
     }
     client.close().await;
     Ok(())
 }
 
-async fn open(config: &Config) -> Result<Registry, Error> {
-    let (disk, path) = (Arc::clone(&config.disk), config.dir.join(JOURNAL));
-    let opened = tokio::task::spawn_blocking(move || Registry::open(disk, &path, unix_ns() - MARGIN_NS));
-    let registry = opened.await.map_err(|_| Error::Ending)??;
-    say(registry.report());
-    Ok(registry)
+async fn open(config: &Config) -> Result<Desk, Error> {
+    let (disk, dir, local) = (Arc::clone(&config.disk), config.dir.clone(), config.local.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let mut desk = Desk::open(Arc::clone(&disk), &dir, unix_ns())?;
+        say(desk.registry().report());
+        if let Some(local) = &local
+            && let Err(error) = local::settle(local, &mut desk, &*disk)
+        {
+            // A full disk keeps nobody from what is there.
+            tracing::error!(code = "LR02", %error, "the org or the token of this machine cannot be made");
+        }
+        Ok(desk)
+    });
+    opened.await.map_err(|_| Error::Ending)?
 }
 
 /// Says in the log what the opening found, if that is worth a word.
@@ -112,7 +122,7 @@ async fn expire(keeper: &Arc<Keeper>, every: Duration) {
     let mut tick = interval(every);
     loop {
         tick.tick().await;
-        let expired = keeper.with(|registry| registry.expire(unix_ns() - MARGIN_NS)).await;
+        let expired = keeper.with(|desk| desk.registry_mut().expire(unix_ns() - MARGIN_NS)).await;
         if let Err(error) = expired {
             // They harm nobody, and the next turn tries again.
             tracing::debug!(%error, "revocations that are not needed any more stay");

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use line::Name;
+use line::{Name, OrgId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::change::Change;
-use crate::state::{Host, Key, Org, Revocation, SHARDS, State};
+use crate::state::{EndedOrg, Host, Key, Org, Revocation, SHARDS, State};
 use crate::{Error, text};
 
 /// What two states are compared by: SHA-256 over the snapshot's JSON. Prints as 64 hexadecimal digits.
@@ -40,6 +40,7 @@ pub struct Snapshot {
     next_account: u32,
     next_key: u32,
     orgs: Vec<Org>,
+    ended: Vec<EndedOrg>,
     hosts: Vec<Host>,
     keys: Vec<Key>,
     revocations: Vec<Revocation>,
@@ -88,26 +89,36 @@ impl Snapshot {
         Ok(serde_json::from_slice(json)?)
     }
 
+    fn ids(&self) -> impl Iterator<Item = &OrgId> {
+        self.orgs.iter().map(|org| &org.id).chain(self.ended.iter().map(|org| &org.id))
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = u32> {
+        self.orgs.iter().map(|org| org.account).chain(self.ended.iter().map(|org| org.account))
+    }
+
     /// What is wrong with it: lists too long, out of order or with something twice, numbers that were never given out.
     fn check(&self) -> Result<(), &'static str> {
         let lists = [
-            (self.orgs.len() <= State::MAX_ORGS, "too many orgs"),
+            (self.orgs.len() + self.ended.len() <= State::MAX_ORGS, "too many orgs"),
             (self.hosts.len() <= State::MAX_HOSTS, "too many hosts"),
             (self.keys.len() <= State::MAX_KEYS, "too many keys"),
             (self.revocations.len() <= State::MAX_REVOCATIONS, "too many revocations"),
             (self.stores.len() == SHARDS, "not one store for each shard"),
             (self.orgs.is_sorted_by(|a, b| a.id < b.id), "orgs out of order"),
+            (self.ended.is_sorted_by(|a, b| a.id < b.id), "ended orgs out of order"),
+            (differ(self.ids()), "an org that has ended and lives"),
             (self.hosts.is_sorted_by(|a, b| a.name < b.name), "hosts out of order"),
             (self.keys.is_sorted_by(|a, b| a.id < b.id), "keys out of order"),
             (self.revocations.is_sorted_by(|a, b| a.id < b.id), "revocations out of order"),
             (differ(self.orgs.iter().map(|org| &org.slug)), "one slug for two orgs"),
-            (differ(self.orgs.iter().map(|org| org.account)), "one account number for two orgs"),
+            (differ(self.accounts()), "one account number for two orgs"),
             (differ(self.keys.iter().map(|key| &key.public)), "one public key twice"),
         ];
         let given = |number: u32, next: u32| (1..next).contains(&number);
         let fits = |bytes: &[u8], max: usize| (1..=max).contains(&bytes.len());
         let items = [
-            (self.orgs.iter().all(|org| given(org.account, self.next_account)), "a future account number"),
+            (self.accounts().all(|account| given(account, self.next_account)), "a future account number"),
             (self.keys.iter().all(|key| given(key.id, self.next_key)), "a future key number"),
             (self.keys.iter().all(|key| fits(&key.public, Key::MAX_BYTES)), "a public key of no length"),
             (
@@ -137,6 +148,7 @@ impl State {
             next_account: self.next_account,
             next_key: self.next_key,
             orgs: self.orgs().cloned().collect(),
+            ended: self.ended_orgs().cloned().collect(),
             hosts: self.hosts().cloned().collect(),
             keys: self.keys().cloned().collect(),
             revocations: self.revocations().collect(),
@@ -158,10 +170,13 @@ impl State {
         let mut state = Self::new()?;
         let numbers = Change::Numbers { next_account, next_key };
         let orgs = snapshot.orgs.into_iter().map(Change::Org);
+        let ended = snapshot.ended.into_iter().map(Change::OrgEnded);
         let hosts = snapshot.hosts.into_iter().map(Change::Host);
         let keys = snapshot.keys.into_iter().map(Change::Key);
         let revocations = snapshot.revocations.into_iter().map(Change::Revocation);
-        for change in [numbers].into_iter().chain(orgs).chain(hosts).chain(keys).chain(revocations) {
+        for change in
+            [numbers].into_iter().chain(orgs).chain(ended).chain(hosts).chain(keys).chain(revocations)
+        {
             state.apply(version, change);
         }
         state.stores = snapshot.stores.into_iter().map(|store| store.0).collect();

@@ -28,6 +28,18 @@ pub struct Org {
     pub created_ns: i64,
 }
 
+/// An org that is no more: what is kept of it, so that neither is given out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedOrg {
+    /// Its id. Lines are still kept under it until whoever keeps them has dropped them.
+    #[serde(with = "text::org_id")]
+    pub id: OrgId,
+    /// Its account number.
+    pub account: u32,
+    /// When it ended, in Unix nanoseconds.
+    pub ended_ns: i64,
+}
+
 /// A host that an agent was seen on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -91,6 +103,8 @@ pub struct State {
     pub(crate) orgs: BTreeMap<OrgId, Org>,
     /// Each org's slug, and nothing else.
     slugs: BTreeMap<Slug, OrgId>,
+    /// None of these is in `orgs`.
+    pub(crate) ended: BTreeMap<OrgId, EndedOrg>,
     pub(crate) hosts: BTreeMap<Name, Host>,
     pub(crate) keys: BTreeMap<u32, Key>,
     pub(crate) revocations: BTreeMap<Vec<u8>, i64>,
@@ -99,7 +113,7 @@ pub struct State {
 }
 
 impl State {
-    /// Most orgs; with the other bounds, so many that [`crate::Snapshot::MAX_BYTES`] holds them all.
+    /// Most orgs, those that ended included; with the other bounds, so many that [`crate::Snapshot::MAX_BYTES`] holds them all.
     pub const MAX_ORGS: usize = 100_000;
     /// Most hosts.
     pub const MAX_HOSTS: usize = 10_000;
@@ -116,6 +130,7 @@ impl State {
             next_key: 1,
             orgs: BTreeMap::new(),
             slugs: BTreeMap::new(),
+            ended: BTreeMap::new(),
             hosts: BTreeMap::new(),
             keys: BTreeMap::new(),
             revocations: BTreeMap::new(),
@@ -145,6 +160,17 @@ impl State {
     #[must_use]
     pub fn org_by_slug(&self, slug: &str) -> Option<&Org> {
         self.orgs.get(self.slugs.get(&Slug::new(slug).ok()?)?)
+    }
+
+    /// The orgs that are no more, by id.
+    pub fn ended_orgs(&self) -> impl ExactSizeIterator<Item = &EndedOrg> {
+        self.ended.values()
+    }
+
+    /// The org that is called `name` now, or whose id it is.
+    #[must_use]
+    pub fn org_by_name(&self, name: &str) -> Option<&Org> {
+        self.org_by_slug(name).or_else(|| self.org(&OrgId::new(name).ok()?))
     }
 
     /// The hosts, by name.
@@ -186,7 +212,8 @@ impl State {
     pub(crate) fn is_free(&self, slug: &Slug, org: &OrgId) -> bool {
         let id = OrgId::new(slug.as_str()).ok();
         self.slugs.get(slug).is_none_or(|owner| owner == org)
-            && id.is_none_or(|id| id == *org || !self.orgs.contains_key(&id))
+            && id
+                .is_none_or(|id| id == *org || !(self.orgs.contains_key(&id) || self.ended.contains_key(&id)))
     }
 
     /// Makes a change, and the state one of `version`.
@@ -194,6 +221,7 @@ impl State {
         self.version = self.version.max(version);
         match change {
             Change::Org(org) => self.put_org(org),
+            Change::OrgEnded(ended) => self.end_org(ended),
             Change::Host(host) => _ = self.hosts.insert(host.name.clone(), host),
             Change::Key(key) => self.put_key(key),
             Change::Revocation(revocation) => _ = self.revocations.insert(revocation.id, revocation.until_ns),
@@ -203,6 +231,8 @@ impl State {
                 self.next_account = self.next_account.max(next_account);
                 self.next_key = self.next_key.max(next_key);
             }
+            // What the registry alone keeps.
+            Change::Token(_) | Change::TokensForgotten { .. } => {}
         }
     }
 
@@ -213,14 +243,26 @@ impl State {
         let shards = assigned.map(|(shard, store)| Change::Shard { shard, store: store.clone() });
         let numbers = Change::Numbers { next_account: self.next_account, next_key: self.next_key };
         let orgs = self.orgs().cloned().map(Change::Org);
+        let ended = self.ended.values().cloned().map(Change::OrgEnded);
         let hosts = self.hosts().cloned().map(Change::Host);
         let keys = self.keys().cloned().map(Change::Key);
         let revocations = self.revocations().map(Change::Revocation);
-        [numbers].into_iter().chain(orgs).chain(hosts).chain(keys).chain(revocations).chain(shards)
+        [numbers]
+            .into_iter()
+            .chain(orgs)
+            .chain(ended)
+            .chain(hosts)
+            .chain(keys)
+            .chain(revocations)
+            .chain(shards)
     }
 
     fn put_org(&mut self, org: Org) {
         self.next_account = self.next_account.max(org.account.saturating_add(1));
+        // An end is for good, in whatever order the records come.
+        if self.ended.contains_key(&org.id) {
+            return;
+        }
         if let Some(before) = self.orgs.get(&org.id) {
             self.slugs.remove(&before.slug);
         }
@@ -233,6 +275,14 @@ impl State {
             other.slug = slug.clone();
             self.slugs.insert(slug, other.id.clone());
         }
+    }
+
+    fn end_org(&mut self, ended: EndedOrg) {
+        self.next_account = self.next_account.max(ended.account.saturating_add(1));
+        if let Some(org) = self.orgs.remove(&ended.id) {
+            self.slugs.remove(&org.slug);
+        }
+        self.ended.insert(ended.id.clone(), ended);
     }
 
     fn put_key(&mut self, key: Key) {

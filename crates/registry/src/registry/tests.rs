@@ -55,7 +55,7 @@ fn what_is_refused_changes_nothing_and_says_what_to_do() {
     type Change = fn(&mut Registry) -> Result<(), Error>;
     let bad_name =
         "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'";
-    let unknown = "there is no org with the id nobody; look up the id by the org's slug";
+    let unknown = "there is no org \"nobody\"; list the orgs with 'logway orgs list'";
     let cases: [(Change, &str); 14] = [
         (
             |r| r.create_org("", 0).map(drop),
@@ -323,4 +323,45 @@ fn no_record_is_shorter_than_what_lost_bytes_are_counted_by() {
         // The journal puts 16 bytes before each.
         assert!(Record { version: 1, change }.encode().len() as u64 + 16 >= LEAST_RECORD_BYTES);
     }
+}
+
+#[test]
+fn an_org_from_before_the_registry_keeps_its_id() {
+    let (disk, mut registry) = filled();
+    let (old, other) = (OrgId::new("0ldid").unwrap(), OrgId::new("0ther").unwrap());
+    let org = registry.import_org(&old, "personal", 5).unwrap();
+    assert_eq!((&org.id, org.slug.as_str(), org.account), (&old, "personal", 3));
+    // Once it is there it stays as it is, also after it was renamed.
+    registry.rename_org(&old, "mine").unwrap();
+    assert_eq!(registry.import_org(&old, "personal", 9).unwrap().slug.as_str(), "mine");
+    // A slug that is taken is no reason to leave it out.
+    assert_eq!(registry.import_org(&other, "second", 5).unwrap().slug.as_str(), "0ther");
+    registry.end_org(&other, 6).unwrap();
+    assert!(matches!(registry.import_org(&other, "x", 7), Err(Error::OrgEnded(id)) if id == other));
+    // Nobody is called by the id of one that has ended.
+    assert!(matches!(registry.create_org("0ther", 8), Err(Error::SlugTaken(_))));
+    assert_eq!(open(&disk).state(), registry.state());
+}
+
+#[test]
+fn when_too_many_tokens_are_known_those_that_are_over_are_forgotten() {
+    let (disk, mut registry) = filled();
+    let org = id_of(&registry, "second");
+    let token = |number: usize, not_after_s| {
+        let mut id = vec![0; 32];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        let limits = crate::Limits { not_after_s, ..crate::Limits::default() };
+        Minted { id, org: org.clone(), name: String::new(), limits, key: 2, created_ns: 0 }
+    };
+    let version = registry.version();
+    // Journalled one by one they would take minutes.
+    for number in 0..Registry::MAX_TOKENS {
+        let token = token(number, (number % 2 == 0).then_some(10));
+        registry.book.apply(&Change::Token(token), &registry.state);
+    }
+    let full = registry.note_token(token(Registry::MAX_TOKENS, None), 11_000_000_000 - 1);
+    assert!(matches!(full, Err(Error::Full { max: Registry::MAX_TOKENS, .. })));
+    registry.note_token(token(Registry::MAX_TOKENS, None), 11_000_000_000).unwrap();
+    assert_eq!(registry.tokens().len(), Registry::MAX_TOKENS / 2 + 1);
+    assert_eq!((registry.version(), open(&disk).tokens().len()), (version, 1));
 }

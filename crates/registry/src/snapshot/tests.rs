@@ -18,8 +18,11 @@ fn sample() -> State {
         let key = Key { id: number.into(), public: vec![number; 32], from_ns: 7, retired_ns: None };
         let revocation = Revocation { id: vec![number; 64], until_ns: i64::MAX };
         let store = Name::new("store", "other").unwrap();
+        let gone = OrgId::new(&format!("gone{number}")).unwrap();
+        let ended = EndedOrg { id: gone, account: u32::from(number) + 2, ended_ns: 8 };
         for change in [
             Change::Org(org),
+            Change::OrgEnded(ended),
             Change::Host(host),
             Change::Key(key),
             Change::Revocation(revocation),
@@ -53,6 +56,7 @@ fn every_difference_shows_in_the_digest() {
     for change in state.changes().collect::<Vec<_>>() {
         let change = match change {
             Change::Org(org) => Change::Org(Org { slug: Slug::new("x").unwrap(), ..org }),
+            Change::OrgEnded(org) => Change::OrgEnded(EndedOrg { ended_ns: 1, ..org }),
             Change::Host(host) => Change::Host(Host { first_seen_ns: 1, ..host }),
             Change::Key(key) => Change::Key(Key { retired_ns: Some(1), ..key }),
             Change::Revocation(one) => Change::Revocation(Revocation { until_ns: 1, ..one }),
@@ -63,7 +67,7 @@ fn every_difference_shows_in_the_digest() {
         other.apply(state.version + u64::from(matches!(change, Change::Numbers { .. })), change);
         digests.push(other.digest());
     }
-    assert_eq!(digests.len(), 12);
+    assert_eq!(digests.len(), 14);
     assert!(differ(digests.iter().map(ToString::to_string)));
 }
 
@@ -91,7 +95,11 @@ fn what_contradicts_itself_is_refused() {
     says(|json| json["revocations"].as_array_mut().unwrap().reverse(), &content("revocations out of order"));
     says(|json| json["orgs"][1]["slug"] = json!("org-1"), &content("one slug for two orgs"));
     says(|json| json["orgs"][1]["account"] = json!(1), &content("one account number for two orgs"));
-    says(|json| json["orgs"][1]["account"] = json!(3), &content("a future account number"));
+    says(|json| json["orgs"][1]["account"] = json!(3), &content("one account number for two orgs"));
+    says(|json| json["orgs"][1]["account"] = json!(5), &content("a future account number"));
+    says(|json| json["ended"][1]["account"] = json!(5), &content("a future account number"));
+    says(|json| json["ended"].as_array_mut().unwrap().reverse(), &content("ended orgs out of order"));
+    says(|json| json["ended"][1]["id"] = json!("id1"), &content("an org that has ended and lives"));
     says(|json| json["orgs"][0]["account"] = json!(0), &content("a future account number"));
     says(|json| json["keys"][1]["id"] = json!(3), &content("a future key number"));
     says(

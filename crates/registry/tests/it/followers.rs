@@ -8,16 +8,15 @@ use bus::roles::Role;
 use bus::sys::{
     MAX_SNAPSHOT_PAGE_BYTES, REGISTRY, REGISTRY_SNAPSHOT, RegistryMark, SnapshotPage, SnapshotRequest,
 };
-use disk::fault::FaultDisk;
 use tokio::time::Instant;
 
-use crate::support::{Bus, Follower, Running, change, within};
+use crate::support::{Bus, Follower, Home, Running, within};
 
 #[tokio::test]
 async fn all_hold_what_there_is_and_hear_of_changes() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    change(&disk, |registry| registry.create_org("first", 0).unwrap());
-    let running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    home.change(|registry| registry.create_org("first", 0).unwrap());
+    let running = Running::start(&bus, &home).await;
     let mut followers = Vec::new();
     for role in [Role::Agent, Role::Proxy, Role::Api, Role::Store] {
         followers.push(Follower::start(&bus, role).await);
@@ -27,56 +26,57 @@ async fn all_hold_what_there_is_and_hear_of_changes() {
     }
     // What changed while the registry was away shows when it is back.
     running.stop().await;
-    change(&disk, |registry| registry.create_org("second", 0).unwrap());
-    let _running = Running::start(&bus, &disk).await;
+    home.change(|registry| registry.create_org("second", 0).unwrap());
+    let _running = Running::start(&bus, &home).await;
     for follower in &mut followers {
-        assert_eq!(follower.wait_for_org("second").await.version(), 2);
+        // Two orgs and a key.
+        assert_eq!(follower.wait_for_org("second").await.version(), 3);
     }
 }
 
 #[tokio::test]
 async fn whoever_was_away_catches_up() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    change(&disk, |registry| registry.create_org("first", 0).unwrap());
-    let running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    home.change(|registry| registry.create_org("first", 0).unwrap());
+    let running = Running::start(&bus, &home).await;
     let mut follower = Follower::start(&bus, Role::Proxy).await;
     follower.wait_for_org("first").await;
     // The bus is gone, and so is the registry; both come back with something new.
     let address = bus.stop().await;
     running.stop().await;
-    change(&disk, |registry| registry.create_org("second", 0).unwrap());
+    home.change(|registry| registry.create_org("second", 0).unwrap());
     assert!(follower.followed.borrow().as_ref().is_some_and(|(held, _)| held.org("first").is_some()));
     let bus = Bus::start_at(address).await;
-    let _running = Running::start(&bus, &disk).await;
+    let _running = Running::start(&bus, &home).await;
     follower.wait_for_org("second").await;
 }
 
 #[tokio::test]
 async fn a_registry_that_lost_its_journal_is_followed_all_the_same() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    change(&disk, |registry| (0..9).for_each(|n| drop(registry.create_org(&format!("o{n}"), 0).unwrap())));
-    let running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    home.change(|registry| (0..9).for_each(|n| drop(registry.create_org(&format!("o{n}"), 0).unwrap())));
+    let running = Running::start(&bus, &home).await;
     let mut follower = Follower::start(&bus, Role::Proxy).await;
     follower.wait_for_org("o8").await;
     running.stop().await;
     // The version is lower than before: the digest decides.
-    let empty = FaultDisk::new();
+    let empty = Home::new();
     let _running = Running::start(&bus, &empty).await;
-    follower.wait_for("the empty state", |directory, _| directory.version() == 0).await;
+    follower.wait_for("the empty state", |directory, _| directory.version() == 1).await;
     assert!(follower.followed.borrow().as_ref().unwrap().0.org("o8").is_none());
 }
 
 #[tokio::test]
 async fn a_snapshot_of_many_pages_comes_whole() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
+    let (bus, home) = (Bus::start().await, Home::new());
     // Some 140 bytes each: several pages.
     const ORGS: usize = 12_000;
     let slug = |n: usize| format!("org-{n:059}");
-    change(&disk, |registry| {
+    home.change(|registry| {
         (0..ORGS).for_each(|n| drop(registry.create_org(&slug(n), 0).unwrap()));
         assert!(registry.state().snapshot().to_json().len() > 2 * MAX_SNAPSHOT_PAGE_BYTES);
     });
-    let _running = Running::start(&bus, &disk).await;
+    let _running = Running::start(&bus, &home).await;
     let (mut one, mut two) =
         (Follower::start(&bus, Role::Proxy).await, Follower::start(&bus, Role::Agent).await);
     for follower in [&mut one, &mut two] {
@@ -103,9 +103,9 @@ fn stop_clock() -> mpsc::SyncSender<()> {
 #[tokio::test(start_paused = true)]
 async fn the_age_of_what_is_held_says_how_long_the_registry_was_not_heard() {
     let _clock = stop_clock();
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    change(&disk, |registry| registry.create_org("first", 0).unwrap());
-    let running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    home.change(|registry| registry.create_org("first", 0).unwrap());
+    let running = Running::start(&bus, &home).await;
     let mut follower = Follower::start(&bus, Role::Proxy).await;
     let begun = Instant::now();
     let (first, at) = follower.wait_for("the state", |_, _| true).await;
@@ -121,15 +121,15 @@ async fn the_age_of_what_is_held_says_how_long_the_registry_was_not_heard() {
     tokio::time::advance(Duration::from_secs(300)).await;
     let (held, at) = follower.followed.borrow().clone().unwrap();
     assert!(Arc::ptr_eq(&held, &first) && at.elapsed() == Duration::from_secs(300));
-    let _running = Running::start(&bus, &disk).await;
+    let _running = Running::start(&bus, &home).await;
     let (again, at) = follower.wait_for("the registry's return", |_, at| at.elapsed().is_zero()).await;
     assert!(Arc::ptr_eq(&again, &first) && at == Instant::now());
 }
 
 #[tokio::test]
 async fn the_task_ends_with_its_last_receiver_and_with_its_client() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    let _running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    let _running = Running::start(&bus, &home).await;
     let client = bus.client(Role::Proxy).await;
     let mut followed = registry::follow(client.clone());
     within("the state", followed.wait_for(Option::is_some)).await.unwrap();
@@ -144,8 +144,8 @@ async fn the_task_ends_with_its_last_receiver_and_with_its_client() {
 
 #[tokio::test]
 async fn only_inboxes_are_answered_and_only_questions() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    let _running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    let _running = Running::start(&bus, &home).await;
     let client = bus.client(Role::Agent).await;
     let inbox = client.subscribe("_INBOX.agent.mine", None).await.unwrap();
     let mut inbox = inbox;
@@ -175,15 +175,16 @@ async fn only_inboxes_are_answered_and_only_questions() {
 
 #[tokio::test]
 async fn announcements_name_the_state() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    let digest = change(&disk, |registry| {
+    let (bus, home) = (Bus::start().await, Home::new());
+    Running::start(&bus, &home).await.stop().await;
+    let digest = home.change(|registry| {
         registry.create_org("first", 0).unwrap();
         registry.digest().to_string()
     });
     let client = bus.client(Role::Store).await;
     let mut marks = client.subscribe(REGISTRY, None).await.unwrap();
-    let _running = Running::start(&bus, &disk).await;
+    let _running = Running::start(&bus, &home).await;
     let Some(Delivery::Message(message)) = within("an announcement", marks.next()).await else { panic!() };
     let mark: RegistryMark = serde_json::from_slice(&message.payload).unwrap();
-    assert_eq!(mark, RegistryMark { version: 1, digest });
+    assert_eq!(mark, RegistryMark { version: 2, digest });
 }

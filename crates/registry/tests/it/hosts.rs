@@ -2,14 +2,14 @@
 
 use bus::roles::Role;
 use bus::sys::{REGISTRY, RegistryMark};
-use disk::fault::{Call, FaultDisk};
+use disk::fault::Call;
 
-use crate::support::{Bus, Running, change, within};
+use crate::support::{Bus, Home, Running, within};
 
 #[tokio::test]
 async fn a_host_is_noted_once() {
-    let (bus, disk) = (Bus::start().await, FaultDisk::new());
-    let running = Running::start(&bus, &disk).await;
+    let (bus, home) = (Bus::start().await, Home::new());
+    let running = Running::start(&bus, &home).await;
     let (agent, proxy) = (bus.client(Role::Agent).await, bus.client(Role::Proxy).await);
     let mut marks = proxy.subscribe(REGISTRY, None).await.unwrap();
     let mut syncs = 0;
@@ -19,14 +19,14 @@ async fn a_host_is_noted_once() {
         agent.publish(subject, None, b"not looked at").await.unwrap();
         agent.flush().await.unwrap();
         if round == 0 {
-            wait_for_version(&mut marks, 1).await;
-            syncs = disk.calls(Call::Sync);
+            wait_for_version(&mut marks, 2).await;
+            syncs = home.disk.calls(Call::Sync);
         }
     }
-    wait_for_version(&mut marks, 2).await;
-    assert_eq!(disk.calls(Call::Sync), syncs + 1);
+    wait_for_version(&mut marks, 3).await;
+    assert_eq!(home.disk.calls(Call::Sync), syncs + 1);
     running.stop().await;
-    let hosts = change(&disk, |registry| {
+    let hosts = home.change(|registry| {
         let host = |host: &registry::Host| format!("{} {}", host.region, host.name);
         registry.state().hosts().map(host).collect::<Vec<_>>()
     });

@@ -3,10 +3,9 @@
 use bus::client::{Client, Delivery, Subscription};
 use bus::roles::Role;
 use bus::sys::{REGISTRY, REGISTRY_SNAPSHOT, RegistryMark, SnapshotPage, SnapshotRequest};
-use disk::fault::FaultDisk;
 use registry::Digest;
 
-use crate::support::{Bus, Follower, change, within};
+use crate::support::{Bus, Follower, Home, within};
 
 /// A registry that says what the test has it say.
 struct Puppet {
@@ -44,7 +43,7 @@ fn page(mark: &RegistryMark, json: &[u8], range: std::ops::Range<usize>) -> Vec<
 
 /// The snapshot of a state with an org of this name, and its mark.
 fn state(slug: &str) -> (Vec<u8>, RegistryMark) {
-    change(&FaultDisk::new(), |registry| {
+    Home::new().change(|registry| {
         registry.create_org(slug, 0).unwrap();
         let json = registry.state().snapshot().to_json();
         let mark = RegistryMark { version: registry.version(), digest: Digest::of(&json).to_string() };

@@ -13,6 +13,7 @@ use bus::roles::Role;
 use disk::Disk;
 use disk::fault::FaultDisk;
 use registry::{Config, Error, Followed, Registry, follow};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -21,13 +22,35 @@ use tokio::time::Instant;
 /// No wait of a test is longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where the registry's directory is, on a disk that is only played.
-pub(crate) const DIR: &str = "/data/registry";
-
 /// Waits for `what`, or panics.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(DEADLINE, future).await;
     waited.unwrap_or_else(|_| panic!("{what} did not come within {DEADLINE:?}"))
+}
+
+/// Where a registry lives: its files on a disk that is only played, its socket in a real directory.
+pub(crate) struct Home {
+    pub(crate) disk: FaultDisk,
+    dir: TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self {
+            disk: FaultDisk::new(),
+            dir: tempfile::Builder::new().prefix("lw").tempdir_in("/tmp").unwrap(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Changes the journal while no registry runs.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> T {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        change(&mut Registry::open(disk, &self.path().join(registry::JOURNAL), 0).unwrap())
+    }
 }
 
 /// An embedded broker.
@@ -88,14 +111,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// On `disk`, announcing as often as it does.
-    pub(crate) async fn start(bus: &Bus, disk: &FaultDisk) -> Self {
-        Self::start_with(bus, disk, |_| {}).await
+    /// In `home`, announcing as often as it does.
+    pub(crate) async fn start(bus: &Bus, home: &Home) -> Self {
+        Self::start_with(bus, home, |_| {}).await
     }
 
-    pub(crate) async fn start_with(bus: &Bus, disk: &FaultDisk, set: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::new(DIR.into(), bus.options(Role::Registry));
-        config.disk = Arc::new(disk.clone());
+    pub(crate) async fn start_with(bus: &Bus, home: &Home, set: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new(home.path().to_owned(), bus.options(Role::Registry));
+        config.disk = Arc::new(home.disk.clone());
         let (ready, is_ready) = oneshot::channel();
         config.ready = Some(ready);
         set(&mut config);
@@ -111,12 +134,6 @@ impl Running {
         drop(self.stop);
         within("the registry's end", self.task).await.unwrap().unwrap();
     }
-}
-
-/// Changes the journal on `disk` while no registry runs.
-pub(crate) fn change<T>(disk: &FaultDisk, change: impl FnOnce(&mut Registry) -> T) -> T {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    change(&mut Registry::open(disk, &Path::new(DIR).join("journal"), 0).unwrap())
 }
 
 /// Somebody who follows.

@@ -10,6 +10,8 @@ use super::*;
 enum Op {
     Create(u8),
     Rename(usize, u8),
+    End(usize),
+    Import(usize, u8),
     Revoke(u8, i64),
     Expire(i64),
     AddKey(u8),
@@ -25,6 +27,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (0..6_u8).prop_map(Op::Create),
         (0..6_usize, 0..6_u8).prop_map(|(org, slug)| Op::Rename(org, slug)),
+        (0..6_usize).prop_map(Op::End),
+        (0..6_usize, 0..6_u8).prop_map(|(org, slug)| Op::Import(org, slug)),
         (0..4_u8, 0..50_i64).prop_map(|(id, until)| Op::Revoke(id, until)),
         (0..50_i64).prop_map(Op::Expire),
         (0..8_u8).prop_map(Op::AddKey),
@@ -41,8 +45,8 @@ fn op() -> impl Strategy<Value = Op> {
 #[derive(Default)]
 struct Model {
     version: u64,
-    /// Slugs; the account number is the place, from 1.
-    orgs: Vec<String>,
+    /// Slugs, none for those that have ended; the account number is the place, from 1.
+    orgs: Vec<Option<String>>,
     ids: Vec<OrgId>,
     revocations: BTreeMap<Vec<u8>, i64>,
     /// The public key and whether it is retired; the number is the place, from 1.
@@ -57,19 +61,23 @@ impl Model {
         let before = self.facts();
         let granted = match op {
             Op::Create(slug) => {
-                let free = !self.orgs.contains(&format!("s{slug}"));
-                self.orgs.extend(free.then(|| format!("s{slug}")));
+                let slug = Some(format!("s{slug}"));
+                let free = !self.orgs.contains(&slug);
+                self.orgs.extend(free.then_some(slug));
                 free
             }
             Op::Rename(org, slug) => {
-                let slug = format!("s{slug}");
+                let slug = Some(format!("s{slug}"));
                 let free = !self.orgs.iter().enumerate().any(|(at, other)| at != *org && *other == slug);
-                match self.orgs.get_mut(*org).filter(|_| free) {
+                match self.orgs.get_mut(*org).filter(|name| free && name.is_some()) {
                     Some(name) => *name = slug,
                     None => return false,
                 }
                 true
             }
+            Op::End(org) => self.orgs.get_mut(*org).is_some_and(|name| name.take().is_some()),
+            // One that is there stays, one that has ended does not come back, and others are made by `Create`.
+            Op::Import(org, _) => self.orgs.get(*org).is_none_or(Option::is_some),
             Op::Revoke(id, until) => {
                 let entry = self.revocations.entry(vec![*id]).or_insert(*until);
                 *entry = (*entry).max(*until);
@@ -117,12 +125,19 @@ impl Model {
 
     fn check(&self, state: &State) {
         assert_eq!(state.version(), self.version);
-        assert_eq!(state.orgs().len(), self.orgs.len());
+        assert_eq!(state.orgs().len(), self.orgs.iter().flatten().count());
+        assert_eq!(state.ended_orgs().len(), self.orgs.len() - state.orgs().len());
         for (place, (slug, id)) in self.orgs.iter().zip(&self.ids).enumerate() {
+            let Some(slug) = slug else {
+                assert!(state.org(id).is_none() && state.org_by_name(id.as_str()).is_none());
+                continue;
+            };
             let org = state.org_by_slug(slug).unwrap();
             assert_eq!((org.account as usize, &org.id, org.slug.as_str()), (place + 1, id, slug.as_str()));
         }
-        for slug in (0..6).map(|slug| format!("s{slug}")).filter(|slug| !self.orgs.contains(slug)) {
+        for slug in
+            (0..6).map(|slug| format!("s{slug}")).filter(|slug| !self.orgs.contains(&Some(slug.clone())))
+        {
             assert_eq!(state.org_by_slug(&slug), None);
         }
         assert_eq!(self.ids.iter().collect::<BTreeSet<_>>().len(), self.orgs.len());
@@ -154,6 +169,14 @@ fn make(registry: &mut Registry, model: &mut Model, op: &Op) -> bool {
             let id = model.ids.get(*org).cloned().unwrap_or_else(|| OrgId::new("nobody").unwrap());
             registry.rename_org(&id, &format!("s{slug}")).map(drop)
         }
+        Op::End(org) => match model.ids.get(*org) {
+            Some(id) => registry.end_org(id, 0),
+            None => Err(Error::UnknownOrg(String::new())),
+        },
+        Op::Import(org, slug) => match model.ids.get(*org) {
+            Some(id) => registry.import_org(id, &format!("s{slug}"), 0).map(drop),
+            None => Ok(()),
+        },
         Op::Revoke(id, until) => registry.revoke(&[*id], *until),
         Op::Expire(now) => registry.expire(*now).map(drop),
         Op::AddKey(public) => registry.add_key(&[*public], 0).map(drop),
