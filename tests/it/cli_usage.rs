@@ -15,7 +15,7 @@ fn logway(args: &[&str]) -> (i32, String, String) {
 fn every_help_has_examples_and_the_first_one_the_exit_codes() {
     let (code, top, _) = logway(&["--help"]);
     assert!(code == 0 && top.contains("Exit codes:") && top.contains("Examples:"), "{top}");
-    for command in ["up", "run", "logs", "explain", "demo"] {
+    for command in ["up", "run", "logs", "tokens", "orgs", "login", "logout", "explain", "demo"] {
         let (code, help, err) = logway(&[command, "--help"]);
         assert!(code == 0 && err.is_empty(), "{command}: {err}");
         assert!(help.contains("Examples:") && help.contains(&format!("  logway {command} ")), "{help}");
@@ -36,9 +36,19 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
         &["up", "--nats", "nats://h", "--nats-port", "1"],
         &["run", "--", "true"],
         &["run", "--app", "web", "--policy", "maybe", "--", "true"],
+        &["up", "--no-registry"],
         &["logs", "--level", "loud"],
         &["logs", "-v"],
         &["logs", "--lines", "-1"],
+        &["tokens", "create"],
+        &["tokens", "create", "fly", "personal"],
+        &["tokens", "create", "readonly"],
+        &["tokens", "create", "readonly", "personal", "--expiry", "soon"],
+        &["tokens", "attenuate", "--readonly", "--only", "read"],
+        &["tokens", "rotate", "--retire-after", "soon"],
+        &["orgs", "create"],
+        &["orgs", "rename", "personal"],
+        &["login", "--bogus"],
         &["demo", "--for", "soon"],
         &["explain"],
     ] {

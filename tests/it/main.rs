@@ -1,9 +1,12 @@
 //! The whole path, one module for each promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 
+mod cli_login;
 mod cli_logs;
 mod cli_logs_strange;
+mod cli_orgs;
 mod cli_run;
+mod cli_tokens;
 mod cli_up;
 mod cli_usage;
 mod cluster;

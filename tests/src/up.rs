@@ -42,7 +42,12 @@ impl Up {
     /// Starts a nats-server of `version` with the role table, then Logway on it instead of on its own broker. The last part is
     /// the server's address. `None`, after [`parts::skip`] of the test `test`, when that release is not installed.
     pub fn beside_nats_server(test: &str, version: NatsVersion) -> Option<(NatsServer, Self, String)> {
-        let roles = [(Role::Agent, "agent"), (Role::Proxy, "proxy"), (Role::Api, "api")];
+        let roles = [
+            (Role::Agent, "agent"),
+            (Role::Proxy, "proxy"),
+            (Role::Api, "api"),
+            (Role::Registry, "registry"),
+        ];
         let users: Vec<_> = roles.iter().map(|(role, name)| (*role, *name, "secret")).collect();
         let server = NatsServer::start(test, version, &nats_conf(&users))?;
         let dir = crate::short_dir();
@@ -76,6 +81,12 @@ impl Up {
     /// Starts `logway COMMAND --data DIR ARGS...`.
     pub fn run(&self, command: &str, args: &[&str]) -> Process {
         Process::start(&format!("logway {command}"), self.command(command).args(args))
+    }
+
+    /// Runs `logway COMMAND --data DIR ARGS...` to its end: exit code, stdout, stderr.
+    pub fn output(&self, command: &str, args: &[&str]) -> (i32, String, String) {
+        let (status, out, err) = self.run(command, args).wait_with_output();
+        (status.code().expect("it ends by itself"), out, err)
     }
 
     /// Where it serves `what` (`nats` or `http`): `127.0.0.1:PORT`.

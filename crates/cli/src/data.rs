@@ -21,7 +21,7 @@ pub(crate) const ROLES: [&str; 5] = ["agent", "proxy", "api", "store", "registry
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataArg {
     /// Where Logway keeps its data [default: /var/lib/logway for root, else ~/.local/share/logway]
-    #[arg(long = "data", env = "LOGWAY_DATA", value_name = "DIR")]
+    #[arg(long = "data", env = "LOGWAY_DATA", value_name = "DIR", global = true)]
     path: Option<PathBuf>,
 }
 
@@ -29,6 +29,11 @@ impl DataArg {
     /// The directory that was asked for, else that of this user.
     pub(crate) fn dir(&self) -> Result<Data> {
         Data::new(self.path.as_deref())
+    }
+
+    /// Whether a directory was asked for.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.path.is_some()
     }
 }
 
@@ -53,6 +58,9 @@ pub(crate) struct Running {
     pub(crate) pid: u32,
     /// The bus: its own broker, or the server it was given.
     pub(crate) nats: String,
+    /// The front door, where tokens let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<String>,
     /// Metrics and health.
     pub(crate) http: String,
     pub(crate) region: String,
@@ -94,6 +102,16 @@ impl Data {
     /// Where the agent takes orders.
     pub(crate) fn admin_socket(&self) -> PathBuf {
         self.agent().join("admin.sock")
+    }
+
+    /// The registry's own directory.
+    pub(crate) fn registry(&self) -> PathBuf {
+        self.path.join("registry")
+    }
+
+    /// The token of the org whose lines they are; a running registry keeps it good.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.path.join("token")
     }
 
     /// Makes the directory and takes it for this process. The lock ends with the file.
@@ -224,7 +242,7 @@ impl Data {
 }
 
 /// Makes a directory for this user alone, with those above it.
-fn make_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -233,7 +251,7 @@ fn make_dir(path: &Path) -> io::Result<()> {
 
 /// Writes a file as a whole, for this user alone: whoever reads it, even after a power cut, finds all of it or what was
 /// there before.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, path));
@@ -321,6 +339,7 @@ mod tests {
         let running = Running {
             pid: 7,
             nats: text("nats://x:1"),
+            proxy: None,
             http: text("y"),
             region: text("lhr"),
             host: text("h"),

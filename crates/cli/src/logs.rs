@@ -1,5 +1,6 @@
 //! `logway logs`: recent lines, then live ones.
 
+mod door;
 mod filter;
 mod history;
 mod item;
@@ -22,6 +23,7 @@ use self::printer::Printer;
 use self::render::Style;
 use self::tail::{Scope, Tail};
 use crate::bus_link;
+use crate::context::{Chosen, Context as Door, ContextArgs};
 use crate::data::DataArg;
 use crate::exit::Exit;
 use crate::fail::Fail;
@@ -65,6 +67,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
     #[command(flatten)]
+    context: ContextArgs,
+    #[command(flatten)]
     data: DataArg,
 }
 
@@ -76,6 +80,7 @@ Examples:
   logway logs -a web -n -j | jq -r .message     compact JSON, one object a line
   logway logs -a web --level '>=warn' --grep timeout
   logway logs -a web -r lhr -i 148e36           one region, one Machine
+  logway logs -a web --server nats://h:4223     through a front door; live lines only
 
 Format:
   TIME PROVIDER[INSTANCE] REGION [LEVEL] MESSAGE: that of flyctl, and a blank before the message
@@ -111,6 +116,11 @@ impl Args {
 /// Shows the lines.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let data = &args.data.dir()?;
+    if args.nats.is_none()
+        && let Chosen::Door(door) = args.context.chosen(data, args.data.is_named())?
+    {
+        return Box::pin(through(args, &door)).await;
+    }
     let mut signals = Signals::listen()?;
     let org = OrgId::new(&data.org()?.id)?;
     let scope = args.scope(org.clone())?;
@@ -128,6 +138,24 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let lines = usize::try_from(args.lines)?;
     let tail = Tail::new(client, scope, lines, args.printer(org), now);
     if args.no_tail { Box::pin(tail.recent(signals)).await } else { Box::pin(tail.follow(signals)).await }
+}
+
+/// Shows lines through a front door.
+async fn through(args: &Args, door: &Door) -> Result<Exit> {
+    if args.no_tail {
+        return Fail::new(Exit::Usage, "a front door has no recent lines, only live ones")
+            .hint("leave out --no-tail, or read where 'logway up' runs")
+            .err();
+    }
+    let signals = Signals::listen()?;
+    let org = match access::inspect(&door.token) {
+        Ok(claims) => claims.org,
+        Err(error) => {
+            return Fail::new(Exit::Usage, "the token cannot be read").code("LR07").why(error).err();
+        }
+    };
+    let scope = args.scope(org.clone())?;
+    door::follow(door, &scope, args.printer(org), signals).await
 }
 
 fn name(what: &'static str, raw: Option<&str>) -> Result<Option<Name>> {

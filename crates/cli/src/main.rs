@@ -3,15 +3,20 @@
 #[macro_use]
 mod exit;
 mod bus_link;
+mod context;
 mod data;
 mod demo;
 mod explain;
 mod fail;
+mod login;
 mod logs;
+mod orgs;
 mod output;
 mod proxy;
+mod registry_link;
 mod run;
 mod signals;
+mod tokens;
 mod up;
 
 use std::future::Future;
@@ -39,6 +44,7 @@ Examples:
   logway up                                  agent and bus on this machine
   logway run --app web -- ./server           run your app; its output goes to its readers
   logway logs -a web                         recent lines, then live
+  logway tokens create readonly personal     a token for who may read
 
 stdout is data, stderr is notices. NO_COLOR and CLICOLOR_FORCE are honoured.
 
@@ -48,7 +54,7 @@ stdout is data, stderr is notices. NO_COLOR and CLICOLOR_FORCE are honoured.
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start agent and bus on this machine
+    /// Start agent, bus and registry on this machine
     #[command(after_help = up::EXAMPLES)]
     Up(up::Args),
     /// Run an app and carry its output
@@ -60,6 +66,18 @@ enum Command {
     /// Let clients with a token read over NATS, before a cluster
     #[command(after_help = proxy::EXAMPLES)]
     Proxy(proxy::Args),
+    /// Make, narrow, list and revoke tokens
+    #[command(after_help = tokens::EXAMPLES)]
+    Tokens(tokens::Args),
+    /// Make, rename, list and end orgs
+    #[command(after_help = orgs::EXAMPLES)]
+    Orgs(orgs::Args),
+    /// Keep a front door and a token for the commands to go to
+    #[command(after_help = login::EXAMPLES)]
+    Login(login::Args),
+    /// Forget the login
+    #[command(after_help = login::LOGOUT_EXAMPLES)]
+    Logout(login::LogoutArgs),
     /// Say what an error code means and what to do
     #[command(after_help = explain::EXAMPLES)]
     Explain(explain::Args),
@@ -101,15 +119,22 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         }
         Command::Run(args) => run::run(args),
         Command::Logs(args) => block_on(Box::pin(logs::run(args))),
-        Command::Explain(args) => {
-            let mut out = output::Data::stdout();
-            let exit = explain::run(args, &mut out)?;
-            out.flush()?;
-            Ok(exit)
-        }
+        Command::Tokens(args) => printed(|out| tokens::run(args, out)),
+        Command::Orgs(args) => printed(|out| orgs::run(args, out)),
+        Command::Login(args) => block_on(login::run(args)),
+        Command::Logout(args) => login::logout(args),
+        Command::Explain(args) => printed(|out| explain::run(args, out)),
         Command::Demo(args) => block_on(Box::pin(demo::run(args))),
         Command::DemoApp(args) => block_on(Box::pin(demo::app::run(args))),
     }
+}
+
+/// Does what writes to stdout and is done.
+fn printed(work: impl FnOnce(&mut dyn Write) -> Result<Exit>) -> Result<Exit> {
+    let mut out = output::Data::stdout();
+    let exit = work(&mut out)?;
+    out.flush()?;
+    Ok(exit)
 }
 
 /// Two workers: one reads and writes sockets while the other one waits for the disk or the terminal.

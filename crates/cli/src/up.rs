@@ -1,31 +1,30 @@
-//! `logway up`: bus and agent of one machine, in one process.
+//! `logway up`: bus, registry and agent of one machine, in one process.
+
+mod parts;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bus::broker;
 use bus::client::{Credentials, Options};
 use bus::roles::Role;
-use line::Name;
+use line::{Name, OrgId};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
+use self::parts::{Parts, until};
 use crate::bus_link;
+use crate::context;
 use crate::data::{Data, DataArg, Running};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::{aside, notice};
 use crate::run::DEFAULT_REGION;
 use crate::signals::Signals;
-
-/// How long the parts may take to end once they are told.
-const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The arguments of `logway up`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +54,9 @@ pub(crate) struct Args {
     /// Hand lines to Vector's socket source instead of publishing them on NATS
     #[arg(long, value_name = "unix:PATH", value_parser = vector)]
     to_vector: Option<PathBuf>,
+    /// Keep no registry of orgs and tokens here: another machine on this NATS server keeps it
+    #[arg(long, requires = "nats")]
+    no_registry: bool,
     #[command(flatten)]
     data: DataArg,
 }
@@ -68,8 +70,10 @@ Examples:
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
-The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. That with
-which 'logway logs' reads is another one: write it as user:password into DIR/bus/api.
+The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. Those with
+which 'logway logs' reads and the registry tells its state are others: write them as user:password
+into DIR/bus/api and DIR/bus/registry.
+DIR/token holds a token that may do everything in the org 'personal'.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
 /// A number of bytes, as `1GiB`.
@@ -114,21 +118,20 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     data.mint_org()?;
     data.mint_credentials()?;
     let http = listen(args.http_port, "--http-port").await?;
-    let (end_broker, broker_ending) = watch::channel(false);
-    let (broker, bus) = start_broker(args, data, broker_ending).await?;
+    let mut parts = Parts::default();
+    let bus = start_broker(args, data, &mut parts).await?;
     let running = Running {
         pid: std::process::id(),
         // Without the login that the URL may have: that one is the agent's.
         nats: bus.servers.first().map(ToString::to_string).unwrap_or_default(),
+        proxy: None,
         http: format!("http://{}", http.local_addr()?),
         region: args.region.clone(),
         host: args.host.clone().unwrap_or_else(hostname),
     };
-    let (ready, is_ready) = oneshot::channel();
-    let config = agent_config(args, data, &running, bus, http, ready)?;
-    let (end_agent, agent_ending) = watch::channel(false);
-    let agent = tokio::spawn(agent::run(config, until(agent_ending)));
-    let mut parts = Parts { broker, agent, end_broker, end_agent };
+    let has_registry = start_registry(args, data, &running, &mut parts)?;
+    let has_agent = start_agent(args, data, &running, bus, http, &mut parts)?;
+    let is_ready = async { has_registry.await.and(has_agent.await) };
     let ended = tokio::select! {
         ended = parts.ended() => Some(ended),
         _ = signals.next() => None,
@@ -150,6 +153,7 @@ async fn serve(
     signals: &mut Signals,
 ) -> Result<Option<anyhow::Error>> {
     data.write_running(running)?;
+    context::write_local(data, running)?;
     announce(args, data, running);
     let ended = tokio::select! {
         error = parts.ended() => Some(error),
@@ -173,62 +177,6 @@ fn announce(args: &Args, data: &Data, running: &Running) {
     notice("ready");
 }
 
-/// The parts, each in a task.
-struct Parts {
-    broker: Option<JoinHandle<Result<(), bus::Error>>>,
-    agent: JoinHandle<Result<(), agent::Error>>,
-    end_broker: watch::Sender<bool>,
-    end_agent: watch::Sender<bool>,
-}
-
-impl Parts {
-    /// Waits for a part to end by itself, which none should, and says why.
-    async fn ended(&mut self) -> anyhow::Error {
-        let broker = async {
-            match &mut self.broker {
-                Some(broker) => broker.await,
-                None => std::future::pending().await,
-            }
-        };
-        let what = tokio::select! {
-            ended = &mut self.agent => match ended {
-                Ok(Ok(())) => anyhow::anyhow!("the agent ended by itself"),
-                Ok(Err(error)) => agent_failed(error),
-                Err(error) => anyhow::Error::new(error).context("the agent failed"),
-            },
-            ended = broker => match ended {
-                Ok(Ok(())) => anyhow::anyhow!("the broker ended by itself"),
-                Ok(Err(error)) => anyhow::Error::new(error).context("the broker failed"),
-                Err(error) => anyhow::Error::new(error).context("the broker failed"),
-            },
-        };
-        what
-    }
-
-    /// Ends them, the agent first: its last lines still go over the bus.
-    async fn end(self) -> Result<Exit> {
-        let all = async {
-            self.end_agent.send_replace(true);
-            let agent = self.agent.await;
-            self.end_broker.send_replace(true);
-            if let Some(broker) = self.broker {
-                broker.await.context("ending the broker")??;
-            }
-            agent.context("ending the agent")?.map_err(agent_failed)
-        };
-        match tokio::time::timeout(END_PATIENCE, all).await {
-            Ok(result) => result.map(|()| Exit::Ok),
-            Err(_) => Fail::new(Exit::Timeout, "the parts did not end in time").err(),
-        }
-    }
-}
-
-/// Resolves when the parts are to end.
-async fn until(mut ending: watch::Receiver<bool>) {
-    // An error means that whoever would tell is gone, which is as good.
-    let _ = ending.wait_for(|end| *end).await;
-}
-
 async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     match TcpListener::bind(address).await {
@@ -249,17 +197,11 @@ async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
     }
 }
 
-type Broker = JoinHandle<Result<(), bus::Error>>;
-
 /// Starts the built-in broker unless another server was named, and gives the agent's way to the bus.
-async fn start_broker(
-    args: &Args,
-    data: &Data,
-    ending: watch::Receiver<bool>,
-) -> Result<(Option<Broker>, Options)> {
+async fn start_broker(args: &Args, data: &Data, parts: &mut Parts) -> Result<Options> {
     let agent = |url: &str| bus_link::options(data, url, Role::Agent, "logway agent");
     if let Some(url) = &args.nats {
-        return Ok((None, agent(url)?));
+        return agent(url);
     }
     let listener = listen(args.nats_port, "--nats-port").await?;
     let url = format!("nats://{}", listener.local_addr()?);
@@ -270,7 +212,47 @@ async fn start_broker(
     }
     let config = broker::Config::new(users);
     let options = agent(&url)?;
-    Ok((Some(tokio::spawn(broker::run(config, listener, until(ending)))), options))
+    parts.start("broker", |ending| async {
+        broker::run(config, listener, until(ending)).await.context("the broker failed")
+    });
+    Ok(options)
+}
+
+/// Resolves when a part serves; an error says that it has ended.
+type Ready = oneshot::Receiver<()>;
+
+/// Starts the registry, with the org whose lines this machine's are, and a token for it.
+fn start_registry(args: &Args, data: &Data, running: &Running, parts: &mut Parts) -> Result<Ready> {
+    let (ready, is_ready) = oneshot::channel();
+    if args.no_registry {
+        // It is as ready as it gets; that nobody waits is no matter.
+        let _told = ready.send(());
+        return Ok(is_ready);
+    }
+    let bus = bus_link::options(data, &running.nats, Role::Registry, "logway registry")?;
+    let mut config = registry::Config::new(data.registry(), bus);
+    let org = data.org()?;
+    let (org, slug, token_file) = (OrgId::new(&org.id)?, org.slug, data.token_file());
+    config.local = Some(registry::Local { org, slug, token_file });
+    config.ready = Some(ready);
+    parts.start("registry", |ending| async {
+        registry::run(config, until(ending)).await.map_err(registry_failed)
+    });
+    Ok(is_ready)
+}
+
+fn start_agent(
+    args: &Args,
+    data: &Data,
+    running: &Running,
+    bus: Options,
+    http: TcpListener,
+    parts: &mut Parts,
+) -> Result<Ready> {
+    let (ready, is_ready) = oneshot::channel();
+    let config = agent_config(args, data, running, bus, http, ready)?;
+    parts.start("agent", |ending| async { agent::run(config, until(ending)).await.map_err(agent_failed) });
+    Ok(is_ready)
 }
 
 fn agent_config(
@@ -303,6 +285,15 @@ fn agent_failed(error: agent::Error) -> anyhow::Error {
     let text = format!("{error:#}");
     let text = text.trim_start_matches(&format!("[{}] ", entry.code));
     Fail::new(Exit::Failure, text).code(entry.code).into()
+}
+
+fn registry_failed(error: registry::Error) -> anyhow::Error {
+    let code = error.code();
+    let error = anyhow::Error::new(error);
+    match code {
+        Some(code) => Fail::new(Exit::Failure, format!("{error:#}")).code(code).into(),
+        None => error.context("the registry failed"),
+    }
 }
 
 fn hostname() -> String {

@@ -292,6 +292,18 @@ pub const ALL: &[Code] = &[
         "Run the command as that user, with the same release of Logway.",
     ),
     code(
+        "LR13",
+        "Token refused",
+        "The front door does not let the token in, or not to these lines. It never says why: the token may be wrong, revoked, expired, or another org's.",
+        "Where the registry is, `logway tokens inspect` says why, and `logway tokens create` makes another.",
+    ),
+    code(
+        "LR14",
+        "Two registries",
+        "Another process on the bus also says what the registry's state is. Front doors would follow now the one, now the other.",
+        "Run one registry for each bus: start `logway up --nats ...` with `--no-registry` on all machines but one.",
+    ),
+    code(
         "LP01",
         "Audit log not writable",
         "The front door is to keep who read what, and cannot open the file for it.",

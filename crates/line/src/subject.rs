@@ -27,19 +27,24 @@ pub fn parse_inner(subject: &str) -> Result<Address, Error> {
     Address::from_key(&format!("{org}.{rest}")).map_err(|_| bad())
 }
 
-/// The pattern that selects the lines of an org, narrowed by whatever is given: the four tokens that flyctl builds,
-/// `*` for each that is not. Ends in `>` only when all three are open, so that it is one token shorter to match.
+/// The pattern that selects the lines of an org, narrowed by whatever is given, on the inner bus: see [`client_pattern`].
 pub fn inner_pattern(
     org: &OrgId,
     app: Option<&Name>,
     region: Option<&Name>,
     instance: Option<&Name>,
 ) -> String {
+    format!("{}{}", org_prefix(org), client_pattern(app, region, instance))
+}
+
+/// The same as clients write it: the four tokens that flyctl builds, `*` for each that is not given. Ends in `>` only when
+/// all three are open, so that it is one token shorter to match.
+pub fn client_pattern(app: Option<&Name>, region: Option<&Name>, instance: Option<&Name>) -> String {
     let token = |name: Option<&Name>| name.map_or("*", Name::as_str).to_owned();
     if app.is_none() && region.is_none() && instance.is_none() {
-        return format!("o.{org}.logs.>");
+        return "logs.>".to_owned();
     }
-    format!("o.{org}.logs.{}.{}.{}", token(app), token(region), token(instance))
+    format!("logs.{}.{}.{}", token(app), token(region), token(instance))
 }
 
 #[cfg(test)]

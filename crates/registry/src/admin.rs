@@ -115,22 +115,30 @@ pub enum Response {
     Error {
         /// The catalogue's code; empty if it has none.
         code: String,
-        /// The sentence for people: what, then what to do.
+        /// What is wrong, for people.
         message: String,
+        /// What to do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
 }
 
 impl Response {
     /// That it was not done, and why.
     pub(crate) fn refusal(error: &crate::Error) -> Self {
-        let mut message = error.to_string();
+        let text = error.to_string();
+        // Our errors end with what to do.
+        let (what, hint) =
+            text.split_once("; ").map_or((text.as_str(), None), |(what, hint)| (what, Some(hint)));
+        let mut message = what.to_owned();
         let mut cause = std::error::Error::source(error);
         while let Some(source) = cause {
             message.push_str(": ");
             message.push_str(&source.to_string());
             cause = source.source();
         }
-        Self::Error { code: error.code().unwrap_or_default().to_owned(), message }
+        let code = error.code().unwrap_or_default().to_owned();
+        Self::Error { code, message, hint: hint.map(str::to_owned) }
     }
 }
 
@@ -217,8 +225,10 @@ pub enum Error {
     Refused {
         /// The catalogue's code; empty if it has none.
         code: String,
-        /// The sentence for people.
+        /// What is wrong, for people.
         message: String,
+        /// What to do about it.
+        hint: Option<String>,
     },
 }
 
@@ -255,7 +265,7 @@ impl Response {
     /// [`Error::Refused`].
     pub fn into_result(self) -> Result<Self, Error> {
         match self {
-            Self::Error { code, message } => Err(Error::Refused { code, message }),
+            Self::Error { code, message, hint } => Err(Error::Refused { code, message, hint }),
             response => Ok(response),
         }
     }

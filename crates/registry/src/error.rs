@@ -125,9 +125,11 @@ pub enum Error {
 impl Error {
     /// Its code in the catalogue, if it is one that a person can do something about.
     #[must_use]
-    pub const fn code(&self) -> Option<&'static str> {
+    pub fn code(&self) -> Option<&'static str> {
         match self {
             Self::Name(_) => Some("LA12"),
+            // The kernel takes 107 bytes at most.
+            Self::Socket { source, .. } if source.kind() == io::ErrorKind::InvalidInput => Some("LA13"),
             Self::Socket { .. } => Some("LA14"),
             Self::Journal(_) | Self::KeyFile { .. } => Some("LR02"),
             Self::Bus(_) | Self::NoAnswer(_) => Some("LR03"),

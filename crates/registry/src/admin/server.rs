@@ -99,7 +99,7 @@ async fn answer(stream: &mut UnixStream, keeper: &Arc<Keeper>) -> io::Result<Res
 }
 
 fn error(code: &str, message: &str) -> Response {
-    Response::Error { code: code.to_owned(), message: message.to_owned() }
+    Response::Error { code: code.to_owned(), message: message.to_owned(), hint: None }
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ fn what_cannot_be_made_is_refused_with_its_code() {
     ];
     let before = desk.registry().state().clone();
     for (request, wanted) in rows {
-        let Response::Error { code, message } = desk.answer(request, NOW_NS) else { panic!("{wanted}") };
+        let Response::Error { code, message, .. } = desk.answer(request, NOW_NS) else { panic!("{wanted}") };
         assert!(code == wanted && message.len() < 400, "{code} {message}");
     }
     assert_eq!((desk.registry().state(), desk.registry().tokens().len()), (&before, 0));

@@ -1,0 +1,252 @@
+//! Which Logway a command talks to: a front door with a token, or the `up` of this machine.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use bus::client::ServerAddr;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Data, Running, make_dir, replace};
+use crate::exit::Exit;
+use crate::fail::Fail;
+
+/// The environment's server.
+const SERVER: &str = "LOGWAY_SERVER";
+/// The environment's token.
+pub(crate) const TOKEN: &str = "LOGWAY_TOKEN";
+/// The name of a context's file.
+const FILE: &str = "context.json";
+
+/// A front door, and what lets in there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Context {
+    /// Its address.
+    pub(crate) server: String,
+    /// The org's slug or id, as it was given; without it, the token's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) org: Option<String>,
+    /// The token.
+    pub(crate) token: String,
+}
+
+/// The options of the commands that may read through a front door.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct ContextArgs {
+    /// Read through this front door: nats://host[:4223] [env: LOGWAY_SERVER]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// The token that lets in there [env: LOGWAY_TOKEN]
+    #[arg(long)]
+    token: Option<String>,
+}
+
+/// What one source says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said<'a> {
+    server: Option<&'a str>,
+    token: Option<&'a str>,
+}
+
+/// The `up` of this machine, as far as it has a front door.
+#[derive(Debug, Clone, Default)]
+struct Local {
+    door: Option<Context>,
+}
+
+/// What a command talks to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Chosen {
+    /// A front door.
+    Door(Context),
+    /// The bus of the `up` that runs on this machine, or is to.
+    Local,
+}
+
+/// Why nothing can be chosen.
+#[derive(Debug, PartialEq, Eq)]
+enum Missing {
+    /// A token is there, and nowhere to go with it.
+    Server,
+    /// A server is named, and none of the tokens is for it.
+    Token(String),
+}
+
+/// What is asked for in flags wins over the environment, that over the `up` of this machine, and that over a login. A token that was
+/// not asked for goes to no other server than its own.
+fn choose(
+    flags: Said<'_>,
+    environment: Said<'_>,
+    local: Option<&Local>,
+    login: Option<&Context>,
+) -> Result<Chosen, Missing> {
+    let server = flags.server.or(environment.server);
+    let token = flags.token.or(environment.token);
+    let door = local.and_then(|local| local.door.as_ref());
+    if server.is_none() && token.is_none() {
+        return Ok(match (local, login) {
+            (None, Some(login)) => Chosen::Door(login.clone()),
+            _ => Chosen::Local,
+        });
+    }
+    let known: Vec<&Context> = door.into_iter().chain(login).collect();
+    let first = known.first().map(|context| context.server.as_str());
+    let server = server.or(first).ok_or(Missing::Server)?;
+    if let Some(token) = token {
+        return Ok(Chosen::Door(Context { server: server.to_owned(), org: None, token: token.to_owned() }));
+    }
+    let own = known.into_iter().find(|context| is_same(&context.server, server));
+    let own = own.ok_or_else(|| Missing::Token(server.to_owned()))?;
+    Ok(Chosen::Door(Context { server: server.to_owned(), ..own.clone() }))
+}
+
+/// Whether two texts are the address of one server.
+fn is_same(a: &str, b: &str) -> bool {
+    match (a.parse::<ServerAddr>(), b.parse::<ServerAddr>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+impl ContextArgs {
+    /// What to talk to. With a data directory that was named, no login counts.
+    ///
+    /// # Errors
+    /// When a token is there and no server, or the other way round.
+    pub(crate) fn chosen(&self, data: &Data, is_data_named: bool) -> Result<Chosen> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (server, token) = (variable(SERVER), variable(TOKEN));
+        let flags = Said { server: self.server.as_deref(), token: self.token.as_deref() };
+        let environment = Said { server: server.as_deref(), token: token.as_deref() };
+        let door = read(&data.path().join(FILE))?;
+        let local = (is_data_named || data.running()?.is_some()).then_some(Local { door });
+        let login = if is_data_named { None } else { login()? };
+        match choose(flags, environment, local.as_ref(), login.as_ref()) {
+            Ok(chosen) => Ok(chosen),
+            Err(Missing::Server) => {
+                Fail::new(Exit::Usage, "there is a token, and no server to go to with it")
+                    .hint(format!("name the front door with --server, in {SERVER}, or with 'logway login'"))
+                    .err()
+            }
+            Err(Missing::Token(server)) => Fail::new(Exit::Usage, format!("there is no token for {server}"))
+                .hint(format!(
+                    "give it in {TOKEN}, or log in there: logway login --server {server} --token -"
+                ))
+                .err(),
+        }
+    }
+}
+
+/// Where the login is kept.
+pub(crate) fn login_file() -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+    let config = config.context("no place for the login: neither XDG_CONFIG_HOME nor HOME is set")?;
+    Ok(config.join("logway").join(FILE))
+}
+
+/// The login of this user, if there is one.
+pub(crate) fn login() -> Result<Option<Context>> {
+    // Without a home there is none.
+    login_file().map_or(Ok(None), |path| read(&path))
+}
+
+/// Keeps a login for this user alone.
+pub(crate) fn save(path: &Path, context: &Context) -> Result<()> {
+    let text = format!("{}\n", serde_json::to_string(context)?);
+    let dir = path.parent().context("a login's file lies in a directory")?;
+    let saved = make_dir(dir).and_then(|()| replace(path, text.as_bytes()));
+    saved.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Writes down how the commands on this machine reach the front door of `running`, if it has one.
+pub(crate) fn write_local(data: &Data, running: &Running) -> Result<()> {
+    let path = data.path().join(FILE);
+    let token = fs::read_to_string(data.token_file()).ok();
+    match (&running.proxy, token) {
+        (Some(server), Some(token)) => {
+            let (server, token) = (server.clone(), token.trim().to_owned());
+            save(&path, &Context { server, org: Some(data.org()?.id), token })
+        }
+        // What an earlier one has written leads nowhere.
+        _ => match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(data.unusable(&error)),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Context>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let context = serde_json::from_str(&text);
+            Ok(Some(context.with_context(|| format!("reading {}; log in again", path.display()))?))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn context(server: &str, token: &str) -> Context {
+        Context { server: server.to_owned(), org: Some("acme".to_owned()), token: token.to_owned() }
+    }
+
+    #[test]
+    fn who_is_talked_to() {
+        let (plain, door) =
+            (Local::default(), Local { door: Some(context("nats://127.0.0.1:4223", "local")) });
+        let login = context("nats://far:4223", "login");
+        let door_to = |server: &str, token: &str| {
+            let org = matches!(token, "local" | "login").then(|| "acme".to_owned());
+            Ok(Chosen::Door(Context { server: server.to_owned(), org, token: token.to_owned() }))
+        };
+        let token_for = |server: &str| Err(Missing::Token(server.to_owned()));
+        // flags, environment, local, login, wanted; of flags and environment first the server, then the token
+        type Row<'a> = ([&'a str; 4], Option<&'a Local>, Option<&'a Context>, Result<Chosen, Missing>);
+        let rows: [Row<'_>; 15] = [
+            (["", "", "", ""], None, None, Ok(Chosen::Local)),
+            (["", "", "", ""], Some(&plain), Some(&login), Ok(Chosen::Local)),
+            (["", "", "", ""], Some(&door), Some(&login), Ok(Chosen::Local)),
+            (["", "", "", ""], None, Some(&login), door_to("nats://far:4223", "login")),
+            (["nats://x", "flag", "nats://y", "env"], Some(&door), Some(&login), door_to("nats://x", "flag")),
+            (["nats://x", "", "nats://y", "env"], Some(&door), Some(&login), door_to("nats://x", "env")),
+            (["", "flag", "nats://y", "env"], Some(&door), Some(&login), door_to("nats://y", "flag")),
+            (["", "", "nats://y", "env"], None, None, door_to("nats://y", "env")),
+            (["", "", "", "env"], Some(&door), Some(&login), door_to("nats://127.0.0.1:4223", "env")),
+            (["", "", "", "env"], Some(&plain), Some(&login), door_to("nats://far:4223", "env")),
+            (["", "flag", "", ""], Some(&plain), None, Err(Missing::Server)),
+            // A token goes to its own server, however that is written, and to no other.
+            (["far:4223", "", "", ""], Some(&door), Some(&login), door_to("far:4223", "login")),
+            (["127.0.0.1:4223", "", "", ""], Some(&door), Some(&login), door_to("127.0.0.1:4223", "local")),
+            (["nats://x", "", "", ""], Some(&door), Some(&login), token_for("nats://x")),
+            (["", "", "nats://far:1", ""], None, Some(&login), token_for("nats://far:1")),
+        ];
+        for (said, local, login, wanted) in rows {
+            let [flag_server, flag_token, server, token] =
+                said.map(|text| Some(text).filter(|text| !text.is_empty()));
+            let flags = Said { server: flag_server, token: flag_token };
+            assert_eq!(choose(flags, Said { server, token }, local, login), wanted, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_context_is_kept_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logway").join(FILE);
+        assert_eq!(read(&path).unwrap(), None);
+        let login = context("nats://far:4223", "secret");
+        save(&path, &login).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(login));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::write(&path, "{}").unwrap();
+        assert!(format!("{:#}", read(&path).unwrap_err()).contains("log in again"));
+    }
+}

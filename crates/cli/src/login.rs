@@ -1,0 +1,163 @@
+//! `logway login` and `logway logout`: a front door that the commands of this user go to.
+
+use std::io;
+use std::time::Duration;
+
+use access::Scope;
+use anyhow::{Context as _, Result};
+use bus::client::{Client, Credentials, Options, ServerAddr, Status};
+use registry::Limits;
+
+use crate::context::{self, Context};
+use crate::exit::Exit;
+use crate::fail::Fail;
+use crate::output::notice;
+use crate::tokens::{given, words};
+
+/// How long the front door may take to let in.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The arguments of `logway login`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The front door
+    #[arg(long, value_name = "URL", env = "LOGWAY_SERVER", default_value = "nats://127.0.0.1:4223")]
+    server: String,
+    /// The org's slug or id [default: the token's]
+    #[arg(long)]
+    org: Option<String>,
+    /// The token; '-' reads it from stdin [default: LOGWAY_TOKEN]
+    #[arg(long)]
+    token: Option<String>,
+}
+
+/// The arguments of `logway logout`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogoutArgs {}
+
+/// Examples, for the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  logway login --server nats://logs.example.com:4223 --token - < token
+  LOGWAY_TOKEN=lw1_... logway login --org acme
+  logway logs -a web                      through that front door, unless 'logway up' runs here
+
+The login is kept in ~/.config/logway/context.json, for you alone. What counts, first to last:
+flags (--server, --token), LOGWAY_SERVER and LOGWAY_TOKEN, the 'logway up' of this machine, the
+login.";
+
+/// Examples, for the end of the help.
+pub(crate) const LOGOUT_EXAMPLES: &str = "\
+Examples:
+  logway logout       forgets the login; the token stays good: 'logway tokens revoke' ends it";
+
+/// Checks the token at the front door, and keeps both.
+pub(crate) async fn run(args: &Args) -> Result<Exit> {
+    let token = given(args.token.as_deref())?;
+    let claims = match access::inspect(&token) {
+        Ok(claims) => claims,
+        Err(error) => {
+            return Fail::new(Exit::Usage, "the token cannot be read").code("LR07").why(error).err();
+        }
+    };
+    let context = Context { server: args.server.clone(), org: args.org.clone(), token };
+    let options = options(&context, "logway login")?;
+    let is_reached = check(options, &context.server).await?;
+    let path = context::login_file()?;
+    context::save(&path, &context)?;
+    let mut scope = Scope::ALL;
+    claims.blocks.iter().for_each(|block| scope.narrow(block));
+    let org = context.org.as_deref().unwrap_or(claims.org.as_str());
+    notice(&format!("logged in to {org} at {}: {}", context.server, words::limits(&Limits::of(&scope))));
+    if !is_reached {
+        notice("note: it does not answer, so the token was not checked; it is used when it does");
+    }
+    Ok(Exit::Ok)
+}
+
+/// How to connect to a front door: the org is the user, the token the password.
+pub(crate) fn options(context: &Context, name: &str) -> Result<Options> {
+    let server: ServerAddr = match context.server.parse() {
+        Ok(server) => server,
+        Err(error) => {
+            return Fail::new(Exit::Usage, "the front door has no usable address")
+                .why(error)
+                .hint("give it as nats://host:4223")
+                .err();
+        }
+    };
+    if server.credentials.is_some() {
+        return Fail::new(Exit::Usage, "the address of a front door has no login in it")
+            .hint("give the org with --org, and the token with --token or in LOGWAY_TOKEN")
+            .err();
+    }
+    // A token names its org; one that cannot be read lets nobody in anyway.
+    let org = || access::inspect(&context.token).map_or("org".to_owned(), |claims| claims.org.to_string());
+    let user = context.org.clone().unwrap_or_else(org);
+    let credentials = Some(Credentials { user, password: context.token.clone() });
+    let inbox_prefix = "_INBOX".to_owned();
+    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix, tls: None })
+}
+
+/// Whether the front door let us in; false if nobody is there.
+async fn check(options: Options, server: &str) -> Result<bool> {
+    let client = Client::start(options);
+    let state = settle(&client).await;
+    client.close().await;
+    match state {
+        Status::Connected { .. } => Ok(true),
+        Status::Refused { .. } => Err(refused(server)),
+        Status::Connecting { .. } | Status::Closed => Ok(false),
+    }
+}
+
+/// The state of the connection once there is one, or it was tried for long enough.
+pub(crate) async fn settle(client: &Client) -> Status {
+    let mut status = client.status();
+    let settled = |status: &Status| {
+        let has_failed = matches!(status, Status::Connecting { last_error: Some(_), .. });
+        has_failed || matches!(status, Status::Connected { .. } | Status::Refused { .. } | Status::Closed)
+    };
+    // Settled or not, the state says what there is to say.
+    let _ = tokio::time::timeout(PATIENCE, status.wait_for(settled)).await;
+    status.borrow_and_update().clone()
+}
+
+/// That a front door does not let a token in. It never says why.
+pub(crate) fn refused(server: &str) -> anyhow::Error {
+    Fail::new(Exit::Refused, format!("{server} does not let this token in")).code("LR13").into()
+}
+
+/// Forgets the login.
+pub(crate) fn logout(_args: &LogoutArgs) -> Result<Exit> {
+    let path = context::login_file()?;
+    match std::fs::remove_file(&path) {
+        Ok(()) => notice("logged out; the token stays good until it is revoked or ends"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => notice("there was no login"),
+        Err(error) => return Err(error).with_context(|| format!("removing {}", path.display())),
+    }
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fail::describe;
+
+    #[test]
+    fn how_a_front_door_is_reached() {
+        let context = |server: &str, org: Option<&str>| Context {
+            server: server.to_owned(),
+            org: org.map(str::to_owned),
+            token: "lw1_x".to_owned(),
+        };
+        let options_of = |server, org| options(&context(server, org), "test");
+        let good = options_of("nats://far:4223", Some("acme")).unwrap();
+        let login = good.credentials.unwrap();
+        assert_eq!((login.user.as_str(), login.password.as_str()), ("acme", "lw1_x"));
+        assert_eq!(options_of("far:4223", None).unwrap().credentials.unwrap().user, "org");
+        for bad in ["http://far", "nats://", "nats://a:b@far:4223"] {
+            assert_eq!(describe(&options_of(bad, None).unwrap_err()).1, Exit::Usage, "{bad}");
+        }
+    }
+}
