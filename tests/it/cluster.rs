@@ -1,32 +1,37 @@
 //! A cluster of three real servers, as `deploy/nats` sets it up, whose nodes die, come back, and lose each other.
 
+mod front;
 mod numbers;
 
 use std::process::Command;
+use std::time::Duration;
 
-use bus::client::Options;
+use bus::client::Client;
 use bus::roles::Role;
+use bus::sys::{HEARTBEAT_PREFIX, HEARTBEAT_SECONDS};
 use logway_tests::cluster::deployed;
 use logway_tests::{Cluster, NatsVersion, network, parts, skip};
 
-use numbers::{Reader, Writer};
+use numbers::{Heard, Reader, Writer};
 
-/// Where readers read: how they get to it for a node, and their pattern there. What stands in front of the nodes is a parameter.
-type Door = fn(&Cluster, usize) -> (Options, &'static str);
-
-/// The nodes themselves, the other ones when the first is lost.
-fn nodes(cluster: &Cluster, first: usize) -> (Options, &'static str) {
-    (cluster.options(Role::Proxy, first), "o.k.>")
-}
-
-/// One node and no other.
-fn one_node(cluster: &Cluster, number: usize) -> (Options, &'static str) {
-    (cluster.options_of(Role::Proxy, number), "o.k.>")
+/// Where readers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// At a node, and at the other ones when it is lost.
+    Nodes,
+    /// At one node and no other.
+    OneNode,
+    /// At a front door of their own, which is at a node, and at the other ones when it is lost.
+    Front,
 }
 
 async fn reader(cluster: &Cluster, door: Door, node: usize) -> Reader {
-    let (options, pattern) = door(cluster, node);
-    Reader::start(options, pattern).await
+    let at_node = cluster.options(Role::Proxy, node);
+    match door {
+        Door::Nodes => Reader::start(at_node, "o.k.>").await,
+        Door::OneNode => Reader::start(cluster.options_of(Role::Proxy, node), "o.k.>").await,
+        Door::Front => Reader::start(front::start(at_node).await, "logs.>").await,
+    }
 }
 
 /// A reader at each of the three nodes. Each has heard something: the routes are up.
@@ -48,7 +53,16 @@ async fn readers_come_back_after_each_node_was_killed_and_started_again() {
     for version in NatsVersion::ALL {
         let name = "readers_come_back_after_each_node_was_killed_and_started_again";
         let Some(cluster) = Cluster::start(name, version) else { return };
-        killed_one_by_one(cluster, nodes).await;
+        killed_one_by_one(cluster, Door::Nodes).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_front_doors_do_not_notice_that_a_node_was_killed() {
+    for version in NatsVersion::ALL {
+        let name = "clients_of_front_doors_do_not_notice_that_a_node_was_killed";
+        let Some(cluster) = Cluster::start(name, version) else { return };
+        killed_one_by_one(cluster, Door::Front).await;
     }
 }
 
@@ -65,40 +79,85 @@ async fn killed_one_by_one(mut cluster: Cluster, door: Door) {
             // A hole is said to who lost the connection. The writer is at the third node: when that dies, numbers die with it.
             let is_said = heard.interruptions > before.interruptions;
             let is_whole = heard.holes() == before.holes();
-            assert!(is_said || is_whole || node == 3, "{:?} unsaid, node {node}", heard.holes());
+            let is_client_of_front = door == Door::Front;
+            assert!(
+                is_said || is_whole || is_client_of_front || node == 3,
+                "{:?}, node {node}",
+                heard.holes()
+            );
         }
         cluster.restart(node);
         // It takes part again: who comes to it hears what is written elsewhere.
-        let newcomer = reader(&cluster, one_node, node).await;
+        let newcomer = reader(&cluster, Door::OneNode, node).await;
         newcomer.reaches(writer.last() + 10).await;
     }
     let heard = readers.each_ref().map(Reader::heard);
-    assert!(heard.iter().all(|heard| heard.interruptions > 0), "each reader's own node was killed");
+    // Each reader's own node was killed; a front door takes that upon itself.
+    let is_interrupted = |heard: &Heard| heard.interruptions > 0;
+    assert!(heard.iter().all(|heard| is_interrupted(heard) == (door == Door::Nodes)), "{door:?}");
 }
 
 #[test]
 fn a_partition_is_silent_and_shows_by_the_numbers() {
     let name = "cluster::a_partition_is_silent_and_shows_by_the_numbers";
-    on_hosts(name, NatsVersion::Current);
+    on_hosts(name, NatsVersion::Current, parted);
 }
 
 #[test]
 fn a_partition_of_the_oldest_release_shows_too() {
-    on_hosts("cluster::a_partition_of_the_oldest_release_shows_too", NatsVersion::Debian12);
+    on_hosts("cluster::a_partition_of_the_oldest_release_shows_too", NatsVersion::Debian12, parted);
 }
 
-fn on_hosts(name: &str, version: NatsVersion) {
+#[test]
+fn a_front_door_leaves_a_node_that_hears_nothing() {
+    let name = "cluster::a_front_door_leaves_a_node_that_hears_nothing";
+    on_hosts(name, NatsVersion::Current, deaf);
+}
+
+/// Plays with a cluster whose nodes have a host each, in a network of its own.
+fn on_hosts<F: Future<Output = ()>>(name: &str, version: NatsVersion, play: impl FnOnce(Cluster) -> F) {
     if !network::is_own(name) {
         return;
     }
-    let Some(cluster) = Cluster::start_on_hosts(name, version) else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.unwrap().block_on(parted(cluster, one_node));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if let Some(cluster) = Cluster::start_on_hosts(name, version) {
+        runtime.block_on(play(cluster));
+    }
 }
 
-async fn parted(cluster: Cluster, door: Door) {
+/// The node answers the front door's pings all the time. It is the heartbeats that it misses.
+async fn deaf(cluster: Cluster) {
     let writer = Writer::start(cluster.options_of(Role::Agent, 1));
-    let readers = readers(&cluster, door, &writer).await;
+    let reader = reader(&cluster, Door::Front, 3).await;
+    let mut agents = Vec::new();
+    for (host, node) in [("h1", 1), ("h2", 1), ("h3", 2)] {
+        let client = Client::start(cluster.options_of(Role::Agent, node));
+        client.connected().await.unwrap();
+        agents.push((client, format!("{HEARTBEAT_PREFIX}lhr.{host}")));
+    }
+    let beating = tokio::spawn(async move {
+        let mut tick = tokio::time::interval(Duration::from_secs(HEARTBEAT_SECONDS));
+        loop {
+            tick.tick().await;
+            for (client, subject) in &agents {
+                client.publish(subject, None, b"{}").await.unwrap();
+            }
+        }
+    });
+    // Two rounds of heartbeats, at 500 numbers a second.
+    reader.reaches(writer.last() + 500 * (HEARTBEAT_SECONDS + 1)).await;
+    cluster.partition(3);
+    let parted_at = writer.last();
+    // The writer goes on, and so does the reader, without help, and at the same connection.
+    let heard = reader.reaches(parted_at + 5000).await;
+    assert!(!heard.holes_from(parted_at).is_empty(), "what was written until then is not there");
+    assert_eq!(heard.interruptions, 0);
+    beating.abort();
+}
+
+async fn parted(cluster: Cluster) {
+    let writer = Writer::start(cluster.options_of(Role::Agent, 1));
+    let readers = readers(&cluster, Door::OneNode, &writer).await;
     // The nodes dial each other, and close what they have twice, for a second.
     all_reach(&readers, writer.last() + 1000).await;
     let [first, second, third] = &readers;
@@ -131,7 +190,7 @@ async fn a_leaf_hears_the_cluster_and_the_cluster_a_leaf() {
         let leaf = cluster.add_leaf();
         for (from, to) in [(leaf, 2), (1, leaf)] {
             let writer = Writer::start(cluster.options_of(Role::Agent, from));
-            reader(&cluster, one_node, to).await.reaches(writer.last() + 10).await;
+            reader(&cluster, Door::OneNode, to).await.reaches(writer.last() + 10).await;
         }
     }
 }
