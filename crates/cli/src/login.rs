@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use access::Scope;
+use access::{Claims, Scope};
 use anyhow::{Context as _, Result};
 use bus::client::{Client, Credentials, Options, ServerAddr, Status};
 use registry::Limits;
@@ -73,6 +73,14 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         notice("note: it does not answer, so the token was not checked; it is used when it does");
     }
     Ok(Exit::Ok)
+}
+
+/// What a token says.
+pub(crate) fn claims(token: &str) -> Result<Claims> {
+    match access::inspect(token) {
+        Ok(claims) => Ok(claims),
+        Err(error) => Fail::new(Exit::Usage, "the token cannot be read").code("LR07").why(error).err(),
+    }
 }
 
 /// How to connect to a front door: the org is the user, the token the password.

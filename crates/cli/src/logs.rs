@@ -15,18 +15,21 @@ mod tail;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
+use bus::client::Client;
 use bus::roles::Role;
 use line::{Name, OrgId};
 
+use self::door::Way;
 use self::filter::{Filter, Levels};
 use self::printer::Printer;
 use self::render::Style;
 use self::tail::{Scope, Tail};
 use crate::bus_link;
-use crate::context::{Chosen, Context as Door, ContextArgs};
-use crate::data::DataArg;
+use crate::context::{Chosen, ContextArgs};
+use crate::data::{Data, DataArg};
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::login;
 use crate::output;
 use crate::signals::Signals;
 
@@ -80,7 +83,7 @@ Examples:
   logway logs -a web -n -j | jq -r .message     compact JSON, one object a line
   logway logs -a web --level '>=warn' --grep timeout
   logway logs -a web -r lhr -i 148e36           one region, one Machine
-  logway logs -a web --server nats://h:4223     through a front door; live lines only
+  logway logs -a web --server nats://h:4223     through a front door, with LOGWAY_TOKEN
 
 Format:
   TIME PROVIDER[INSTANCE] REGION [LEVEL] MESSAGE: that of flyctl, and a blank before the message
@@ -96,9 +99,10 @@ Missing lines:
 Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail ended by Ctrl-C ends with 0.";
 
 impl Args {
-    fn scope(&self, org: OrgId) -> Result<Scope> {
+    fn scope(&self, org: OrgId, way: Way) -> Result<Scope> {
         Ok(Scope {
             org,
+            way,
             app: name("app", self.app.as_deref())?,
             region: name("region", self.region.as_deref())?,
             instance: name("instance", self.machine.as_deref())?,
@@ -116,21 +120,19 @@ impl Args {
 /// Shows the lines.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let data = &args.data.dir()?;
-    if args.nats.is_none()
-        && let Chosen::Door(door) = args.context.chosen(data, args.data.is_named())?
-    {
-        return Box::pin(through(args, &door)).await;
-    }
     let mut signals = Signals::listen()?;
-    let org = OrgId::new(&data.org()?.id)?;
-    let scope = args.scope(org.clone())?;
-    let url = match &args.nats {
-        Some(url) => url.clone(),
-        None => data.running()?.ok_or_else(|| data.not_running())?.nats,
+    let chosen = match &args.nats {
+        Some(_) => Chosen::Local,
+        None => args.context.chosen(data, args.data.is_named())?,
     };
-    let options = bus_link::options(data, &url, Role::Api, "logway logs")?;
+    let org = match &chosen {
+        Chosen::Local => OrgId::new(&data.org()?.id)?,
+        Chosen::Door(door) => login::claims(&door.token)?.org,
+    };
+    let way = if chosen == Chosen::Local { Way::Bus } else { Way::Door };
+    let scope = args.scope(org.clone(), way)?;
     let client = tokio::select! {
-        client = bus_link::connect(data, options) => client?,
+        client = connect(args, data, &chosen) => client?,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
@@ -140,22 +142,16 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     if args.no_tail { Box::pin(tail.recent(signals)).await } else { Box::pin(tail.follow(signals)).await }
 }
 
-/// Shows lines through a front door.
-async fn through(args: &Args, door: &Door) -> Result<Exit> {
-    if args.no_tail {
-        return Fail::new(Exit::Usage, "a front door has no recent lines, only live ones")
-            .hint("leave out --no-tail, or read where 'logway up' runs")
-            .err();
+/// A client that is connected to what was chosen.
+async fn connect(args: &Args, data: &Data, chosen: &Chosen) -> Result<Client> {
+    if let Chosen::Door(door) = chosen {
+        return door::connect(door).await;
     }
-    let signals = Signals::listen()?;
-    let org = match access::inspect(&door.token) {
-        Ok(claims) => claims.org,
-        Err(error) => {
-            return Fail::new(Exit::Usage, "the token cannot be read").code("LR07").why(error).err();
-        }
+    let url = match &args.nats {
+        Some(url) => url.clone(),
+        None => data.running()?.ok_or_else(|| data.not_running())?.nats,
     };
-    let scope = args.scope(org.clone())?;
-    door::follow(door, &scope, args.printer(org), signals).await
+    bus_link::connect(data, bus_link::options(data, &url, Role::Api, "logway logs")?).await
 }
 
 fn name(what: &'static str, raw: Option<&str>) -> Result<Option<Name>> {

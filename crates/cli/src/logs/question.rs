@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bus::client::{Client, Delivery, Subscription};
-use bus::sys::{self, Page, RecentEnd, RecentRequest};
+use bus::sys::{Page, RecentEnd, RecentRequest};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -34,14 +34,14 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    /// Asks.
-    pub(crate) fn ask(client: &Client, request: RecentRequest) -> Self {
-        Self::page(client.clone(), request, Rest::default())
+    /// Asks on `subject`.
+    pub(crate) fn ask(client: &Client, subject: &'static str, request: RecentRequest) -> Self {
+        Self::page(client.clone(), subject, request, Rest::default())
     }
 
     /// Asks for one page, and goes on with what remains.
-    fn page(client: Client, request: RecentRequest, rest: Rest) -> Self {
-        Self::Asking(tokio::spawn(Question::ask(client, request, rest)))
+    fn page(client: Client, subject: &'static str, request: RecentRequest, rest: Rest) -> Self {
+        Self::Asking(tokio::spawn(Question::ask(client, subject, request, rest)))
     }
 
     /// Whether nothing is being asked.
@@ -71,6 +71,7 @@ impl Asked {
 /// A question that is being answered.
 pub(crate) struct Question {
     client: Client,
+    subject: &'static str,
     request: RecentRequest,
     answers: Subscription,
     asked: Instant,
@@ -113,25 +114,31 @@ fn lost() -> Answer {
 
 impl Question {
     /// Asks. Fails while there is no connection, and when the bus does not take the question.
-    async fn ask(client: Client, request: RecentRequest, rest: Rest) -> Result<Self, Answer> {
+    async fn ask(
+        client: Client,
+        subject: &'static str,
+        request: RecentRequest,
+        rest: Rest,
+    ) -> Result<Self, Answer> {
         let payload = serde_json::to_vec(&request).map_err(|_| Answer::Failed("the question is no JSON"))?;
         let refused = client.violations();
-        let answers = client.request_many(sys::RECENT, &payload).await.map_err(|_| lost())?;
+        let answers = client.request_many(subject, &payload).await.map_err(|_| lost())?;
         // The bus says so behind all that waited for us: that time is not the agents'.
         client.flush().await.map_err(|_| lost())?;
         // Questions are all that is published here.
         if client.violations() > refused {
-            return Err(Answer::Denied(format!("this login may not publish on {}", sys::RECENT)));
+            return Err(Answer::Denied(format!("this login may not publish on {subject}")));
         }
         let asked = Instant::now();
         let until = asked + SILENCE;
-        Ok(Self { client, request, answers, asked, until, promised: 0, received: 0, has_ended: false, rest })
+        let (promised, received, has_ended) = (0, 0, false);
+        Ok(Self { client, subject, request, answers, asked, until, promised, received, has_ended, rest })
     }
 
     /// Asks for the next page.
     fn next_page(&mut self) -> Asked {
         let request = RecentRequest { page: self.rest.pages.pop_front(), ..self.request.clone() };
-        Asked::page(self.client.clone(), request, std::mem::take(&mut self.rest))
+        Asked::page(self.client.clone(), self.subject, request, std::mem::take(&mut self.rest))
     }
 
     /// The next part of the answer; `None` when there is a page to be asked for. Nothing is lost when the future is dropped.

@@ -11,6 +11,7 @@ use line::{Boot, Name, OrgId, subject};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use super::door::Way;
 use super::history::History;
 use super::item::Item;
 use super::printer::Printer;
@@ -36,6 +37,7 @@ const FILTERED_LINES: usize = 20_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Scope {
     pub(crate) org: OrgId,
+    pub(crate) way: Way,
     pub(crate) app: Option<Name>,
     pub(crate) region: Option<Name>,
     pub(crate) instance: Option<Name>,
@@ -43,7 +45,11 @@ pub(crate) struct Scope {
 
 impl Scope {
     fn pattern(&self) -> String {
-        subject::inner_pattern(&self.org, self.app.as_ref(), self.region.as_ref(), self.instance.as_ref())
+        let (app, region, instance) = (self.app.as_ref(), self.region.as_ref(), self.instance.as_ref());
+        match self.way {
+            Way::Bus => subject::inner_pattern(&self.org, app, region, instance),
+            Way::Door => subject::client_pattern(app, region, instance),
+        }
     }
 
     fn request(&self) -> RecentRequest {
@@ -167,7 +173,7 @@ impl Tail {
                 Some(delivery) = beats.next() => self.heartbeat(&delivery),
                 answer = self.question.next() => self.answer(answer)?,
                 _ = ticks.tick(), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
-                Ok(()) = status.changed() => self.status(&mut status),
+                Ok(()) = status.changed() => self.status(&mut status)?,
                 signal = signals.next() => {
                     self.stitch.finish(self.begun.elapsed(), &mut self.show);
                     self.flush()?;
@@ -184,7 +190,7 @@ impl Tail {
     /// Heartbeats and lines.
     async fn subscribe(&self) -> Result<(Subscription, Subscription)> {
         // The lines come last: from then on they must be taken, or nothing else would get through.
-        let beats = self.client.subscribe(&format!("{}>", sys::HEARTBEAT_PREFIX), None).await?;
+        let beats = self.client.subscribe(&self.scope.way.marks(), None).await?;
         let lines = self.client.subscribe(&self.scope.pattern(), None).await?;
         Ok((beats, lines))
     }
@@ -218,7 +224,7 @@ impl Tail {
                     }
                 }
                 Some(Delivery::Interrupted { .. }) => self.interrupted(),
-                Some(Delivery::Denied { reason }) => return denied(&reason).err(),
+                Some(Delivery::Denied { reason }) => return self.scope.way.denied(&reason).err(),
                 Some(Delivery::NoResponders) => {}
                 None => break,
             }
@@ -275,7 +281,7 @@ impl Tail {
             let Some(Ask { after, since }) = self.stitch.ask(self.begun.elapsed()) else { return };
             (request.after, request.since) = (after.into_iter().map(mark).collect(), Some(since));
         }
-        self.question = Asked::ask(&self.client, request);
+        self.question = Asked::ask(&self.client, self.scope.way.recent(), request);
     }
 
     fn answer(&mut self, answer: Answer) -> Result<()> {
@@ -293,7 +299,7 @@ impl Tail {
                 }
             }
             (Answer::Note(note), _) => self.note(note),
-            (Answer::Denied(reason), _) => return denied(&reason).err(),
+            (Answer::Denied(reason), _) => return self.scope.way.denied(&reason).err(),
             (Answer::Done, Some(_)) => self.begin()?,
             (Answer::Done, None) => {
                 self.question = Asked::Nothing;
@@ -371,10 +377,12 @@ impl Tail {
         Ok(items.is_empty())
     }
 
-    fn status(&mut self, status: &mut watch::Receiver<Status>) {
+    fn status(&mut self, status: &mut watch::Receiver<Status>) -> Result<()> {
         let is_connected = match &*status.borrow_and_update() {
             Status::Connected { .. } => true,
             Status::Connecting { .. } | Status::Closed => false,
+            // A token that has ended does not come back.
+            Status::Refused { .. } if self.scope.way == Way::Door => return token_ended().err(),
             Status::Refused { reason } => {
                 notice(&format!("◌ the bus refuses the login ({reason}); trying again"));
                 false
@@ -386,6 +394,7 @@ impl Tail {
             _ => {}
         }
         self.is_connected = is_connected;
+        Ok(())
     }
 }
 
@@ -396,12 +405,12 @@ fn no_agent(why: &str) -> Fail {
         .hint("start an agent with 'logway up', or wait until it has started")
 }
 
+fn token_ended() -> Fail {
+    Fail::new(Exit::Refused, "the front door does not let this token in any more").code("LR13")
+}
+
 fn unable(why: &str) -> Fail {
     Fail::new(Exit::Disconnected, "not all recent lines came")
         .why(why)
         .hint("look at what 'logway up' says on that host, then ask again")
-}
-
-fn denied(reason: &str) -> Fail {
-    Fail::new(Exit::Refused, "the bus does not let us read lines").code("LB02").why(reason)
 }
