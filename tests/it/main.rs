@@ -12,6 +12,7 @@ mod cli_usage;
 mod cluster;
 mod differential;
 mod malformed;
+mod orgs;
 mod parts;
 mod promise_1_no_stage_holds_a_line;
 mod promise_2_addressed_and_numbered;

@@ -145,22 +145,31 @@ fn question(tenant: &Tenant, payload: &[u8]) -> Option<(Vec<u8>, String)> {
         return None;
     }
     let request: RecentRequest = serde_json::from_slice(payload).ok()?;
+    let names = [&request.app, &request.region, &request.instance];
+    // Each is one name, so that the pattern says what agents will take the question for.
+    if names.into_iter().flatten().any(|name| name.contains('.') || !subject::is_literal(name.as_bytes())) {
+        return None;
+    }
     let token = |name: &Option<String>| name.clone().unwrap_or_else(|| "*".to_owned());
     let pattern =
         format!("logs.{}.{}.{}", token(&request.app), token(&request.region), token(&request.instance));
     let scope = &tenant.grant.scope;
-    if !subject::is_pattern(pattern.as_bytes()) || !scope.may_read(&pattern) || !scope.is_live(unix_now()) {
+    if !scope.may_read(&pattern) || !scope.is_live(unix_now()) {
         return None;
     }
     let request = RecentRequest { org: tenant.grant.org.to_string(), ..request };
     Some((serde_json::to_vec(&request).ok()?, pattern))
 }
 
-/// The subscription of the client itself that an answer on this subject comes to.
+/// The subscription of the client itself that an answer on this subject comes to: one to its inboxes, so that no answer looks like
+/// a line.
 fn inbox_of(tenant: &Tenant, reply: &[u8]) -> Option<Arc<Member>> {
     let members = tenant.members();
     let hears = |member: &&Arc<Member>| {
-        !member.is_queue && !member.sub.has_ended() && subject::matches(&member.sub.pattern, reply)
+        member.interest.is_none()
+            && !member.is_marks
+            && !member.sub.has_ended()
+            && subject::matches(&member.sub.pattern, reply)
     };
     members.iter().find(hears).map(Arc::clone)
 }

@@ -126,6 +126,12 @@ impl Hub {
             headers: message.headers.map(|block| &block[..]),
             payload: message.payload,
         };
+        // Only in the asker's own inboxes: nobody is to be made to speak where neither may. Noted before the client has the
+        // request, and so can answer it.
+        let may_answer = |reply: &&Bytes| client.role.may_answer() && from.role.has_inbox(reply);
+        if let Some(reply) = message.reply.filter(may_answer) {
+            client.requests().note(reply, message.now);
+        }
         let is_last = {
             let mut outgoing = peer.outgoing();
             if outgoing.is_closing() || sub.has_ended() {
@@ -142,11 +148,6 @@ impl Hub {
             }
             is_last
         };
-        // Only in the asker's own inboxes: nobody is to be made to speak where neither may.
-        let may_answer = |reply: &&Bytes| client.role.may_answer() && from.role.has_inbox(reply);
-        if let Some(reply) = message.reply.filter(may_answer) {
-            client.requests().note(reply, message.now);
-        }
         if is_last {
             self.unsubscribe(listener);
         }
