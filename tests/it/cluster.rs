@@ -195,6 +195,37 @@ async fn a_leaf_hears_the_cluster_and_the_cluster_a_leaf() {
     }
 }
 
+/// The agent spools what it cannot hand on, and `logway logs` fetches what it missed: nothing is lost with a node.
+#[test]
+fn logway_on_a_cluster_shows_each_line_though_its_node_is_killed() {
+    for version in NatsVersion::ALL {
+        let name = "logway_on_a_cluster_shows_each_line_though_its_node_is_killed";
+        let Some(mut cluster) = Cluster::start(name, version) else { return };
+        let up = cluster.up(2);
+        let logs = up.run("logs", &["--app", "web", "-j"]);
+        let pipe = up.files().join("pipe");
+        let script =
+            "mkfifo $0; echo said 0; while read word && [ $word != end ]; do echo said $word; done <> $0";
+        let mut app = up.run("run", &["--app", "web", "--", "sh", "-c", script, pipe.to_str().unwrap()]);
+        let is_said = |word: u8| {
+            logs.wait_for_stdout("the line", |line| line.contains(&format!("said {word}\"")));
+        };
+        is_said(0);
+        for (number, killed) in [(1, None), (2, Some(2)), (3, Some(3))] {
+            if let Some(node) = killed {
+                cluster.kill(node);
+            }
+            std::fs::write(&pipe, format!("{number}\n")).unwrap();
+            is_said(number);
+            if let Some(node) = killed {
+                cluster.restart(node);
+            }
+        }
+        std::fs::write(&pipe, "end\n").unwrap();
+        assert!(app.wait().success());
+    }
+}
+
 /// What stands in the folder for an operator to copy is what the servers take, to the last word.
 #[test]
 fn both_releases_take_the_files_as_they_are() {

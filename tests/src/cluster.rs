@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::nats::NatsVersion;
 use crate::network::Host;
 use crate::process::Process;
-use crate::{parts, skip};
+use crate::{Up, parts, skip};
 
 /// Nodes of a cluster.
 const NODES: u8 = 3;
@@ -156,6 +156,15 @@ impl Cluster {
     fn server(&self, number: usize) -> ServerAddr {
         let node = &self.nodes[number - 1];
         ServerAddr { host: node.address.clone(), port: node.port, is_tls: true, credentials: None }
+    }
+
+    /// `logway up` on all nodes, node `first` before the others.
+    pub fn up(&self, first: usize) -> Up {
+        let urls: Vec<_> = self.options(Role::Agent, first).servers.iter().map(ToString::to_string).collect();
+        let certs = self.dir.path().join("certs");
+        let files = [("ca.pem", "ca.pem"), ("client.pem", "logway.pem"), ("client.key", "logway.key")];
+        let files = files.map(|(name, from)| (name, certs.join(from)));
+        Up::on_servers(&urls.join(","), |role| format!("{role}:{}", password(role)), &files)
     }
 
     /// Kills a node, as `kill -9` does.

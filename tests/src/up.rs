@@ -50,15 +50,24 @@ impl Up {
         ];
         let users: Vec<_> = roles.iter().map(|(role, name)| (*role, *name, "secret")).collect();
         let server = NatsServer::start(test, version, &nats_conf(&users))?;
+        let url = server.url();
+        let up = Self::on_servers(&url, |role| format!("{role}:secret"), &[]);
+        Some((server, up, url))
+    }
+
+    /// Logway on these servers, with a login for each role and further files, by name, in its folder of credentials.
+    pub fn on_servers(urls: &str, login: impl Fn(Role) -> String, files: &[(&str, PathBuf)]) -> Self {
         let dir = crate::short_dir();
         let bus = dir.path().join("d/bus");
         fs::create_dir_all(&bus).expect("making the folder of credentials");
-        for (_, name) in roles {
-            fs::write(bus.join(name), format!("{name}:secret\n")).expect("writing a credential");
+        for role in Role::ALL {
+            fs::write(bus.join(role.as_str()), format!("{}\n", login(role))).expect("writing a credential");
         }
-        let url = server.url();
-        let up = Self::start_in(dir, &parts::logway(), &["--nats", &url]);
-        Some((server, up, url))
+        for (name, from) in files {
+            let copied = fs::copy(from, bus.join(name));
+            copied.unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
+        }
+        Self::start_in(dir, &parts::logway(), &["--nats", urls])
     }
 
     /// Its data directory.

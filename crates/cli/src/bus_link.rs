@@ -1,10 +1,12 @@
 //! The way to the bus: which server, as whom, and what it means when it cannot be reached.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 use bus::client::{Client, Credentials, Options, ServerAddr, Status};
 use bus::roles::Role;
+use bus::tls;
 
 use crate::data::Data;
 use crate::exit::Exit;
@@ -13,25 +15,64 @@ use crate::fail::Fail;
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How to connect to `url` in the role `role`: login and password from the URL, else from the data directory.
-pub(crate) fn options(data: &Data, url: &str, role: Role, name: &str) -> Result<Options> {
-    let server: ServerAddr = match url.parse() {
-        Ok(server) => server,
+/// How to connect in the role `role` to `urls`, one or several with commas between them: login and password from the first URL that
+/// has one, else from the data directory, and the certificates for TLS from there.
+pub(crate) fn options(data: &Data, urls: &str, role: Role, name: &str) -> Result<Options> {
+    let servers: Result<Vec<ServerAddr>, _> = urls.split(',').map(|url| url.trim().parse()).collect();
+    let servers = match servers {
+        Ok(servers) => servers,
         Err(error) => return Fail::new(Exit::Usage, "the bus has no usable address").why(error).err(),
     };
-    let credentials = match &server.credentials {
-        Some(credentials) => Some(credentials.clone()),
+    let credentials = match servers.iter().find_map(|server| server.credentials.clone()) {
+        Some(credentials) => Some(credentials),
         None => data.credential(role.as_str())?.map(|(user, password)| Credentials { user, password }),
     };
     // Another role's login has that role's inboxes.
     let is_users = |role: &Role| credentials.as_ref().is_some_and(|login| login.user == role.as_str());
     let inbox_prefix = Role::ALL.into_iter().find(is_users).unwrap_or(role).inbox_prefix();
-    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix, tls: None })
+    let tls = certificates(data)?;
+    if let Some(server) = servers.iter().find(|server| server.is_tls && tls.is_none()) {
+        return Fail::new(Exit::Usage, format!("{server} cannot be dialled"))
+            .code("LB04")
+            .hint(format!(
+                "write the certificate of the CA that signed the server's into {}",
+                in_bus(data, CA).display()
+            ))
+            .err();
+    }
+    Ok(Options { servers, name: name.to_owned(), credentials, inbox_prefix, tls })
+}
+
+/// Servers without their logins, for people and for `up.json`.
+pub(crate) fn names(servers: &[ServerAddr]) -> String {
+    servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The CA of the bus, and our own certificate and its key, in the `bus` folder of the data directory.
+const CA: &str = "ca.pem";
+const CERTIFICATE: &str = "client.pem";
+const KEY: &str = "client.key";
+
+fn in_bus(data: &Data, file: &str) -> PathBuf {
+    data.path().join("bus").join(file)
+}
+
+/// What it takes to speak TLS, when the CA's certificate is there. One of our own goes with it when it is there.
+fn certificates(data: &Data) -> Result<Option<tls::Client>> {
+    let [ca, certificate, key] = [CA, CERTIFICATE, KEY].map(|file| in_bus(data, file));
+    if !ca.exists() {
+        return Ok(None);
+    }
+    let identity = tls::Identity { certificate: &certificate, key: &key };
+    match tls::Client::load(&ca, certificate.exists().then_some(identity)) {
+        Ok(client) => Ok(Some(client)),
+        Err(error) => Fail::new(Exit::Usage, "the certificates for the bus cannot be used").why(error).err(),
+    }
 }
 
 /// A reading client that is connected, or why there is none.
 pub(crate) async fn connect(data: &Data, options: Options) -> Result<Client> {
-    let server = options.servers.first().map(ToString::to_string).unwrap_or_default();
+    let server = names(&options.servers);
     let is_from_url = options.servers.iter().any(|server| server.credentials.is_some());
     let client = Client::start(options);
     let mut status = client.status();
@@ -91,5 +132,42 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("api"), "proxy:p\n").unwrap();
         assert_eq!(options(&data, "nats://h", Role::Api, "").unwrap().inbox_prefix, "_INBOX.proxy");
+    }
+
+    #[test]
+    fn several_servers_and_their_certificates() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::new(Some(dir.path())).unwrap();
+        let (path, certs) =
+            (dir.path().join("bus"), concat!(env!("CARGO_MANIFEST_DIR"), "/../bus/tests/certs"));
+        let way = |urls: &str| options(&data, urls, Role::Agent, "");
+        let found = way("nats://h1, nats://agent:p@h2:5").unwrap();
+        assert_eq!(
+            (names(&found.servers).as_str(), found.tls.is_some()),
+            ("nats://h1:4222,nats://h2:5", false)
+        );
+        assert_eq!(found.credentials.unwrap().password, "p");
+        for bad in ["", "nats://h1,", "nats://h1,http://h2"] {
+            assert!(way(bad).is_err(), "{bad}");
+        }
+        let error = way("nats://h1,tls://h2").unwrap_err();
+        assert!(format!("{error}").contains("tls://h2:4222 cannot be dialled"), "{error}");
+
+        std::fs::create_dir(&path).unwrap();
+        for (files, wanted) in [
+            (&[("ca.pem", "ca.pem")][..], None),
+            (&[("client.pem", "client.pem")], Some("client.key cannot be read")),
+            (&[("server.key", "client.key")], Some("client.key is not the key")),
+            (&[("client.key", "client.key")], None),
+        ] {
+            for (from, to) in files {
+                std::fs::copy(format!("{certs}/{from}"), path.join(to)).unwrap();
+            }
+            match (way("tls://h1,tls://h2"), wanted) {
+                (Ok(found), None) => assert!(found.tls.is_some()),
+                (Err(error), Some(wanted)) => assert!(format!("{error}").contains(wanted), "{error}"),
+                (found, wanted) => panic!("{found:?} instead of {wanted:?}"),
+            }
+        }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// How many recent lines to show first
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     lines: u32,
-    /// Read from this NATS server instead of the one that 'logway up' uses
+    /// Read from this NATS server, or these with commas between them, instead of those that 'logway up' uses
     #[arg(long, value_name = "URL")]
     nats: Option<String>,
     #[command(flatten)]

@@ -35,8 +35,8 @@ pub(crate) struct Args {
     /// This machine's name in lines [default: its hostname]
     #[arg(long)]
     host: Option<String>,
-    /// Use this NATS server instead of the broker that is built in: nats://[user:password@]host[:port].
-    /// The login is the agent's
+    /// Use this NATS server instead of the broker that is built in: nats://[user:password@]host[:port], or
+    /// tls://; those of a cluster with commas between them. The login is the agent's
     #[arg(long, value_name = "URL", conflicts_with = "nats_port")]
     nats: Option<String>,
     /// Port of the built-in broker, on loopback; 0 takes any free one
@@ -72,7 +72,8 @@ Examples:
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
 The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. Those with
 which 'logway logs' reads and the registry tells its state are others: write them as user:password
-into DIR/bus/api and DIR/bus/registry.
+into DIR/bus/api and DIR/bus/registry. For tls:// the CA's certificate stands in DIR/bus/ca.pem, and our
+own, if the server asks for one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
@@ -123,7 +124,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let running = Running {
         pid: std::process::id(),
         // Without the login that the URL may have: that one is the agent's.
-        nats: bus.servers.first().map(ToString::to_string).unwrap_or_default(),
+        nats: bus_link::names(&bus.servers),
         proxy: None,
         http: format!("http://{}", http.local_addr()?),
         region: args.region.clone(),
