@@ -72,8 +72,9 @@ Examples:
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
 The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. Those with
 which 'logway logs' reads and the registry tells its state are others: write them as user:password
-into DIR/bus/api and DIR/bus/registry. For tls:// the CA's certificate stands in DIR/bus/ca.pem, and
-our own, if the server asks for one, in DIR/bus/client.pem and DIR/bus/client.key.
+into DIR/bus/api and DIR/bus/registry.
+For tls:// the CA's certificate stands in DIR/bus/ca.pem, and our own, if the server asks for
+one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
