@@ -60,7 +60,7 @@ fn an_install_from_before_the_registry_keeps_its_org() {
     std::fs::remove_file(up.data().join("token")).unwrap();
     let (code, _, err) = up.output("orgs", &["list"]);
     assert!(code == 5 && err.starts_with("error[LA17]: ") && err.contains("hint: start it"), "{err}");
-    let next = up.run("up", &["--nats-port", "0", "--http-port", "0"]);
+    let next = up.run("up", &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]);
     next.wait_for_stderr("ready", |line| line == "ready");
     assert!(up.output("orgs", &["list"]).1.contains(&org));
     let (code, out, _) = up.output("logs", &["-n", "-a", "web"]);

@@ -18,10 +18,12 @@ fn up(data: &std::path::Path, args: &[&str]) -> Process {
 fn a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("binding a port");
     let port = taken.local_addr().expect("it has an address").port().to_string();
-    for flag in ["--nats-port", "--http-port"] {
+    let flags = ["--nats-port", "--proxy-port", "--http-port"];
+    for flag in flags {
         let dir = logway_tests::short_dir();
-        let other = if flag == "--nats-port" { "--http-port" } else { "--nats-port" };
-        let (status, out, err) = up(&dir.path().join("d"), &[flag, &port, other, "0"]).wait_with_output();
+        let mut args = vec![flag, &port];
+        flags.iter().filter(|other| **other != flag).for_each(|other| args.extend([other, "0"]));
+        let (status, out, err) = up(&dir.path().join("d"), &args).wait_with_output();
         assert!(status.code() == Some(1) && out.is_empty(), "{out}{err}");
         assert!(err.starts_with("error[LB03]: ") && err.contains(&port) && err.contains(flag), "{err}");
     }
@@ -32,10 +34,12 @@ fn a_data_directory_that_cannot_be_made_or_read() {
     let dir = logway_tests::short_dir();
     std::fs::write(dir.path().join("file"), "").expect("writing a file");
     let (status, _, err) =
-        up(&dir.path().join("file"), &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+        up(&dir.path().join("file"), &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"])
+            .wait_with_output();
     assert!(status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains("hint: "), "{err}");
     let inside = dir.path().join("file/d");
-    let (status, _, err) = up(&inside, &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    let (status, _, err) =
+        up(&inside, &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]).wait_with_output();
     assert!(
         status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains("Not a directory"),
         "{err}"
@@ -52,7 +56,14 @@ fn a_data_directory_that_may_not_be_written() {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o555)).expect("setting its mode");
     }
     let mut command = Command::new(&program);
-    command.arg("up").arg("--data").arg(above.join("d")).args(["--nats-port", "0", "--http-port", "0"]);
+    command.arg("up").arg("--data").arg(above.join("d")).args([
+        "--nats-port",
+        "0",
+        "--proxy-port",
+        "0",
+        "--http-port",
+        "0",
+    ]);
     // Root may write everywhere.
     if rustix::process::geteuid().is_root() {
         command.uid(65534).gid(65534);
@@ -87,7 +98,7 @@ fn a_disk_that_is_full_from_the_start() {
     }
     let (program, data) = (parts::logway(), dir.path().join("d"));
     let mut command = vec![program.as_os_str(), "up".as_ref(), "--data".as_ref(), data.as_os_str()];
-    command.extend(["--nats-port", "0", "--http-port", "0"].map(std::ffi::OsStr::new));
+    command.extend(["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"].map(std::ffi::OsStr::new));
     let (status, out, err) = inside("1048576", &command);
     assert!(status.code() == Some(1) && out.is_empty(), "{status} {err}");
     assert!(err.starts_with("error[LA15]: ") && err.contains("hint: free some space, or"), "{err}");
@@ -96,7 +107,8 @@ fn a_disk_that_is_full_from_the_start() {
 #[test]
 fn a_data_directory_that_another_one_uses() {
     let mut first = Up::start(&[]);
-    let (status, _, err) = up(&first.data(), &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    let (status, _, err) =
+        up(&first.data(), &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]).wait_with_output();
     let pid = first.process().pid().to_string();
     assert!(status.code() == Some(1) && err.starts_with("error[LA14]: ") && err.contains(&pid), "{err}");
 }
@@ -105,7 +117,8 @@ fn a_data_directory_that_another_one_uses() {
 fn a_socket_path_that_is_too_long() {
     let dir = logway_tests::short_dir();
     let deep = dir.path().join("d".repeat(100));
-    let (status, _, err) = up(&deep, &["--nats-port", "0", "--http-port", "0"]).wait_with_output();
+    let (status, _, err) =
+        up(&deep, &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]).wait_with_output();
     assert!(status.code() == Some(1) && err.starts_with("error[LA13]: ") && err.contains("hint: "), "{err}");
 }
 
@@ -141,7 +154,7 @@ fn a_nats_server_that_is_away_is_reported_once_and_spooled_for() {
     let (status, _, err) = up.process().wait_with_output();
     assert_eq!((status.code(), err.matches("LA11").count()), (Some(0), 1), "{err}");
     // What was written meanwhile is there for the next one.
-    let next = up.run("up", &["--nats-port", "0", "--http-port", "0"]);
+    let next = up.run("up", &["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]);
     next.wait_for_stderr("ready", |line| line == "ready");
     let (status, out, err) = up.run("logs", &["-a", "web", "-n"]).wait_with_output();
     assert!(status.success() && out.lines().any(|line| line.ends_with("] hello")), "{out}{err}");

@@ -35,7 +35,7 @@ impl Up {
 
     fn start_in(dir: TempDir, binary: &Path, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        let process = launch(binary, &dir.path().join("d"), &options, ["0".to_owned(), "0".to_owned()]);
+        let process = launch(binary, &dir.path().join("d"), &options, ["0", "0", "0"].map(str::to_owned));
         Self { dir, binary: binary.to_owned(), options, process }
     }
 
@@ -98,7 +98,7 @@ impl Up {
         (status.code().expect("it ends by itself"), out, err)
     }
 
-    /// Where it serves `what` (`nats` or `http`): `127.0.0.1:PORT`.
+    /// Where it serves `what` (`nats`, `proxy` or `http`): `127.0.0.1:PORT`.
     pub fn address(&self, what: &str) -> String {
         let context = read_json(&self.data().join("up.json"));
         let url = context[what].as_str().unwrap_or_else(|| panic!("up.json names no {what}: {context}"));
@@ -144,12 +144,17 @@ impl Up {
 
     /// Kills it, as `kill -9` does, and starts it anew on the same data and ports.
     pub fn restart(&mut self) {
-        let ports = ["nats", "http"].map(|what| {
+        let ports = ["nats", "http", "proxy"].map(|what| {
             let address = self.address(what);
             address.rsplit(':').next().unwrap_or("0").to_owned()
         });
         self.process.kill();
         self.process = launch(&self.binary, &self.data(), &self.options, ports);
+    }
+
+    /// The process, for what it prints and for signals.
+    pub const fn running(&self) -> &Process {
+        &self.process
     }
 
     /// The process, for what it prints, for signals and for its end.
@@ -163,9 +168,14 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|why| panic!("{}: {why}: {text}", path.display()))
 }
 
-fn launch(binary: &Path, data: &Path, options: &[String], [nats, http]: [String; 2]) -> Process {
+fn launch(binary: &Path, data: &Path, options: &[String], [nats, http, proxy]: [String; 3]) -> Process {
     let mut command = Command::new(binary);
-    command.arg("up").arg("--data").arg(data).args(["--http-port", &http]).args(options);
+    command
+        .arg("up")
+        .arg("--data")
+        .arg(data)
+        .args(["--http-port", &http, "--proxy-port", &proxy])
+        .args(options);
     // A bus from elsewhere has its own port.
     if !options.iter().any(|option| option == "--nats") {
         command.args(["--nats-port", &nats]);

@@ -1,5 +1,6 @@
 //! How an agent is set up.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +47,19 @@ pub struct Config {
     pub disk: Arc<dyn Disk>,
     /// Where `/metrics` and `/health` are served.
     pub http: Option<TcpListener>,
+    /// Figures of others in this process, in OpenMetrics text: they are served behind the agent's own.
+    pub more_metrics: Option<MoreMetrics>,
     /// Told when the admin socket and the sockets of all registered Machines listen. NATS may still be away then.
     pub ready: Option<oneshot::Sender<()>>,
+}
+
+/// Gives figures in OpenMetrics text, its end mark included; called for each request.
+pub struct MoreMetrics(pub Box<dyn Fn() -> String + Send + Sync>);
+
+impl fmt::Debug for MoreMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MoreMetrics").finish_non_exhaustive()
+    }
 }
 
 /// How far the live copy may be behind.
@@ -84,6 +96,7 @@ impl Config {
             grace: Duration::from_secs(2),
             disk: Arc::new(RealDisk),
             http: None,
+            more_metrics: None,
             ready: None,
         }
     }

@@ -50,7 +50,7 @@ mod writer;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use config::{Config, LiveLag};
+pub use config::{Config, LiveLag, MoreMetrics};
 pub use error::Error;
 
 /// The admin socket's name in the agent's directory.

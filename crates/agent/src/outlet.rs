@@ -49,7 +49,7 @@ impl Outlet {
         tasks.spawn(heartbeat::run(Arc::clone(context), client(), config.heartbeat));
         tasks.spawn(bus_state::follow(client(), Arc::clone(context), config.vector.is_none()));
         if let Some(listener) = config.http {
-            tasks.spawn(http::serve(listener, Arc::clone(context)));
+            tasks.spawn(http::serve(listener, Arc::clone(context), config.more_metrics));
         }
         if let Some(ready) = config.ready {
             // Whoever asked may not wait any more.

@@ -60,6 +60,8 @@ struct Local {
 pub(crate) enum Chosen {
     /// A front door.
     Door(Context),
+    /// That of the `up` that runs on this machine.
+    Here(Context),
     /// The bus of the `up` that runs on this machine, or is to.
     Local,
 }
@@ -86,6 +88,7 @@ fn choose(
     let door = local.and_then(|local| local.door.as_ref());
     if server.is_none() && token.is_none() {
         return Ok(match (local, login) {
+            (Some(Local { door: Some(door) }), _) => Chosen::Here(door.clone()),
             (None, Some(login)) => Chosen::Door(login.clone()),
             _ => Chosen::Local,
         });
@@ -119,8 +122,9 @@ impl ContextArgs {
         let (server, token) = (variable(SERVER), variable(TOKEN));
         let flags = Said { server: self.server.as_deref(), token: self.token.as_deref() };
         let environment = Said { server: server.as_deref(), token: token.as_deref() };
-        let door = read(&data.path().join(FILE))?;
-        let local = (is_data_named || data.running()?.is_some()).then_some(Local { door });
+        let is_running = data.running()?.is_some();
+        let door = if is_running { read(&data.path().join(FILE))? } else { None };
+        let local = (is_data_named || is_running).then_some(Local { door });
         let login = if is_data_named { None } else { login()? };
         match choose(flags, environment, local.as_ref(), login.as_ref()) {
             Ok(chosen) => Ok(chosen),
@@ -213,7 +217,7 @@ mod tests {
         let rows: [Row<'_>; 15] = [
             (["", "", "", ""], None, None, Ok(Chosen::Local)),
             (["", "", "", ""], Some(&plain), Some(&login), Ok(Chosen::Local)),
-            (["", "", "", ""], Some(&door), Some(&login), Ok(Chosen::Local)),
+            (["", "", "", ""], Some(&door), Some(&login), Ok(Chosen::Here(door.door.clone().unwrap()))),
             (["", "", "", ""], None, Some(&login), door_to("nats://far:4223", "login")),
             (["nats://x", "flag", "nats://y", "env"], Some(&door), Some(&login), door_to("nats://x", "flag")),
             (["nats://x", "", "nats://y", "env"], Some(&door), Some(&login), door_to("nats://x", "env")),

@@ -30,7 +30,7 @@ use crate::data::{Data, DataArg};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::login;
-use crate::output;
+use crate::output::{self, notice};
 use crate::signals::Signals;
 
 /// The arguments of `logway logs`.
@@ -125,16 +125,11 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         Some(_) => Chosen::Local,
         None => args.context.chosen(data, args.data.is_named())?,
     };
-    let org = match &chosen {
-        Chosen::Local => OrgId::new(&data.org()?.id)?,
-        Chosen::Door(door) => login::claims(&door.token)?.org,
-    };
-    let way = if chosen == Chosen::Local { Way::Bus } else { Way::Door };
-    let scope = args.scope(org.clone(), way)?;
-    let client = tokio::select! {
-        client = connect(args, data, &chosen) => client?,
+    let (client, org, way) = tokio::select! {
+        connected = connect(args, data, &chosen) => connected?,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
+    let scope = args.scope(org.clone(), way)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let now = i64::try_from(now.as_nanos()).context("the clock is beyond 2262")?;
     let lines = usize::try_from(args.lines)?;
@@ -142,16 +137,35 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     if args.no_tail { Box::pin(tail.recent(signals)).await } else { Box::pin(tail.follow(signals)).await }
 }
 
-/// A client that is connected to what was chosen.
-async fn connect(args: &Args, data: &Data, chosen: &Chosen) -> Result<Client> {
-    if let Chosen::Door(door) = chosen {
-        return door::connect(door).await;
+/// A client that is connected to what was chosen, whose lines are meant, and which way it is.
+async fn connect(args: &Args, data: &Data, chosen: &Chosen) -> Result<(Client, OrgId, Way)> {
+    match chosen {
+        Chosen::Door(door) => {
+            let org = login::claims(&door.token)?.org;
+            Ok((door::connect(door).await?, org, Way::Door))
+        }
+        Chosen::Here(door) => match door::connect(door).await {
+            Ok(client) => Ok((client, login::claims(&door.token)?.org, Way::Door)),
+            // Whoever owns the data may read the bus too, and it says better what is wrong.
+            Err(_) => {
+                let beside = beside(args, data).await?;
+                notice("note: the front door of 'logway up' does not let us in; reading beside it");
+                Ok(beside)
+            }
+        },
+        Chosen::Local => beside(args, data).await,
     }
+}
+
+/// The same, straight on the bus.
+async fn beside(args: &Args, data: &Data) -> Result<(Client, OrgId, Way)> {
+    let org = OrgId::new(&data.org()?.id)?;
     let url = match &args.nats {
         Some(url) => url.clone(),
         None => data.running()?.ok_or_else(|| data.not_running())?.nats,
     };
-    bus_link::connect(data, bus_link::options(data, &url, Role::Api, "logway logs")?).await
+    let options = bus_link::options(data, &url, Role::Api, "logway logs")?;
+    Ok((bus_link::connect(data, options).await?, org, Way::Bus))
 }
 
 fn name(what: &'static str, raw: Option<&str>) -> Result<Option<Name>> {

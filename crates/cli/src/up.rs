@@ -1,4 +1,4 @@
-//! `logway up`: bus, registry and agent of one machine, in one process.
+//! `logway up`: bus, registry, front door and agent of one machine, in one process.
 
 mod parts;
 
@@ -7,10 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bus::broker;
-use bus::client::{Credentials, Options};
+use bus::client::{Client, Credentials, Options};
 use bus::roles::Role;
 use line::{Name, OrgId};
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 use self::parts::{Parts, until};
 use crate::bus_link;
 use crate::context;
-use crate::data::{Data, DataArg, Running};
+use crate::data::{Data, DataArg, Running, make_dir};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::{aside, notice};
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// Port of the built-in broker, on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 4222)]
     nats_port: u16,
+    /// Port of the front door, where NATS clients with a token read, on loopback; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4223)]
+    proxy_port: u16,
     /// Port of metrics and health, on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 4280)]
     http_port: u16,
@@ -65,7 +69,7 @@ pub(crate) struct Args {
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   logway up                                             bus on port 4222, metrics on port 4280
-  logway up --data ./data --nats-port 0 --http-port 0   anywhere, on free ports
+  logway up --data ./data --nats-port 0 --proxy-port 0 --http-port 0   anywhere, on free ports
   logway up --region lhr --nats nats://10.0.0.5:4222    on a real nats-server
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
@@ -120,19 +124,22 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     data.mint_org()?;
     data.mint_credentials()?;
     let http = listen(args.http_port, "--http-port").await?;
+    let door = listen(args.proxy_port, "--proxy-port").await?;
     let mut parts = Parts::default();
     let bus = start_broker(args, data, &mut parts).await?;
     let running = Running {
         pid: std::process::id(),
         // Without the login that the URL may have: that one is the agent's.
         nats: bus_link::names(&bus.servers),
-        proxy: None,
+        proxy: Some(format!("nats://{}", door.local_addr()?)),
         http: format!("http://{}", http.local_addr()?),
         region: args.region.clone(),
         host: args.host.clone().unwrap_or_else(hostname),
     };
     let has_registry = start_registry(args, data, &running, &mut parts)?;
-    let has_agent = start_agent(args, data, &running, bus, http, &mut parts)?;
+    let figures = start_proxy(data, &running, door, &mut parts)?;
+    let has_agent = start_agent(args, data, &running, bus, (http, figures), &mut parts)?;
+    // The front door waits for the bus and the registry: a NATS server that is away holds up no agent.
     let is_ready = async { has_registry.await.and(has_agent.await) };
     let ended = tokio::select! {
         ended = parts.ended() => Some(ended),
@@ -173,6 +180,9 @@ fn announce(args: &Args, data: &Data, running: &Running) {
     match &args.to_vector {
         Some(path) => notice(&format!("vector   unix:{}", path.display())),
         None => notice(&format!("bus      {}{whose}", running.nats)),
+    }
+    if let Some(proxy) = &running.proxy {
+        notice(&format!("proxy    {proxy}"));
     }
     notice(&format!("metrics  {}/metrics", running.http));
     notice(&format!("host     {} in region {}", running.host, running.region));
@@ -243,12 +253,37 @@ fn start_registry(args: &Args, data: &Data, running: &Running, parts: &mut Parts
     Ok(is_ready)
 }
 
+/// Starts the front door; gives its figures.
+fn start_proxy(
+    data: &Data,
+    running: &Running,
+    listener: TcpListener,
+    parts: &mut Parts,
+) -> Result<Arc<proxy::Figures>> {
+    let bus = bus_link::options(data, &running.nats, Role::Proxy, "logway proxy")?;
+    let known = registry::follow(Client::start(bus.clone()));
+    let mut config = proxy::Config::new(listener, bus, known);
+    // One machine, and its own people.
+    config.limits.org.connections = 1024;
+    (config.limits.connections_per_address, config.limits.connects_per_s) = (4096, 1000);
+    let dir = data.path().join("proxy");
+    make_dir(&dir).with_context(|| format!("making {}", dir.display()))?;
+    config.audit = Some(dir.join("audit.ndjson"));
+    let figures = Arc::clone(&config.figures);
+    parts.start("front door", |ending| async {
+        proxy::run(config, until(ending))
+            .await
+            .map_err(|error| Fail::new(Exit::Failure, error.to_string()).code("LP01").into())
+    });
+    Ok(figures)
+}
+
 fn start_agent(
     args: &Args,
     data: &Data,
     running: &Running,
     bus: Options,
-    http: TcpListener,
+    http: (TcpListener, Arc<proxy::Figures>),
     parts: &mut Parts,
 ) -> Result<Ready> {
     let (ready, is_ready) = oneshot::channel();
@@ -262,7 +297,7 @@ fn agent_config(
     data: &Data,
     running: &Running,
     bus: Options,
-    http: TcpListener,
+    (http, figures): (TcpListener, Arc<proxy::Figures>),
     ready: oneshot::Sender<()>,
 ) -> Result<agent::Config> {
     for (what, name) in [("region", &running.region), ("host", &running.host)] {
@@ -275,6 +310,7 @@ fn agent_config(
     config.spool.quota_bytes = args.spool_quota.0;
     config.rate_limit = args.rate;
     config.http = Some(http);
+    config.more_metrics = Some(agent::MoreMetrics(Box::new(move || figures.text())));
     config.ready = Some(ready);
     Ok(config)
 }

@@ -9,12 +9,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::metrics::Figures;
+use crate::metrics::Reader;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until dropped.
-pub(crate) async fn serve(listener: TcpListener, figures: Figures) {
+pub(crate) async fn serve(listener: TcpListener, figures: Reader) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/health", get(health))
@@ -25,12 +25,12 @@ pub(crate) async fn serve(listener: TcpListener, figures: Figures) {
     }
 }
 
-async fn metrics(State(figures): State<Figures>) -> impl IntoResponse {
+async fn metrics(State(figures): State<Reader>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, OPENMETRICS)], figures.text())
 }
 
 /// 200 `ok`, or 503 with what is wrong in a sentence.
-async fn health(State(figures): State<Figures>) -> impl IntoResponse {
+async fn health(State(figures): State<Reader>) -> impl IntoResponse {
     match figures.fault() {
         None => (StatusCode::OK, "ok\n".to_owned()),
         Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
@@ -38,7 +38,7 @@ async fn health(State(figures): State<Figures>) -> impl IntoResponse {
 }
 
 /// What tools for NATS servers look at first.
-async fn varz(State(figures): State<Figures>) -> impl IntoResponse {
+async fn varz(State(figures): State<Reader>) -> impl IntoResponse {
     let (door, stats) = (&figures.door, &figures.door.stats);
     let varz = serde_json::json!({
         "server_id": door.server_id, "server_name": door.server_id, "version": "2.10.0", "proto": 1,

@@ -51,13 +51,14 @@ use audit::Audit;
 use door::Door;
 use limits::Gate;
 use logins::Logins;
-use metrics::Figures;
+use metrics::Reader;
 use relay::Relay;
 use upstream::Upstream;
 use warden::Done;
 
 pub use limits::{Limits, OrgLimits};
 pub use logins::Known;
+pub use metrics::Figures;
 pub use rules::{MARKS, RECENT};
 
 /// How a front door behaves.
@@ -79,6 +80,8 @@ pub struct Config {
     pub audit: Option<PathBuf>,
     /// Where metrics and health are served; `None`: nowhere.
     pub http: Option<TcpListener>,
+    /// Where the figures can be read while it runs, for who serves them beside others.
+    pub figures: Arc<Figures>,
     /// Told when clients are taken: connected to the bus, and the registry's state known.
     pub ready: Option<oneshot::Sender<()>>,
 }
@@ -97,7 +100,18 @@ impl Config {
             ..Settings::default()
         };
         let (listen, limits) = (Listen::default(), Limits::default());
-        Self { listener, listen, session, limits, upstream, known, audit: None, http: None, ready: None }
+        Self {
+            listener,
+            listen,
+            session,
+            limits,
+            upstream,
+            known,
+            audit: None,
+            http: None,
+            figures: Arc::default(),
+            ready: None,
+        }
     }
 }
 
@@ -120,7 +134,7 @@ pub enum Error {
 /// # Errors
 /// [`Error::Audit`], at the start.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let Config { listener, listen, session, limits, upstream, known, audit, http, ready } = config;
+    let Config { listener, listen, session, limits, upstream, known, audit, http, figures, ready } = config;
     let audit = match audit {
         None => Audit::none(),
         Some(path) => Audit::to(&path).map_err(|error| Error::Audit { path, error })?,
@@ -139,15 +153,17 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         tenants: Mutex::default(),
         skipped_lines: 0.into(),
     });
-    let figures = Figures { door: Arc::clone(&door), done: Arc::new(Done::default()) };
+    let reader = Reader { door: Arc::clone(&door), done: Arc::new(Done::default()) };
+    // A second run with one configuration cannot be: it would have to be cloned.
+    let _ = figures.0.set(reader.clone());
 
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&door.upstream).run(upstream, stats));
     tasks.spawn(relay_heartbeats(Arc::clone(&door)));
     tasks.spawn(watch(Arc::clone(&door), client.clone()));
-    tasks.spawn(warden::run(Arc::clone(&door), known.clone(), Arc::clone(&figures.done)));
+    tasks.spawn(warden::run(Arc::clone(&door), known.clone(), Arc::clone(&reader.done)));
     if let Some(http) = http {
-        tasks.spawn(http::serve(http, figures.clone()));
+        tasks.spawn(http::serve(http, reader));
     }
     if let Some(ready) = ready {
         tasks.spawn(tell_ready(Arc::clone(&door), known, ready));

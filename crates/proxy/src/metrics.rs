@@ -1,7 +1,7 @@
 //! The front door's figures, for Prometheus. What each means stands in docs/metrics.md.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -13,20 +13,31 @@ use crate::door::Door;
 use crate::upstream::Standing;
 use crate::warden::Done;
 
+/// The figures of a front door, for who serves them beside others. Empty until it runs.
+#[derive(Debug, Default)]
+pub struct Figures(pub(crate) OnceLock<Reader>);
+
+impl Figures {
+    /// All figures in OpenMetrics text, its end mark included.
+    pub fn text(&self) -> String {
+        self.0.get().map(Reader::text).unwrap_or_default()
+    }
+}
+
 /// Reads the counters where they are.
 #[derive(Clone)]
-pub(crate) struct Figures {
+pub(crate) struct Reader {
     pub(crate) door: Arc<Door>,
     pub(crate) done: Arc<Done>,
 }
 
-impl std::fmt::Debug for Figures {
+impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Figures").finish_non_exhaustive()
+        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
-impl Figures {
+impl Reader {
     /// All figures in OpenMetrics text.
     pub(crate) fn text(&self) -> String {
         let mut registry = Registry::with_prefix("logway_proxy");
@@ -108,7 +119,7 @@ impl Figures {
     }
 }
 
-impl Collector for Figures {
+impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for (name, help, value) in self.counters() {
             let counter = ConstCounter::new(value);

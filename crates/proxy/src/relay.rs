@@ -9,12 +9,12 @@ use access::Action;
 use bus::client::{Client, Delivery, Subscription};
 use bus::session::{Outbound, Published};
 use bus::subject;
-use bus::sys::{self, Heartbeat, HeartbeatMark, RecentRequest};
+use bus::sys::{self, Heartbeat, HeartbeatMark, RecentEnd, RecentRequest};
 use bytes::Bytes;
 use line::{Address, OrgId};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::audit::{Audit, Event};
 use crate::door::unix_now;
@@ -22,11 +22,13 @@ use crate::rules;
 use crate::tenant::{Member, Tenant};
 
 /// Questions of one client that are answered at the same time. One more is refused.
-const MAX_QUESTIONS: u32 = 8;
+const MAX_QUESTIONS: u32 = 16;
 /// Longest question in bytes.
 const MAX_QUESTION_BYTES: usize = 64 << 10;
 /// How long a question stays open after the last answer: agents answer at once or not at all.
 const OPEN_FOR: Duration = Duration::from_secs(10);
+/// How often it is looked whether the client still listens.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Asks and hears.
 pub(crate) struct Relay {
@@ -88,7 +90,9 @@ impl Relay {
         payload: &[u8],
         audit: &Audit,
     ) -> Published {
-        let Some((request, pattern)) = question(tenant, payload) else { return Published::Refused };
+        let Some(Question { request, pattern, is_page }) = question(tenant, payload) else {
+            return Published::Refused;
+        };
         if inbox_of(tenant, reply).is_none() {
             return Published::Refused;
         }
@@ -103,7 +107,7 @@ impl Relay {
         tokio::spawn(async move {
             let _open = open;
             match client.request_many(sys::RECENT, &request).await {
-                Ok(answers) => pass_on(&tenant, &reply, answers).await,
+                Ok(answers) => pass_on(&tenant, &reply, answers, is_page).await,
                 // The client hears nothing, and asks again.
                 Err(error) => tracing::debug!(%error, "cannot ask for recent lines"),
             }
@@ -138,9 +142,18 @@ impl Drop for Open {
     }
 }
 
-/// What agents are asked, and the pattern of the lines; `None` if that is no question, or one for lines that the client may not
+/// What agents are asked.
+struct Question {
+    request: Vec<u8>,
+    /// Which lines it is about.
+    pattern: String,
+    /// It is for a further page of one host.
+    is_page: bool,
+}
+
+/// What agents are asked; `None` if that is no question, or one for lines that the client may not
 /// read. Whose lines it is about, the client does not choose.
-fn question(tenant: &Tenant, payload: &[u8]) -> Option<(Vec<u8>, String)> {
+fn question(tenant: &Tenant, payload: &[u8]) -> Option<Question> {
     if payload.len() > MAX_QUESTION_BYTES {
         return None;
     }
@@ -158,7 +171,7 @@ fn question(tenant: &Tenant, payload: &[u8]) -> Option<(Vec<u8>, String)> {
         return None;
     }
     let request = RecentRequest { org: tenant.grant.org.to_string(), ..request };
-    Some((serde_json::to_vec(&request).ok()?, pattern))
+    Some(Question { request: serde_json::to_vec(&request).ok()?, pattern, is_page: request.page.is_some() })
 }
 
 /// The subscription of the client itself that an answer on this subject comes to: one to its inboxes, so that no answer looks like
@@ -174,13 +187,27 @@ fn inbox_of(tenant: &Tenant, reply: &[u8]) -> Option<Arc<Member>> {
     members.iter().find(hears).map(Arc::clone)
 }
 
-/// Hands answers on as fast as the client takes them.
-async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription) {
-    while let Ok(Some(delivery)) = timeout(OPEN_FOR, answers.next()).await {
+/// Hands answers on as fast as the client takes them, until it listens no more, or all has been said that was asked for.
+async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_page: bool) {
+    let mut last_answer = Instant::now();
+    loop {
+        let delivery = match timeout(LOOK_EVERY, answers.next()).await {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => return,
+            Err(_) if last_answer.elapsed() < OPEN_FOR && inbox_of(tenant, reply).is_some() => continue,
+            Err(_) => return,
+        };
+        last_answer = Instant::now();
         wait_for_room(tenant).await;
         let Some(member) = inbox_of(tenant, reply) else { return };
         match delivery {
-            Delivery::Message(message) => say(&member, reply, &message.payload),
+            Delivery::Message(message) => {
+                say(&member, reply, &message.payload);
+                // A further page is one host's.
+                if is_page && serde_json::from_slice::<RecentEnd>(&message.payload).is_ok() {
+                    return;
+                }
+            }
             Delivery::NoResponders => {
                 let headers = tenant.peer.headers;
                 tenant.peer.change(|out| out.push_no_responders(&member.sub.sid, reply, headers));

@@ -181,7 +181,7 @@ impl Upstream {
                     delay = FIRST_DELAY;
                     self.connected(server);
                     let lost = self.serve(dialed, &stats).await;
-                    tracing::warn!(%server, why = %lost, "lost the connection to the bus");
+                    tracing::info!(%server, why = %lost, "lost the connection to the bus");
                     last_said = None;
                     self.away(Some(lost.to_string()));
                 }

@@ -67,7 +67,7 @@ impl Stage {
         up.arg("up").arg("--data").arg(&data).args(["--http-port", "0"]);
         let nats = match bus {
             Bus::Embedded => {
-                up.args(["--nats-port", "0"]);
+                up.args(["--nats-port", "0", "--proxy-port", "0"]);
                 None
             }
             Bus::NatsServer => {

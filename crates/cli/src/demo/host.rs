@@ -33,7 +33,7 @@ impl Host {
     /// Starts it on `data` and free ports, and waits until it is ready.
     pub(crate) async fn start(data: PathBuf) -> Result<Self> {
         let program = std::env::current_exe().context("finding this program's own file")?;
-        let child = launch(&program, &data, "0", "0").await?;
+        let child = launch(&program, &data, ["0", "0", "0"]).await?;
         let running =
             Data::new(Some(&data))?.running()?.context("'logway up' is ready but did not say where")?;
         Ok(Self { program, data, running, child, kills: 0 })
@@ -64,8 +64,9 @@ impl Host {
         self.child.kill().await.context("killing 'logway up'")?;
         self.kills += 1;
         let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
+        let door = self.running.proxy.as_deref().map_or_else(|| "0".to_owned(), port);
         let (nats, http) = (port(&self.running.nats), port(&self.running.http));
-        self.child = launch(&self.program, &self.data, &nats, &http).await?;
+        self.child = launch(&self.program, &self.data, [&nats, &door, &http]).await?;
         Ok(())
     }
 
@@ -95,9 +96,9 @@ fn command(program: &Path, data: &Path, name: &str) -> Command {
 }
 
 /// Starts `logway up` and waits until it says `ready`. What it says on stderr is passed on when it fails.
-async fn launch(program: &Path, data: &Path, nats: &str, http: &str) -> Result<Child> {
+async fn launch(program: &Path, data: &Path, [nats, door, http]: [&str; 3]) -> Result<Child> {
     let mut command = command(program, data, "up");
-    command.args(["--region", "demo", "--nats-port", nats, "--http-port", http]);
+    command.args(["--region", "demo", "--nats-port", nats, "--proxy-port", door, "--http-port", http]);
     let mut child = command.spawn().context("starting 'logway up'")?;
     let mut rows = stderr_of(&mut child)?;
     let mut said = String::new();

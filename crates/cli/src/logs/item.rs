@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use line::Body;
 use line::json::Message;
+use line::{Body, GapReason};
 
 use super::stitch::{Record, Source};
 
@@ -37,6 +37,11 @@ impl Item {
     }
 
     /// Whether it says that lines are lost.
+    /// Whether it stands for lines that this reader was not given because it was too slow.
+    pub(crate) fn is_for_slow_reader(&self) -> bool {
+        matches!(&self.message.entry.body, Body::Gap(gap) if gap.reason == GapReason::SlowReader)
+    }
+
     pub(crate) fn is_gap(&self) -> bool {
         matches!(self.message.entry.body, Body::Gap(_))
     }

@@ -236,6 +236,11 @@ impl Tail {
     /// A line that came, live or in answer to a question about a hole.
     fn item(&mut self, item: Item) -> Result<()> {
         match item.source() {
+            // We were too slow, and agents still have these: they are a hole like any other.
+            Some(source) if item.is_for_slow_reader() => {
+                let next_seq = item.message.entry.next_seq();
+                self.stitch.mark(self.begun.elapsed(), &source, next_seq, &mut self.show);
+            }
             Some(source) => {
                 self.stitch.record(self.begun.elapsed(), item.into_record(source), &mut self.show);
             }

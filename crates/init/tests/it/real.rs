@@ -30,7 +30,7 @@ impl Host {
         };
         let mut host = Self { logway, dir: TempDir::new().unwrap(), children: Vec::new() };
         let mut up = host.logway("up");
-        up.args(["--http-port", "0", "--nats-port", "0"]).stderr(Stdio::piped());
+        up.args(["--http-port", "0", "--nats-port", "0", "--proxy-port", "0"]).stderr(Stdio::piped());
         let stderr = host.spawn(&mut up).stderr.take().unwrap();
         wait_for("ready", &lines_of(stderr));
         Some(host)
