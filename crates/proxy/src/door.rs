@@ -238,7 +238,10 @@ impl Server for Door {
         if message.subject == rules::RECENT.as_bytes()
             && let Some(reply) = message.reply
         {
-            return self.relay.ask(client, reply, message.payload, &self.audit);
+            let answer = self.relay.ask(client, reply, message.payload, &self.audit);
+            if answer != Published::Refused {
+                return answer;
+            }
         }
         self.deny(client, "publish", message.subject);
         Published::Refused

@@ -7,3 +7,4 @@ mod logins;
 mod reading;
 mod slow;
 mod support;
+mod told;
