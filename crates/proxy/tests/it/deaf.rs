@@ -28,11 +28,7 @@ fn beat(agent: Client, is_heard: Arc<AtomicBool>) {
 async fn when_most_hosts_are_not_heard_another_server_is() {
     let (near, far, world) = (Broker::start().await, Broker::start().await, World::new());
     let other = far.address;
-    let change = |config: &mut proxy::Config| {
-        config.upstream.servers.push(other.into());
-        // The client answers none.
-        config.session.ping_interval = Duration::from_secs(3600);
-    };
+    let change = |config: &mut proxy::Config| config.upstream.servers.push(other.into());
     let front = Front::start_with(&near, &world, change).await;
     let mut client = front.client("acme", &world.token("k3f9")).await;
     client.send("SUB logs.> 1\r\n").await;

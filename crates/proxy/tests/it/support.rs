@@ -184,6 +184,8 @@ impl Front {
         let address = listener.local_addr().unwrap();
         let mut config = proxy::Config::new(listener, options(broker, Role::Proxy), world.known());
         (config.session.login_timeout, config.session.stall) = (PATIENCE, PATIENCE);
+        // These clients answer no PING, and most expect to read none.
+        config.session.ping_interval = Duration::from_secs(3600);
         config.limits.connects_per_s = 10_000;
         let (ready, is_ready) = oneshot::channel();
         config.ready = Some(ready);
