@@ -23,7 +23,8 @@ pub struct Limits {
     /// New connections a second from one address, after [`Limits::connections_per_address`] at once: after a restart all come
     /// back. More are closed without a greeting.
     pub connects_per_s: u32,
-    /// Wrong logins a minute from one address. After that each login that is not known yet waits a second.
+    /// Wrong logins a minute from one address, those that are being looked at included. After that each login that is not known
+    /// yet waits a second.
     pub failures_per_min: u32,
     /// Bytes that may wait for all clients together. Over it, those with the most are cut.
     pub total_pending_bytes: usize,
@@ -75,6 +76,18 @@ struct Address {
     paid_until: Instant,
     failures: u32,
     failures_since: Instant,
+    /// Logins from there that are being looked at.
+    checking: u32,
+}
+
+impl Address {
+    /// Whether so many wrong logins came from there that further ones have to wait. Those that are being looked at may all turn
+    /// out wrong, so they count as that.
+    fn is_suspect(&self, failures_per_min: u32, now: Instant) -> bool {
+        let is_recent = now.saturating_duration_since(self.failures_since) < Duration::from_secs(60);
+        let failures = if is_recent { self.failures } else { 0 };
+        failures.saturating_add(self.checking) > failures_per_min
+    }
 }
 
 /// Counts what addresses and orgs have.
@@ -103,6 +116,23 @@ impl Drop for Admission {
     fn drop(&mut self) {
         if let Some(address) = self.gate.addresses().get_mut(&self.address) {
             address.open = address.open.saturating_sub(1);
+        }
+    }
+}
+
+/// One login from an address that is being looked at; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Checking {
+    gate: Arc<Gate>,
+    address: IpAddr,
+    /// It has to wait, for so many wrong ones came from there.
+    pub(crate) is_suspect: bool,
+}
+
+impl Drop for Checking {
+    fn drop(&mut self) {
+        if let Some(address) = self.gate.addresses().get_mut(&self.address) {
+            address.checking = address.checking.saturating_sub(1);
         }
     }
 }
@@ -176,6 +206,7 @@ impl Gate {
             paid_until: now,
             failures: 0,
             failures_since: now,
+            checking: 0,
         });
         let cost = Duration::from_secs(1) / limits.connects_per_s.max(1);
         let paid_until = address.paid_until.max(now) + cost;
@@ -198,12 +229,15 @@ impl Gate {
         }
     }
 
-    /// Whether so many wrong logins came from there that further ones have to wait.
-    pub(crate) fn is_suspect(&self, from: IpAddr, now: Instant) -> bool {
-        self.addresses().get(&whose(from)).is_some_and(|address| {
-            let is_recent = now.saturating_duration_since(address.failures_since) < Duration::from_secs(60);
-            is_recent && address.failures > self.limits.failures_per_min
-        })
+    /// Notes that a login from there is being looked at, for as long as what comes back is kept.
+    pub(crate) fn begin_check(self: &Arc<Self>, from: IpAddr, now: Instant) -> Checking {
+        let from = whose(from);
+        let is_suspect = self.addresses().get_mut(&from).is_some_and(|address| {
+            let is_suspect = address.is_suspect(self.limits.failures_per_min, now);
+            address.checking = address.checking.saturating_add(1);
+            is_suspect
+        });
+        Checking { gate: Arc::clone(self), address: from, is_suspect }
     }
 
     /// Takes a place among the connections of an org; `None` if it has as many as it may.
@@ -254,12 +288,20 @@ mod tests {
         let (gate, start) = (Arc::new(Gate::new(limits())), Instant::now());
         let here: IpAddr = "10.0.0.1".parse().unwrap();
         let _open = gate.admit(here, start).unwrap();
+        let is_suspect = |at| gate.begin_check(here, at).is_suspect;
         for (failures, suspect) in [(1, false), (2, false), (3, true)] {
             gate.note_failure(here, start);
-            assert_eq!(gate.is_suspect(here, start), suspect, "{failures}");
+            assert_eq!(is_suspect(start), suspect, "{failures}");
         }
-        assert!(!gate.is_suspect("10.0.0.2".parse().unwrap(), start));
-        assert!(!gate.is_suspect(here, start + Duration::from_secs(60)));
+        assert!(!gate.begin_check("10.0.0.2".parse().unwrap(), start).is_suspect);
+        let later = start + Duration::from_secs(60);
+        assert!(!is_suspect(later));
+        // Of many at once only the first ones are not.
+        let checking: Vec<Checking> = (0..5).map(|_| gate.begin_check(here, later)).collect();
+        let suspects: Vec<bool> = checking.iter().map(|checking| checking.is_suspect).collect();
+        assert_eq!(suspects, [false, false, false, true, true]);
+        drop(checking);
+        assert!(!is_suspect(later));
     }
 
     #[test]

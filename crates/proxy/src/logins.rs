@@ -20,11 +20,14 @@ pub type Known = Option<(Arc<Directory>, Instant)>;
 const GOOD_FOR: Duration = Duration::from_secs(60);
 /// How long a token that is not good is refused without a look.
 const BAD_FOR: Duration = Duration::from_secs(5);
-/// Logins that are remembered. When there are more, all are forgotten.
+/// Logins that are remembered. When there are more, those whose time is over are forgotten, and then all if that is not enough.
 const MAX_REMEMBERED: usize = 16_384;
 /// Logins that may wait for their check. Further ones are closed without a word, and come again.
-const MAX_WAITING: usize = 256;
-/// How long a login waits that comes from where many wrong ones came from.
+const MAX_WAITING: u64 = 256;
+/// As many that come from where many wrong ones came from, apart from the others: so a flood takes their place from nobody. It is
+/// also the number of them that are looked at in a second.
+const MAX_SUSPECTS: u64 = 256;
+/// How long those wait before it is their turn.
 const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 /// Without word from the registry for so long nobody new is let in: a token may have been revoked.
 const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
@@ -51,7 +54,10 @@ pub(crate) struct Logins {
     cache: Mutex<Cache>,
     /// One check at a time: a flood of wrong logins takes one core at most.
     checks: Semaphore,
+    /// One of the suspects at a time stands in line for that: the others are never behind two of them.
+    suspect_checks: Semaphore,
     waiting: AtomicU64,
+    suspects: AtomicU64,
     /// Checks that were made, the costly part of a login.
     pub(crate) checked: AtomicU64,
 }
@@ -104,7 +110,9 @@ impl Logins {
             known,
             cache: Mutex::new(Cache { version: None, entries: HashMap::new() }),
             checks: Semaphore::new(1),
+            suspect_checks: Semaphore::new(1),
             waiting: AtomicU64::new(0),
+            suspects: AtomicU64::new(0),
             checked: AtomicU64::new(0),
         }
     }
@@ -125,49 +133,74 @@ impl Logins {
         &self,
         connect: &Connect,
         from: IpAddr,
-        gate: &Gate,
+        gate: &Arc<Gate>,
         unix_now: impl Fn() -> u64,
     ) -> Result<Arc<Grant>, Why> {
-        let (user, secret) = login_of(connect);
-        let key = hash(user, secret);
+        let login = login_of(connect);
+        let key = hash(login.0, login.1);
         let directory = self.directory(Instant::now()).ok_or(Why::NoRegistry)?;
-        match self.remembered(&key, &directory) {
-            Some(Remembered { grant: Some(grant), .. }) if directory.standing(&grant, unix_now()).is_ok() => {
-                return Ok(grant);
-            }
-            Some(Remembered { grant: None, .. }) => return Err(Why::StillBad),
-            _ => {}
+        if let Some(known) = self.remembered(&key, &directory, unix_now()) {
+            return known;
         }
-        let _waiting = Waiting::among(&self.waiting).ok_or(Why::Busy)?;
-        if gate.is_suspect(from, Instant::now()) {
-            sleep(SUSPECT_WAIT).await;
-        }
-        let _turn = self.checks.acquire().await;
-        self.checked.fetch_add(1, Ordering::Relaxed);
-        let found = directory.login(user, secret, unix_now()).map(Arc::new);
-        let (grant, keep_for) = match &found {
-            Ok(grant) => (Some(Arc::clone(grant)), GOOD_FOR),
-            Err(_) => {
-                gate.note_failure(from, Instant::now());
-                (None, BAD_FOR)
-            }
+        let checking = gate.begin_check(from, Instant::now());
+        let (room, places) = match checking.is_suspect {
+            true => (&self.suspects, MAX_SUSPECTS),
+            false => (&self.waiting, MAX_WAITING),
         };
-        let until = Instant::now() + keep_for;
-        let mut cache = self.cache();
-        if cache.entries.len() >= MAX_REMEMBERED {
-            cache.entries.clear();
+        let _waiting = Waiting::among(room, places).ok_or(Why::Busy)?;
+        let _place = if checking.is_suspect {
+            sleep(SUSPECT_WAIT).await;
+            Some(self.suspect_checks.acquire().await)
+        } else {
+            None
+        };
+        let _turn = self.checks.acquire().await;
+        // The same login may have come several times at once.
+        if let Some(known) = self.remembered(&key, &directory, unix_now()) {
+            return known;
         }
-        cache.entries.insert(key, Remembered { grant, until });
+        self.checked.fetch_add(1, Ordering::Relaxed);
+        let found = directory.login(login.0, login.1, unix_now()).map(Arc::new);
+        if found.is_err() {
+            gate.note_failure(from, Instant::now());
+        }
+        self.remember(key, found.as_ref().ok().cloned());
         found.map_err(Why::Token)
     }
 
-    fn remembered(&self, key: &[u8; 32], directory: &Arc<Directory>) -> Option<Remembered> {
+    fn remember(&self, key: [u8; 32], grant: Option<Arc<Grant>>) {
+        let now = Instant::now();
+        let until = now + if grant.is_some() { GOOD_FOR } else { BAD_FOR };
+        let mut cache = self.cache();
+        if cache.entries.len() >= MAX_REMEMBERED {
+            cache.entries.retain(|_, entry| now < entry.until);
+            // Nearly as many as before: the next look would come too soon.
+            if cache.entries.len() > MAX_REMEMBERED / 4 * 3 {
+                cache.entries.clear();
+            }
+        }
+        cache.entries.insert(key, Remembered { grant, until });
+    }
+
+    /// What is known of a login already; `None`: it has to be looked at.
+    fn remembered(
+        &self,
+        key: &[u8; 32],
+        directory: &Arc<Directory>,
+        now_s: u64,
+    ) -> Option<Result<Arc<Grant>, Why>> {
         let mut cache = self.cache();
         if cache.version.as_ref().is_none_or(|version| !Arc::ptr_eq(version, directory)) {
             cache.entries.clear();
             cache.version = Some(Arc::clone(directory));
         }
-        cache.entries.get(key).filter(|entry| Instant::now() < entry.until).cloned()
+        match cache.entries.get(key).filter(|entry| Instant::now() < entry.until) {
+            Some(Remembered { grant: Some(grant), .. }) => {
+                directory.standing(grant, now_s).is_ok().then(|| Ok(Arc::clone(grant)))
+            }
+            Some(Remembered { grant: None, .. }) => Some(Err(Why::StillBad)),
+            None => None,
+        }
     }
 }
 
@@ -175,10 +208,10 @@ impl Logins {
 struct Waiting<'a>(&'a AtomicU64);
 
 impl<'a> Waiting<'a> {
-    fn among(count: &'a AtomicU64) -> Option<Self> {
+    fn among(count: &'a AtomicU64, places: u64) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::Relaxed);
         let one = Self(count);
-        (before < MAX_WAITING as u64).then_some(one)
+        (before < places).then_some(one)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod arriving;
 mod deaf;
+mod flood;
 mod logins;
 mod reading;
 mod slow;

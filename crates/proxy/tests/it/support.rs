@@ -9,6 +9,7 @@ use bus::broker::{self, User};
 use bus::client::{Client, Credentials, Options, ServerAddr};
 use bus::roles::Role;
 use line::OrgId;
+use rustix::process::{Resource, Rlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -28,6 +29,12 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
             Err(_) => panic!("nothing came in {PATIENCE:?} at {at}"),
         }
     }
+}
+
+/// Lets this process have as many files open as it may: some tests have thousands of connections.
+pub(crate) fn many_files() {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
 /// Orgs and keys, and what is said of them.
