@@ -56,7 +56,9 @@ impl Directory {
 
     /// A living org, and what it is called now. A slug that another org had here is this one's from then on.
     pub fn add_org(&mut self, id: OrgId, slug: &str) {
-        if let Some(before) = self.orgs.insert(id.clone(), slug.to_owned()) {
+        if let Some(before) = self.orgs.insert(id.clone(), slug.to_owned())
+            && self.slugs.get(&before) == Some(&id)
+        {
             self.slugs.remove(&before);
         }
         self.slugs.insert(slug.to_owned(), id);

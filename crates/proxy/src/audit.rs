@@ -8,13 +8,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 /// Records that may wait to be written.
 const QUEUE: usize = 4096;
+/// How often it is said that the file cannot be written.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 /// When the file has so many bytes, it is kept as `NAME.1` and a new one is begun; an older `NAME.1` is replaced.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
@@ -41,6 +43,8 @@ pub(crate) enum Event {
         messages: u64,
         bytes: u64,
         skipped_lines: u64,
+        /// Records of this connection that were not written because it made too many.
+        unwritten: u64,
     },
     /// Records were not written, because there were too many.
     Missing { count: u64 },
@@ -51,6 +55,36 @@ struct Record<'a> {
     time: String,
     #[serde(flatten)]
     event: &'a Event,
+}
+
+/// How much one connection may have written down: a second's worth, and at once.
+const PER_SECOND: u32 = 20;
+const AT_ONCE: u32 = 200;
+
+/// What one connection may still have written down, so that none pushes out what is known of others.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    paid_until: Instant,
+    pub(crate) unwritten: u64,
+}
+
+impl Allowance {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { paid_until: now, unwritten: 0 }
+    }
+
+    /// Whether one more record is written.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let cost = Duration::from_secs(1) / PER_SECOND;
+        let paid_until = self.paid_until.max(now) + cost;
+        let may = paid_until <= now + cost * AT_ONCE;
+        if may {
+            self.paid_until = paid_until;
+        } else {
+            self.unwritten += 1;
+        }
+        may
+    }
 }
 
 /// Where events are told.
@@ -75,6 +109,7 @@ impl Audit {
         let (queue, mut events) = mpsc::channel::<(SystemTime, Event)>(QUEUE);
         let missed = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&missed);
+        let mut last_said: Option<Instant> = None;
         std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
             while let Some((time, event)) = events.blocking_recv() {
                 let missing = counted.swap(0, Ordering::Relaxed);
@@ -82,7 +117,10 @@ impl Audit {
                 for event in missing.iter().chain([&event]) {
                     if let Err(error) = file.write(time, event) {
                         counted.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(path = %file.path.display(), %error, "cannot write the audit log");
+                        if last_said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+                            last_said = Some(Instant::now());
+                            tracing::error!(path = %file.path.display(), %error, "cannot write the audit log");
+                        }
                     }
                 }
             }
@@ -105,13 +143,15 @@ struct File {
     path: PathBuf,
     file: std::fs::File,
     bytes: u64,
+    /// The last record may not be whole.
+    is_torn: bool,
 }
 
 impl File {
     fn open(path: &Path) -> io::Result<Self> {
         let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, bytes })
+        Ok(Self { path: path.to_owned(), file, bytes, is_torn: false })
     }
 
     fn write(&mut self, time: SystemTime, event: &Event) -> io::Result<()> {
@@ -121,9 +161,15 @@ impl File {
             std::fs::rename(&self.path, old)?;
             *self = Self::open(&self.path)?;
         }
-        let mut line = serde_json::to_vec(&Record { time: rfc3339(time), event })?;
+        let mut line = Vec::new();
+        if self.is_torn {
+            line.push(b'\n');
+        }
+        serde_json::to_writer(&mut line, &Record { time: rfc3339(time), event })?;
         line.push(b'\n');
+        self.is_torn = true;
         self.file.write_all(&line)?;
+        self.is_torn = false;
         self.bytes += line.len() as u64;
         Ok(())
     }
@@ -139,6 +185,16 @@ fn rfc3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_connection_has_so_many_records_and_the_rest_is_counted() {
+        let start = Instant::now();
+        let mut allowance = Allowance::new(start);
+        let take = |allowance: &mut Allowance, ms| allowance.take(start + Duration::from_millis(ms));
+        assert_eq!((0..300).filter(|_| take(&mut allowance, 0)).count(), 200);
+        assert_eq!(allowance.unwritten, 100);
+        assert_eq!((0..100).filter(|_| take(&mut allowance, 1000)).count(), 20);
+    }
 
     #[test]
     fn records_are_lines_of_json_and_a_full_file_is_put_aside() {

@@ -9,6 +9,7 @@ use access::Grant;
 use bus::session::{
     About, Connect, Peer, Publish, Published, Refused, Server, Settings, Stats, Sub, Touched, Turned, Wanted,
 };
+use bus::subject;
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use crate::upstream::{Standing, Upstream};
 const MAX_NAME_BYTES: usize = 128;
 /// Longest name of a queue group.
 const MAX_QUEUE_BYTES: usize = 128;
+/// Subscriptions with a wildcard that one connection may have; of others it may have as many as it may have at all.
+const MAX_WIDE: usize = 128;
 /// Without a connection to the bus for so long nobody new is let in: another front door may have one.
 const BUS_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -90,8 +93,17 @@ impl Door {
         Ok(Login { grant, place, from })
     }
 
+    /// Writes down what a client does, as far as it has not done so much already.
+    fn note(&self, client: &Tenant, event: impl FnOnce() -> Event) {
+        let may =
+            client.allowance.lock().unwrap_or_else(PoisonError::into_inner).take(std::time::Instant::now());
+        if may {
+            self.audit.tell(event);
+        }
+    }
+
     fn deny(&self, client: &Tenant, what: &'static str, subject: &[u8]) {
-        self.audit.tell(|| Event::Denied {
+        self.note(client, || Event::Denied {
             connection: client.peer.id,
             org: client.grant.org.to_string(),
             what,
@@ -115,7 +127,10 @@ impl Door {
         let send = |verbs| self.upstream.send(&verbs);
         let member = self.upstream.interests.join((&client.prefix, &pattern), queue, make, send);
         let barrier = member.interest.as_ref().map_or(0, |interest| interest.barrier());
+        // One that is known already may have to be subscribed to anew.
+        let barrier = barrier.max(self.upstream.floor());
         client.barrier.fetch_max(barrier, Ordering::Relaxed);
+        client.hears_from(self.upstream.epoch());
         member
     }
 }
@@ -145,8 +160,10 @@ impl Server for Door {
     async fn log_in(&self, connect: &Connect, from: SocketAddr) -> Result<Login, Refused> {
         self.check(connect, from).await.map_err(|why| {
             let shown = |text: &str| text.chars().take(MAX_NAME_BYTES).collect::<String>();
-            // A user may be a token that somebody put there.
-            let user = if connect.user.starts_with("lw1_") { String::new() } else { shown(&connect.user) };
+            // Whatever is no name may be a token that somebody put there.
+            let is_name =
+                |user: &str| user.len() <= 63 && user.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let user = if is_name(&connect.user) { shown(&connect.user) } else { "(not a name)".to_owned() };
             self.audit.tell(|| Event::Refused { from: from.to_string(), user, why: why.to_string() });
             why.refused()
         })
@@ -189,12 +206,20 @@ impl Server for Door {
             messages: client.messages.load(Ordering::Relaxed),
             bytes: client.bytes.load(Ordering::Relaxed),
             skipped_lines,
+            unwritten: client.allowance.lock().unwrap_or_else(PoisonError::into_inner).unwritten,
         });
+        self.relay.forget(client);
+    }
+
+    fn max_subscriptions(&self, _client: &Tenant) -> usize {
+        self.settings.max_subscriptions
     }
 
     fn may_subscribe(&self, client: &Tenant, pattern: &Bytes) -> bool {
         let text = std::str::from_utf8(pattern).unwrap_or_default();
-        let may = rules::target(&client.grant.scope, text) != Target::Refused;
+        // The bus has its own bounds of what a pattern is, the org's prefix included.
+        let fits = subject::is_pattern(format!("{}{text}", client.prefix).as_bytes());
+        let may = fits && rules::target(&client.grant.scope, text) != Target::Refused;
         if !may {
             self.deny(client, "subscribe", pattern);
         }
@@ -202,9 +227,13 @@ impl Server for Door {
     }
 
     fn subscribe(&self, client: &Arc<Tenant>, sub: Sub, wanted: &Wanted<'_>) -> Option<Heard> {
-        if wanted.queue.is_some_and(|queue| queue.len() > MAX_QUEUE_BYTES)
-            || !client.place.take_subscription()
-        {
+        if wanted.queue.is_some_and(|queue| queue.len() > MAX_QUEUE_BYTES) {
+            return None;
+        }
+        // Of wide patterns each one more gets every line once more.
+        let is_wide = subject::tokens(wanted.pattern).any(|token| token == b"*" || token == b">");
+        let wide = client.members().iter().filter(|member| member.is_wide()).count();
+        if (is_wide && wide >= MAX_WIDE) || !client.place.take_subscription(Instant::now()) {
             return None;
         }
         let text = std::str::from_utf8(wanted.pattern).unwrap_or_default();
@@ -214,7 +243,7 @@ impl Server for Door {
             return None;
         }
         if target != Target::Inbox {
-            self.audit.tell(|| Event::Subscribe {
+            self.note(client, || Event::Subscribe {
                 connection: client.peer.id,
                 org: client.grant.org.to_string(),
                 pattern: text.to_owned(),
@@ -230,6 +259,8 @@ impl Server for Door {
     }
 
     fn unsubscribe(&self, listener: &Heard) {
+        // Whoever drains is told what it was not given.
+        listener.0.tell_skipped();
         self.upstream.part(&listener.0);
     }
 
@@ -265,6 +296,6 @@ impl Server for Door {
     async fn wait_for_readers(&self, _touched: &mut Touched) {}
 
     fn has_room(&self, client: &Arc<Tenant>) {
-        client.catch_up();
+        client.catch_up().iter().for_each(|member| self.upstream.part(member));
     }
 }

@@ -90,7 +90,8 @@ impl Config {
     /// The usual bounds.
     pub fn new(listener: TcpListener, upstream: Options, known: watch::Receiver<Known>) -> Self {
         let session = Settings {
-            limits: CodecLimits::default(),
+            // All that they may send with a payload is a question.
+            limits: CodecLimits { payload_bytes: 64 * 1024, ..CodecLimits::default() },
             // Clients say little, and there are many.
             read_bytes: 1024,
             ping_interval: Duration::from_secs(120),

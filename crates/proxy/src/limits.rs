@@ -103,6 +103,27 @@ pub(crate) struct Gate {
 struct OrgCount {
     connections: AtomicU32,
     subscriptions: AtomicU32,
+    /// Up to when its subscriptions and its questions will have been paid for at the allowed rates.
+    paid_until: Mutex<[Option<Instant>; 2]>,
+}
+
+/// New subscriptions and questions a second that an org may have, after so many at once: as many as it may have at all, or 200.
+const NEW_PER_S: [u32; 2] = [200, 50];
+/// The least that an org may have of either at once.
+const MIN_AT_ONCE: u32 = 200;
+
+impl OrgCount {
+    /// Whether the org may have one more of a kind now, with so many at once.
+    fn pay(&self, kind: usize, at_once: u32, now: Instant) -> bool {
+        let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let cost = Duration::from_secs(1) / NEW_PER_S[kind];
+        let until = paid_until[kind].unwrap_or(now).max(now) + cost;
+        let may = until <= now + cost * at_once;
+        if may {
+            paid_until[kind] = Some(until);
+        }
+        may
+    }
 }
 
 /// One connection from an address; ends when dropped.
@@ -145,8 +166,16 @@ pub(crate) struct OrgPlace {
 }
 
 impl OrgPlace {
-    /// Takes room for one more subscription; `false` if the org has as many as it may.
-    pub(crate) fn take_subscription(&self) -> bool {
+    /// Whether the org may ask one more question now.
+    pub(crate) fn may_ask(&self, now: Instant) -> bool {
+        self.count.pay(1, MIN_AT_ONCE, now)
+    }
+
+    /// Takes room for one more subscription; `false` if the org has as many as it may, or makes new ones too fast.
+    pub(crate) fn take_subscription(&self, now: Instant) -> bool {
+        if !self.count.pay(0, self.max_subscriptions.max(MIN_AT_ONCE), now) {
+            return false;
+        }
         let taken = self.count.subscriptions.fetch_add(1, Ordering::Relaxed);
         let fits = taken < self.max_subscriptions;
         if !fits {
@@ -324,9 +353,11 @@ mod tests {
         let gate = Gate::new(Limits { org: org(1), orgs, ..limits() });
         let place = gate.enter(&small).unwrap();
         assert!(gate.enter(&small).is_none());
-        assert!(place.take_subscription() && place.take_subscription() && !place.take_subscription());
+        let (now, later) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        assert!(place.take_subscription(now) && place.take_subscription(now));
+        assert!(!place.take_subscription(later), "two are open");
         place.give_subscription_back();
-        assert!(place.take_subscription());
+        assert!(place.take_subscription(later));
         drop(place);
         assert!(gate.enter(&small).is_some());
         let two = (gate.enter(&big), gate.enter(&big), gate.enter(&big));

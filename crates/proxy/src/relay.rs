@@ -2,6 +2,7 @@
 //!
 //! A stock NATS client needs none of it. `logway logs` does, to show what came before it and to notice a last line that never came.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -22,7 +23,9 @@ use crate::rules;
 use crate::tenant::{Member, Tenant};
 
 /// Questions of one client that are answered at the same time. One more is refused.
-const MAX_QUESTIONS: u32 = 16;
+const MAX_QUESTIONS: u32 = 8;
+/// Bytes of answers that may wait for a client. A client that reads takes a page of 1 MiB of each of so many hosts.
+const MAX_WAITING_BYTES: usize = 32 << 20;
 /// Longest question in bytes.
 const MAX_QUESTION_BYTES: usize = 64 << 10;
 /// How long a question stays open after the last answer: agents answer at once or not at all.
@@ -33,7 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Asks and hears.
 pub(crate) struct Relay {
     client: Client,
-    marks: Mutex<Vec<Weak<Member>>>,
+    /// By connection: one each.
+    marks: Mutex<HashMap<u64, Weak<Member>>>,
 }
 
 impl Relay {
@@ -42,13 +46,19 @@ impl Relay {
         Self { client, marks: Mutex::default() }
     }
 
-    fn marks(&self) -> MutexGuard<'_, Vec<Weak<Member>>> {
+    fn marks(&self) -> MutexGuard<'_, HashMap<u64, Weak<Member>>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives heartbeats to a subscription, as far as its client may read what they are about.
+    /// Gives heartbeats to a subscription, as far as its client may read what they are about; not to another one of the same client
+    /// any more.
     pub(crate) fn hear_marks(&self, member: &Arc<Member>) {
-        self.marks().push(Arc::downgrade(member));
+        self.marks().insert(member.tenant.peer.id, Arc::downgrade(member));
+    }
+
+    /// Forgets a client that is gone.
+    pub(crate) fn forget(&self, tenant: &Tenant) {
+        self.marks().remove(&tenant.peer.id);
     }
 
     /// Hands heartbeats on, until there will be no more.
@@ -70,13 +80,14 @@ impl Relay {
     fn hand_on(&self, heartbeat: &Heartbeat) {
         let members: Vec<_> = {
             let mut marks = self.marks();
-            marks.retain(|member| member.upgrade().is_some_and(|member| !member.sub.has_ended()));
-            marks.iter().filter_map(Weak::upgrade).collect()
+            marks.retain(|_, member| member.upgrade().is_some_and(|member| !member.sub.has_ended()));
+            marks.values().filter_map(Weak::upgrade).collect()
         };
         let now_s = unix_now();
         for member in members {
             let visible = marks_for(&member.tenant, heartbeat, now_s);
             if let Some(payload) = visible.and_then(|visible| serde_json::to_vec(&visible).ok()) {
+                // Without room it is left out: the next one says the same and more.
                 say(&member, rules::MARKS.as_bytes(), &payload);
             }
         }
@@ -97,6 +108,9 @@ impl Relay {
             return Published::Refused;
         }
         let Some(open) = Open::of(tenant) else { return Published::Refused };
+        if !tenant.place.may_ask(Instant::now()) {
+            return Published::Refused;
+        }
         audit.tell(|| Event::Recent {
             connection: tenant.peer.id,
             org: tenant.grant.org.to_string(),
@@ -187,10 +201,24 @@ fn inbox_of(tenant: &Tenant, reply: &[u8]) -> Option<Arc<Member>> {
     members.iter().find(hears).map(Arc::clone)
 }
 
-/// Hands answers on as fast as the client takes them, until it listens no more, or all has been said that was asked for.
+/// Hands answers on as fast as the client takes them, until it listens no more, or all has been said that was asked for. What the
+/// client does not take waits here, so that the answers to others go on; if that becomes much, the question is given up, and the
+/// client, which hears no end, asks again.
 async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_page: bool) {
-    let mut last_answer = Instant::now();
+    let (mut waiting, mut waiting_bytes) = (VecDeque::<Bytes>::new(), 0);
+    let (mut last_answer, mut is_whole) = (Instant::now(), false);
     loop {
+        while let Some(payload) = waiting.front() {
+            let Some(member) = inbox_of(tenant, reply) else { return };
+            if !say(&member, reply, payload) {
+                break;
+            }
+            waiting_bytes -= payload.len();
+            waiting.pop_front();
+        }
+        if (is_whole && waiting.is_empty()) || tenant.peer.outgoing().is_closing() {
+            return;
+        }
         let delivery = match timeout(LOOK_EVERY, answers.next()).await {
             Ok(Some(delivery)) => delivery,
             Ok(None) => return,
@@ -198,17 +226,18 @@ async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_pa
             Err(_) => return,
         };
         last_answer = Instant::now();
-        wait_for_room(tenant).await;
-        let Some(member) = inbox_of(tenant, reply) else { return };
         match delivery {
             Delivery::Message(message) => {
-                say(&member, reply, &message.payload);
                 // A further page is one host's.
-                if is_page && serde_json::from_slice::<RecentEnd>(&message.payload).is_ok() {
+                is_whole |= is_page && serde_json::from_slice::<RecentEnd>(&message.payload).is_ok();
+                waiting_bytes += message.payload.len();
+                waiting.push_back(message.payload);
+                if waiting_bytes > MAX_WAITING_BYTES {
                     return;
                 }
             }
             Delivery::NoResponders => {
+                let Some(member) = inbox_of(tenant, reply) else { return };
                 let headers = tenant.peer.headers;
                 tenant.peer.change(|out| out.push_no_responders(&member.sub.sid, reply, headers));
             }
@@ -218,26 +247,16 @@ async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_pa
     }
 }
 
-async fn wait_for_room(tenant: &Tenant) {
-    loop {
-        let drained = tenant.peer.drained();
-        {
-            let outgoing = tenant.peer.outgoing();
-            if outgoing.is_closing() || outgoing.pending_bytes() < tenant.max_pending_bytes / 4 {
-                return;
-            }
-        }
-        drained.await;
-    }
-}
-
-fn say(member: &Member, subject: &[u8], payload: &[u8]) {
+/// Gives a client a message, if there is room for it.
+fn say(member: &Member, subject: &[u8], payload: &[u8]) -> bool {
+    let mut is_said = false;
     member.tenant.peer.change(|outgoing| {
-        if !outgoing.is_closing() && outgoing.pending_bytes() <= member.tenant.max_pending_bytes {
-            let message = Outbound { subject, reply: None, headers: None, payload };
-            member.sub.give(outgoing, &message);
+        if !outgoing.is_closing() && outgoing.pending_bytes() < member.tenant.max_pending_bytes / 4 {
+            member.sub.give(outgoing, &Outbound { subject, reply: None, headers: None, payload });
+            is_said = true;
         }
     });
+    is_said
 }
 
 /// The part of a heartbeat that a client may know; `None` if that is nothing. Not even the host's name, then.

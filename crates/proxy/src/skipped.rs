@@ -77,6 +77,11 @@ impl Skipped {
         Ok(())
     }
 
+    /// How many ranges there are.
+    pub(crate) fn ranges(&self) -> u32 {
+        u32::try_from(self.ranges.len()).unwrap_or(u32::MAX)
+    }
+
     /// How many sequence numbers it covers.
     pub(crate) fn lines(&self) -> u64 {
         self.ranges.iter().map(|range| range.next_seq - range.first.seq).sum()

@@ -7,12 +7,15 @@ use access::Grant;
 use bus::session::{Outbound, Outgoing, Peer, Stats, Sub, Touched};
 use tokio::time::Instant;
 
+use crate::audit::Allowance;
 use crate::interest::Interest;
 use crate::limits::OrgPlace;
 use crate::skipped::{Numbered, Skipped, is_of_lines};
 
 /// From this part of its bound on, a queue is deep: its writer should have its turn.
 const DEEP_PART: usize = 16;
+/// Ranges that all subscriptions of one client together may be owed. With more it is cut.
+const MAX_RANGES: u32 = 4096;
 /// A reader that was skipped gets messages again when no more than this part of its bound waits.
 const ROOM_PART: usize = 2;
 
@@ -41,6 +44,12 @@ pub(crate) struct Tenant {
     pub(crate) relays: AtomicU32,
     /// Upstream's answer number from which on all that it subscribed to is in force.
     pub(crate) barrier: AtomicU64,
+    /// What it may still have written down.
+    pub(crate) allowance: Mutex<Allowance>,
+    /// Upstream's connection from which on it hears something.
+    epoch: AtomicU64,
+    /// Ranges that its subscriptions were not given and not told of yet.
+    ranges: AtomicU32,
     /// Why it was ended, if somebody did.
     ended: Mutex<Option<&'static str>>,
     members: Mutex<Vec<Arc<Member>>>,
@@ -70,6 +79,9 @@ impl Tenant {
             skipped_lines: AtomicU64::new(0),
             relays: AtomicU32::new(0),
             barrier: AtomicU64::new(0),
+            allowance: Mutex::new(Allowance::new(std::time::Instant::now())),
+            epoch: AtomicU64::new(u64::MAX),
+            ranges: AtomicU32::new(0),
             ended: Mutex::default(),
             members: Mutex::default(),
         }
@@ -93,11 +105,20 @@ impl Tenant {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("client left or was too slow")
     }
 
-    /// Gives what it is owed, now that there is room.
-    pub(crate) fn catch_up(&self) {
-        for member in self.members().iter() {
-            member.tell_skipped(self);
-        }
+    /// Gives what it is owed, now that there is room; gives the subscriptions that ended with it.
+    pub(crate) fn catch_up(&self) -> Vec<Arc<Member>> {
+        let members: Vec<_> = self.members().clone();
+        members.into_iter().filter(|member| member.tell_skipped()).collect()
+    }
+
+    /// Notes that it hears something over this connection to the bus.
+    pub(crate) fn hears_from(&self, epoch: u64) {
+        self.epoch.fetch_min(epoch, Ordering::Relaxed);
+    }
+
+    /// Whether it heard something over a connection before that one.
+    pub(crate) fn is_from_before(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Relaxed) < epoch && !self.peer.outgoing().is_closing()
     }
 }
 
@@ -180,7 +201,9 @@ impl Member {
             return Given::No;
         }
         let pending_bytes = outgoing.pending_bytes() + frame.outbound.frame_bytes();
-        if pending_bytes > tenant.max_pending_bytes || self.is_behind.load(Ordering::Relaxed) {
+        // One that waits for nothing takes anything: nobody would notice when it has room.
+        let is_full = pending_bytes > tenant.max_pending_bytes && outgoing.pending_bytes() > 0;
+        if is_full || self.is_behind.load(Ordering::Relaxed) {
             return self.skip(frame, &mut outgoing, stats, touched);
         }
         let is_last = self.sub.give(&mut outgoing, &frame.outbound);
@@ -194,8 +217,8 @@ impl Member {
         if is_last { Given::Last } else { Given::Yes }
     }
 
-    /// Notes a message for a gap record. Where no such record can be made, the client is cut: it then knows that something is
-    /// missing, and so do the others of its queue group, who get what comes next.
+    /// Notes a message for a gap record. Where no such record can be made, the client is cut, and knows by that that something is
+    /// missing. The others of a queue group get what comes next; what waited for the one that was cut is nobody's, as with nats-server.
     fn skip(
         &self,
         frame: &mut Frame<'_>,
@@ -205,7 +228,13 @@ impl Member {
     ) -> Given {
         let (tenant, inner, bytes) = (&*self.tenant, frame.inner, frame.outbound.payload.len());
         let noted = match frame.numbered(tenant) {
-            Some(line) if !self.is_queue => self.skipped().note(inner, line, bytes).is_ok(),
+            Some(line) if !self.is_queue && tenant.ranges.load(Ordering::Relaxed) < MAX_RANGES => {
+                let mut skipped = self.skipped();
+                let before = skipped.ranges();
+                let noted = skipped.note(inner, line, bytes).is_ok();
+                tenant.ranges.fetch_add(skipped.ranges() - before, Ordering::Relaxed);
+                noted
+            }
             _ => false,
         };
         if noted {
@@ -220,18 +249,34 @@ impl Member {
         Given::No
     }
 
-    /// Gives the gap records of what it was not given, and messages again from now on.
-    fn tell_skipped(&self, tenant: &Tenant) {
+    /// Whether it has a wildcard.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.interest.is_some()
+            && bus::subject::tokens(&self.sub.pattern).any(|token| token == b"*" || token == b">")
+    }
+
+    /// Gives the gap records of what it was not given, and messages again from now on. `true` if the subscription ended with them.
+    pub(crate) fn tell_skipped(&self) -> bool {
+        let tenant = &*self.tenant;
         let mut outgoing = tenant.peer.outgoing();
         if !self.is_behind.load(Ordering::Relaxed) || outgoing.is_closing() || self.sub.has_ended() {
-            return;
+            return false;
         }
         let skipped = std::mem::take(&mut *self.skipped());
+        tenant.ranges.fetch_sub(skipped.ranges(), Ordering::Relaxed);
         tenant.skipped_lines.fetch_add(skipped.lines(), Ordering::Relaxed);
+        self.is_behind.store(false, Ordering::Relaxed);
+        let mut is_last = false;
         for (inner, record) in skipped.records() {
             let subject = inner.get(tenant.prefix.len()..).unwrap_or_default();
-            self.sub.give(&mut outgoing, &Outbound { subject, reply: None, headers: None, payload: &record });
+            let message = Outbound { subject, reply: None, headers: None, payload: &record };
+            is_last = self.sub.give(&mut outgoing, &message);
+            if is_last {
+                break;
+            }
         }
-        self.is_behind.store(false, Ordering::Relaxed);
+        drop(outgoing);
+        tenant.peer.change(|_| ());
+        is_last
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Upstream {
     pub(crate) connections: AtomicU64,
     /// Messages from outside what was subscribed to.
     pub(crate) foreign: AtomicU64,
+    /// When it was last logged that the bus refuses something.
+    refusal_said: Mutex<Option<Instant>>,
 }
 
 /// What waits to be sent, and which PINGs were.
@@ -77,6 +79,10 @@ struct Wire {
     asked: u64,
     /// Those that have not come.
     open: VecDeque<u64>,
+    /// The one that says that this connection has all that was wanted when it began.
+    resubscribed: u64,
+    /// Something was taken from `out` on this connection.
+    is_taken: bool,
 }
 
 impl Wire {
@@ -129,6 +135,7 @@ impl Upstream {
             standing: watch::Sender::new(Standing::Away { since: Instant::now(), last_error: None }),
             connections: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
+            refusal_said: Mutex::default(),
         }
     }
 
@@ -149,9 +156,26 @@ impl Upstream {
             return wire.asked + 1;
         }
         let number = wire.ask(verbs);
+        // It has not even taken what came before.
+        let is_stuck = wire.out.len() > MAX_WAITING_BYTES && wire.is_taken;
         drop(wire);
+        if is_stuck {
+            self.give_up.store(true, Ordering::Relaxed);
+        }
         self.wake.notify_one();
         number
+    }
+
+    /// The answer number from which on all that was subscribed to before is in force on this connection, or will be on the next.
+    pub(crate) fn floor(&self) -> u64 {
+        let wire = self.wire();
+        if wire.is_connected { wire.resubscribed } else { wire.asked + 1 }
+    }
+
+    /// Counts connections, from 1: the present one, or the next one while there is none.
+    pub(crate) fn epoch(&self) -> u64 {
+        let is_connected = self.wire().is_connected;
+        self.connections.load(Ordering::Relaxed) + u64::from(!is_connected)
     }
 
     /// Whether all up to this answer number is in force.
@@ -164,6 +188,11 @@ impl Upstream {
     pub(crate) async fn settle(&self, barrier: u64) {
         let mut settled = self.settled.subscribe();
         let _ = timeout(SETTLE, settled.wait_for(|number| *number >= barrier)).await;
+    }
+
+    /// The number of the present connection, if there is one.
+    pub(crate) fn connected_epoch(&self) -> Option<u64> {
+        self.wire().is_connected.then(|| self.connections.load(Ordering::Relaxed))
     }
 
     /// Has the connection made anew with the next server.
@@ -208,8 +237,8 @@ impl Upstream {
             let mut wire = self.wire();
             wire.out.clear();
             wire.open.clear();
-            wire.is_connected = true;
-            wire.ask(&verbs);
+            (wire.is_connected, wire.is_taken) = (true, false);
+            wire.resubscribed = wire.ask(&verbs);
         });
         self.hearing.connected();
         self.standing.send_replace(Standing::Connected { server: server.to_string() });
@@ -336,7 +365,11 @@ impl Upstream {
             }
             ServerOp::Info(json) if is_lame_duck(json) => return Err(Lost::LameDuck),
             ServerOp::Err(text) => {
-                tracing::error!(text = %String::from_utf8_lossy(text), "the bus refuses something");
+                let mut last_said = self.refusal_said.lock().unwrap_or_else(PoisonError::into_inner);
+                if last_said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
+                    *last_said = Some(Instant::now());
+                    tracing::error!(text = %String::from_utf8_lossy(text), "the bus refuses something");
+                }
             }
             ServerOp::Info(_) | ServerOp::Ok | ServerOp::Msg(_) => {}
         }
@@ -355,14 +388,12 @@ impl Upstream {
                     wire.ask(b"");
                     next_ping = Instant::now() + PING_EVERY;
                 }
+                wire.is_taken |= !wire.out.is_empty();
                 std::mem::take(&mut wire.out)
             };
             if bytes.is_empty() {
                 let _ = timeout_at(next_ping, self.wake.notified()).await;
                 continue;
-            }
-            if bytes.len() > MAX_WAITING_BYTES {
-                return Lost::Silent;
             }
             let written = async {
                 writer.write_all(&bytes).await?;

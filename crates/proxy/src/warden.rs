@@ -17,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often subscriptions upstream that nobody wants are ended.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
+/// Of those who have to be told of a loss, the part that is told at each sweep.
+const LOSS_TURNS: usize = 10;
+
 /// What the warden did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -41,6 +44,7 @@ pub(crate) async fn run(door: Arc<Door>, mut known: watch::Receiver<Known>, done
             }
             _ = sweep.tick() => {
                 door.upstream.interests.sweep(Instant::now(), |verbs| _ = door.upstream.send(&verbs));
+                pass_loss_on(&door);
             }
         }
     }
@@ -53,14 +57,46 @@ fn look_at_all(door: &Door, known: &mut watch::Receiver<Known>, done: &Done) {
         match directory.standing(&tenant.grant, now_s) {
             Ok(()) => {}
             Err(Ended::Expired) => {
-                done.expired.fetch_add(1, Ordering::Relaxed);
-                tenant.end("the token's time is over", Some("User Authentication Expired"));
+                end(
+                    door,
+                    &tenant,
+                    &done.expired,
+                    "the token's time is over",
+                    Some("User Authentication Expired"),
+                );
             }
             Err(Ended::Revoked) => {
-                done.revoked.fetch_add(1, Ordering::Relaxed);
-                tenant.end("the token was revoked", Some("User Authentication Revoked"));
+                end(
+                    door,
+                    &tenant,
+                    &done.revoked,
+                    "the token was revoked",
+                    Some("User Authentication Revoked"),
+                );
             }
         }
+    }
+}
+
+/// Ends a session, once. Its queue groups go on without it from now, not from when it is gone.
+fn end(door: &Door, tenant: &Tenant, count: &AtomicU64, why: &'static str, last_word: Option<&str>) {
+    if tenant.peer.outgoing().is_closing() {
+        return;
+    }
+    count.fetch_add(1, Ordering::Relaxed);
+    tenant.end(why, last_word);
+    let members: Vec<_> = tenant.members().iter().filter(|member| member.is_queue).cloned().collect();
+    members.iter().for_each(|member| door.upstream.part(member));
+}
+
+/// Passes a lost connection to the bus on to those who heard something over it: what was said meanwhile is missing, and a plain
+/// close is how a NATS client is told. They come back by themselves, not all at once.
+fn pass_loss_on(door: &Door) {
+    // While there is none, they would only knock in vain.
+    let Some(epoch) = door.upstream.connected_epoch() else { return };
+    let stale: Vec<_> = door.tenants().into_iter().filter(|tenant| tenant.is_from_before(epoch)).collect();
+    for tenant in stale.iter().take(stale.len().div_ceil(LOSS_TURNS)) {
+        tenant.end("the connection to the bus was lost meanwhile", None);
     }
 }
 
@@ -83,8 +119,7 @@ fn keep_within(door: &Door, done: &Done) {
     waiting.sort_unstable_by_key(|(bytes, _)| *bytes);
     while let Some((bytes, tenant)) = waiting.pop().filter(|_| total > budget) {
         total -= bytes;
-        done.over_budget.fetch_add(1, Ordering::Relaxed);
         door.stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
-        tenant.end("too much waited for all clients together", None);
+        end(door, &tenant, &done.over_budget, "too much waited for all clients together", None);
     }
 }

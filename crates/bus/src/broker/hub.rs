@@ -202,6 +202,10 @@ impl Server for Hub {
 
     fn leave(&self, _client: &Arc<Client>) {}
 
+    fn max_subscriptions(&self, client: &Client) -> usize {
+        if client.role == Role::Proxy { usize::MAX } else { self.config.session.max_subscriptions }
+    }
+
     fn may_subscribe(&self, client: &Client, pattern: &Bytes) -> bool {
         client.role.allows_subscribe(pattern)
     }

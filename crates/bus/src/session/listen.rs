@@ -148,6 +148,8 @@ async fn connection<S: Server>(sessions: Arc<Sessions<S>>, mut stream: TcpStream
     let admitted = if open >= max_connections { Err(Turned::TooMany) } else { server.admit(from) };
     match admitted {
         Ok(_admission) => secure(&sessions, stream, from).await,
+        // In the clear, where nobody would listen to it.
+        Err(Turned::TooMany) if sessions.about().tls_required => {}
         Err(Turned::TooMany) => {
             let (mut reader, mut writer) = stream.into_split();
             refuse(&sessions, &mut reader, &mut writer).await;

@@ -51,7 +51,8 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// Connections at one time. Further ones are told so and closed.
     pub max_connections: usize,
-    /// Subscriptions of one connection. Further ones are refused.
+    /// Subscriptions of one connection. Further ones are refused. A front door before the broker has as many as it wants: it
+    /// subscribes for all of its clients, and bounds each.
     pub max_subscriptions: usize,
     /// Verbs a second that a client may send, with a burst of five seconds' worth; `None`: any number. One that sends more is
     /// read more slowly.
@@ -209,13 +210,16 @@ pub trait Server: Send + Sync + Sized + 'static {
     /// A client is gone; its subscriptions have ended.
     fn leave(&self, client: &Arc<Self::Client>);
 
+    /// How many subscriptions a client may have.
+    fn max_subscriptions(&self, client: &Self::Client) -> usize;
+
     /// Whether a client may subscribe to this pattern, which is a legal one.
     fn may_subscribe(&self, client: &Self::Client, pattern: &Bytes) -> bool;
 
     /// Begins a subscription to what the client may subscribe to; `None` if there are too many.
     fn subscribe(&self, client: &Arc<Self::Client>, sub: Sub, wanted: &Wanted<'_>) -> Option<Self::Listener>;
 
-    /// Ends a subscription.
+    /// Ends a subscription. It may have ended by itself; if it has not, it ends when this is done.
     fn unsubscribe(&self, listener: &Self::Listener);
 
     /// Takes a message from a client.

@@ -79,6 +79,8 @@ enum Next {
     Go,
     /// A PING waits until what was subscribed to is in force.
     Settle,
+    /// So many answers wait that the client has to read first.
+    Pause,
     Stop,
 }
 
@@ -145,6 +147,10 @@ impl<'a, S: Server> Verbs<'a, S> {
             match next {
                 Next::Go => {}
                 Next::Stop => return true,
+                Next::Pause => {
+                    self.wait_for_answer_room().await;
+                    continue;
+                }
                 Next::Settle => {
                     self.sessions.server.settle(&self.client).await;
                     self.peer.answer(Instant::now(), pong);
@@ -233,7 +239,14 @@ impl<'a, S: Server> Verbs<'a, S> {
             }
             ClientOp::Subscribe { subject, queue, sid } => return self.subscribe(&subject, queue, &sid),
             ClientOp::Unsubscribe { sid, max } => self.unsubscribe(&sid, max),
-            ClientOp::Ping if self.server().is_settled(&self.client) => self.peer.answer(self.now, pong),
+            ClientOp::Ping if self.server().is_settled(&self.client) => {
+                let mut answer_bytes = 0;
+                self.peer.change(|outgoing| {
+                    outgoing.push_answer(self.now, pong);
+                    answer_bytes = outgoing.answer_bytes();
+                });
+                return if answer_bytes < MAX_ANSWER_BYTES { Next::Go } else { Next::Pause };
+            }
             ClientOp::Ping => return Next::Settle,
             ClientOp::Connect(json) => return self.connect_again(&json),
             ClientOp::Pong | ClientOp::Ignored => {}
@@ -284,7 +297,7 @@ impl<'a, S: Server> Verbs<'a, S> {
                 return Next::Go;
             }
         }
-        let max = self.server().settings().max_subscriptions;
+        let max = self.server().max_subscriptions(&self.client);
         if self.subs.len() >= max {
             let ended = |_: &Bytes, listener: &mut S::Listener| listener.as_ref().has_ended();
             self.subs.extract_if(ended).for_each(|(_, listener)| self.sessions.server.unsubscribe(&listener));
@@ -319,8 +332,8 @@ impl<'a, S: Server> Verbs<'a, S> {
             match max {
                 Some(max) if listener.as_ref().limit(max) => {}
                 _ => {
-                    listener.as_ref().end();
                     self.server().unsubscribe(listener);
+                    listener.as_ref().end();
                     self.subs.remove(sid);
                 }
             }
@@ -365,9 +378,11 @@ impl<S: Server> Drop for Verbs<'_, S> {
     fn drop(&mut self) {
         self.peer.change(Outgoing::cut);
         for (_, listener) in self.subs.drain() {
-            listener.as_ref().end();
             self.sessions.server.unsubscribe(&listener);
+            listener.as_ref().end();
         }
+        // Who waits for room waits in vain.
+        self.peer.note_written();
         self.sessions.server.leave(&self.client);
     }
 }

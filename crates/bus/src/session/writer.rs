@@ -43,7 +43,7 @@ pub(super) async fn write_out<S: Server>(
                 }
             }
             None if is_closing => {
-                let _ = timeout(stall, writer.shutdown()).await;
+                let _ = timeout(CUT_AFTER, writer.shutdown()).await;
                 return;
             }
             None => peer.wake.notified().await,
@@ -70,7 +70,7 @@ async fn write_all(
     stall: Duration,
 ) -> std::io::Result<()> {
     let mut last_taken = Instant::now();
-    let mut closing_since = None;
+    let mut cut_at = None;
     loop {
         let written = async {
             if bytes.is_empty() {
@@ -80,27 +80,24 @@ async fn write_all(
                 writer.write(bytes).await
             }
         };
-        match timeout(LOOK_EVERY.min(stall), written).await {
+        let outcome = timeout(LOOK_EVERY.min(stall), written).await;
+        let now = Instant::now();
+        if peer.outgoing().is_closing() && now >= *cut_at.get_or_insert(now + CUT_AFTER) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        match outcome {
             Ok(Ok(0)) if bytes.is_empty() => return Ok(()),
             Ok(Ok(0)) => return Err(ErrorKind::WriteZero.into()),
             Ok(Ok(count)) => {
                 bytes = &bytes[count..];
-                last_taken = Instant::now();
+                last_taken = now;
                 if !bytes.is_empty() {
-                    peer.outgoing().note_taken(last_taken);
+                    peer.outgoing().note_taken(now);
                 }
             }
             Ok(Err(error)) => return Err(error),
-            Err(_) => {
-                let now = Instant::now();
-                if peer.outgoing().is_closing() {
-                    closing_since.get_or_insert(now);
-                }
-                let is_cut = closing_since.is_some_and(|since| now - since >= CUT_AFTER);
-                if is_cut || now - last_taken >= stall {
-                    return Err(ErrorKind::TimedOut.into());
-                }
-            }
+            Err(_) if now - last_taken >= stall => return Err(ErrorKind::TimedOut.into()),
+            Err(_) => {}
         }
     }
 }

@@ -160,33 +160,56 @@ async fn a_queue_group_is_one_over_two_front_doors() {
     assert_eq!(heard.len(), COUNT + 1, "each once");
 }
 
+/// Lines that were said meanwhile are missing, and a plain close is how any NATS client is told.
 #[tokio::test]
-async fn the_bus_goes_and_comes_back_and_subscriptions_with_it() {
+async fn the_bus_goes_and_comes_back_and_who_heard_it_is_told() {
     let (broker, world) = (Broker::start().await, World::new());
     let front = Front::start(&broker, &world).await;
-    let mut client = front.client("acme", &world.token("k3f9")).await;
-    client.send("SUB logs.> 1\r\nSUB logs.web.> q 2\r\n").await;
-    client.flush().await;
+    let token = world.token("k3f9");
+    let mut heard = front.client("acme", &token).await;
+    heard.send("SUB logs.> 1\r\nSUB logs.web.> q 2\r\n").await;
+    heard.flush().await;
+    let mut idle = front.client("acme", &token).await;
     let address = broker.stop().await;
-    // Made while there is no bus.
-    client.send("SUB logs.*.lhr.> 3\r\n").await;
+    // Made while there is no bus: the PONG comes when the wait for it is over.
+    let mut waiting = front.client("acme", &token).await;
+    waiting.send("SUB logs.*.lhr.> 3\r\n").await;
+    waiting.flush().await;
     let broker = Broker::start_at(address).await;
-    client.flush().await;
+    assert_eq!(heard.rest().await, "", "a close without a word");
+    let mut again = front.client("acme", &token).await;
+    again.send("SUB logs.> 1\r\n").await;
+    again.flush().await;
     let agent = broker.agent().await;
-    loop {
-        agent.publish(LINE, None, b"x").await.unwrap();
-        agent.flush().await.unwrap();
-        client.send("PING\r\n").await;
-        let mut sids = BTreeSet::new();
-        loop {
-            let line = client.line().await;
-            if line == "PONG\r\n" {
-                break;
-            }
-            sids.extend(line.split(' ').nth(2).map(str::to_owned));
-        }
-        if sids.len() == 3 {
-            break;
-        }
+    agent.publish(LINE, None, b"x").await.unwrap();
+    again.expect("MSG logs.web.lhr.i1 1 1\r\nx\r\n").await;
+    waiting.expect("MSG logs.web.lhr.i1 3 1\r\nx\r\n").await;
+    idle.flush().await;
+}
+
+#[tokio::test]
+async fn a_tenant_s_thousand_patterns_leave_room_for_others_on_the_bus() {
+    let (broker, world) = (Broker::start().await, World::new());
+    let front = Front::start(&broker, &world).await;
+    let mut greedy = front.client("acme", &world.token("k3f9")).await;
+    let subs: String = (0..1000).map(|at| format!("SUB logs.web.lhr.i{at} {at}\r\n")).collect();
+    greedy.send(&subs).await;
+    greedy.flush().await;
+    let mut other = front.client("umbrella", &world.token("m7x2")).await;
+    other.send("SUB logs.> 1\r\n").await;
+    other.flush().await;
+    let agent = broker.agent().await;
+    agent.publish("o.m7x2.logs.api.ams.i2", None, b"x").await.unwrap();
+    other.expect("MSG logs.api.ams.i2 1 1\r\nx\r\n").await;
+    // What would be no pattern on the bus, with the org in front, is refused here.
+    let long = vec!["a"; 15].join(".");
+    other.send(format!("SUB {long} 2\r\n")).await;
+    other.expect(&format!("-ERR 'Permissions Violation for Subscription to \"{long}\"'\r\n")).await;
+    // Wide patterns have a bound of their own.
+    let wide: String = (0..130).map(|at| format!("SUB logs.a{at}.> w{at}\r\n")).collect();
+    other.send(&wide).await;
+    for _ in 0..3 {
+        assert!(other.line().await.starts_with("-ERR 'Permissions Violation for Subscription"));
     }
+    other.flush().await;
 }
