@@ -94,6 +94,7 @@ impl Target {
         let limits = &mut config.limits;
         (limits.connections_per_address, limits.connects_per_s) = (u32::MAX, u32::MAX);
         (limits.failures_per_min, limits.org.connections) = (u32::MAX, u32::MAX);
+        limits.org.subscriptions = u32::MAX;
         let (ready, is_ready) = oneshot::channel();
         config.ready = Some(ready);
         tokio::spawn(async move {

@@ -155,7 +155,8 @@ impl Logins {
             None
         };
         let _turn = self.checks.acquire().await;
-        // The same login may have come several times at once.
+        // Meanwhile an org may have been renamed, and the same login have come before.
+        let directory = self.directory(Instant::now()).ok_or(Why::NoRegistry)?;
         if let Some(known) = self.remembered(&key, &directory, unix_now()) {
             return known;
         }
@@ -164,14 +165,18 @@ impl Logins {
         if found.is_err() {
             gate.note_failure(from, Instant::now());
         }
-        self.remember(key, found.as_ref().ok().cloned());
+        self.remember(key, found.as_ref().ok().cloned(), &directory);
         found.map_err(Why::Token)
     }
 
-    fn remember(&self, key: [u8; 32], grant: Option<Arc<Grant>>) {
+    /// Remembers what `directory` says, unless there is another one by now.
+    fn remember(&self, key: [u8; 32], grant: Option<Arc<Grant>>, directory: &Arc<Directory>) {
         let now = Instant::now();
         let until = now + if grant.is_some() { GOOD_FOR } else { BAD_FOR };
         let mut cache = self.cache();
+        if cache.version.as_ref().is_none_or(|version| !Arc::ptr_eq(version, directory)) {
+            return;
+        }
         if cache.entries.len() >= MAX_REMEMBERED {
             cache.entries.retain(|_, entry| now < entry.until);
             // Nearly as many as before: the next look would come too soon.

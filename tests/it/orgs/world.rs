@@ -87,6 +87,7 @@ impl World {
         let limits = &mut config.limits;
         (limits.connections_per_address, limits.connects_per_s) = (u32::MAX, u32::MAX);
         (limits.failures_per_min, limits.org.connections) = (u32::MAX, u32::MAX);
+        limits.org.subscriptions = u32::MAX;
         (config.session.max_violations, config.session.max_verbs_per_s) = (None, None);
         let (ready, is_ready) = oneshot::channel();
         config.ready = Some(ready);
