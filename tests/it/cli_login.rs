@@ -62,12 +62,12 @@ fn a_login_is_checked_kept_used_and_forgotten() {
     assert!(code == 0 && err.contains("there was no login"), "{err}");
 }
 
-/// A real front door before a running Logway, and its address.
-fn front_door() -> (Up, Process, String) {
+/// A real front door with these options before a running Logway, and its address.
+fn front_door(options: &[&str]) -> (Up, Process, String) {
     let up = Up::start(&[]);
     let bus = format!("nats://{}", up.address("nats"));
     let listen = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--lame-duck", "0"];
-    let proxy = up.run("proxy", &[&["--nats", &bus], &listen[..]].concat());
+    let proxy = up.run("proxy", &[&["--nats", &bus], &listen[..], options].concat());
     let row = proxy.wait_for_stderr("its address", |row| row.starts_with("clients "));
     proxy.wait_for_stderr("ready", |row| row == "ready");
     let url = row.split_whitespace().last().unwrap().to_owned();
@@ -76,14 +76,19 @@ fn front_door() -> (Up, Process, String) {
 
 /// `logway ARGS...` somewhere else, with nothing but what is in the environment.
 fn elsewhere(home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Process {
+    Process::start("logway", &mut logway(home, args, variables))
+}
+
+fn logway(home: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(parts::logway());
     command.args(args).env("HOME", home).env("XDG_CONFIG_HOME", home.join("config"));
-    Process::start("logway", command.envs(variables.iter().copied()))
+    command.envs(variables.iter().copied());
+    command
 }
 
 #[test]
 fn lines_come_through_a_front_door_until_the_token_is_revoked() {
-    let (up, _proxy, url) = front_door();
+    let (up, _proxy, url) = front_door(&[]);
     let home = short_dir();
     let echo = |text: &str| assert!(up.run("run", &["--app", "web", "--", "echo", text]).wait().success());
     echo("before");
@@ -121,7 +126,7 @@ fn lines_come_through_a_front_door_until_the_token_is_revoked() {
 
 #[test]
 fn a_login_at_a_real_front_door_is_what_commands_use() {
-    let (up, _proxy, url) = front_door();
+    let (up, _proxy, url) = front_door(&[]);
     let home = short_dir();
     assert!(up.run("run", &["--app", "web", "--", "echo", "hello"]).wait().success());
     let token = std::fs::read_to_string(up.data().join("token")).unwrap();
@@ -144,6 +149,83 @@ fn a_login_at_a_real_front_door_is_what_commands_use() {
         elsewhere(home.path(), &["login", "--server", &url, "--org", "acme", "--token", token.trim()], &[]);
     let (status, _, err) = login.wait_with_output();
     assert!(status.code() == Some(4) && err.starts_with("error[LR13]: "), "{err}");
+}
+
+/// A file that the tests of the bus have, too.
+fn cert(name: &str) -> String {
+    format!("{}/../crates/bus/tests/certs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_front_door_with_tls_is_read_by_who_trusts_its_ca() {
+    let (up, _proxy, plain) = front_door(&["--cert", &cert("server.pem"), "--key", &cert("server.key")]);
+    let url = plain.replace("nats://", "tls://");
+    let home = short_dir();
+    let echo = |text: &str| assert!(up.run("run", &["--app", "web", "--", "echo", text]).wait().success());
+    echo("before");
+    let token = std::fs::read_to_string(up.data().join("token")).unwrap();
+    let variables = [("LOGWAY_TOKEN", token.trim())];
+    let (ca, other, none) = (cert("ca.pem"), cert("other-ca.pem"), cert("none.pem"));
+    let file = home.path().join("config/logway/context.json");
+    for (args, code, wanted) in [
+        (&["--server", &url][..], 2, "error[LB04]: tls://127.0.0.1:"),
+        (&["--server", &plain], 4, "error[LB04]: nats://127.0.0.1:"),
+        (&["--server", &url, "--ca", &other], 4, "error[LB06]: tls://127.0.0.1:"),
+        (&["--server", &url, "--ca", &none], 2, "error: the CA of the front door cannot be used: "),
+        (
+            &["--server", &url, "--ca", &cert("server.key")],
+            2,
+            "error: the CA of the front door cannot be used: ",
+        ),
+    ] {
+        for command in [&["login"][..], &["logs", "-n", "-a", "web"]] {
+            let (status, out, err) =
+                elsewhere(home.path(), &[command, args].concat(), &variables).wait_with_output();
+            assert!(
+                status.code() == Some(code) && out.is_empty(),
+                "{command:?} {args:?}: {status} {out}{err}"
+            );
+            assert!(err.starts_with(wanted) && err.contains("\nhint: "), "{command:?} {args:?}: {err}");
+            assert!(!file.exists(), "{args:?}");
+        }
+    }
+    // By the environment alone, live.
+    let environment = [("LOGWAY_SERVER", &*url), ("LOGWAY_TOKEN", token.trim()), ("LOGWAY_CA", &*ca)];
+    let tail = elsewhere(home.path(), &["logs", "-a", "web"], &environment);
+    tail.wait_for_stdout("what was before", |row| row.ends_with("] before"));
+    tail.wait_for_stderr("that it is live", |row| row.contains("● live"));
+    echo("after");
+    tail.wait_for_stdout("what comes", |row| row.ends_with("] after"));
+    // By a login, whose file is kept by a path that is good everywhere.
+    let dir = Path::new(&ca).parent().unwrap().canonicalize().unwrap();
+    let mut login = logway(home.path(), &["login", "--server", &url, "--ca", "ca.pem"], &variables);
+    let (status, _, err) = Process::start("logway", login.current_dir(&dir)).wait_with_output();
+    assert!(status.success() && err.contains("logged in to") && !err.contains("not checked"), "{err}");
+    let context: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(context["ca"], dir.join("ca.pem").to_str().unwrap());
+    let (status, out, err) =
+        elsewhere(home.path(), &["logs", "-n", "-a", "web", "--server", &url], &[]).wait_with_output();
+    assert!(status.success() && out.lines().any(|row| row.ends_with("] after")), "{out}{err}");
+}
+
+#[test]
+fn a_front_door_says_which_certificate_it_cannot_use() {
+    let dir = short_dir();
+    let (server, key, other) = (cert("server.pem"), cert("server.key"), cert("client.key"));
+    let bus = ["--nats", "nats://proxy:p@127.0.0.1:1", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    for (args, wanted) in [
+        (["--cert", &*server, "--key", &*other], "error: the certificates for clients cannot be used: "),
+        (
+            ["--cert", &*cert("none.pem"), "--key", &*key],
+            "error: the certificates for clients cannot be used: ",
+        ),
+        (["--nats-ca", &*key, "--lame-duck", "0"], "error: the certificates for the bus cannot be used: "),
+    ] {
+        let args = [&["proxy"], &bus[..], &args].concat();
+        let (status, out, err) = elsewhere(dir.path(), &args, &[]).wait_with_output();
+        assert!(status.code() == Some(2) && out.is_empty() && err.starts_with(wanted), "{args:?}: {err}");
+        assert!(err.contains(".pem") || err.contains(".key"), "{err}");
+    }
 }
 
 #[test]

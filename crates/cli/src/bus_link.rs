@@ -11,6 +11,7 @@ use bus::tls;
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::login;
 
 /// How long the first connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -85,7 +86,7 @@ pub(crate) async fn connect(data: &Data, options: Options) -> Result<Client> {
     match state {
         Status::Connected { .. } => Ok(client),
         Status::Refused { reason } => {
-            let tls = ["LB04", "LB06"].into_iter().find(|code| reason.contains(code));
+            let tls = login::tls_code(&reason);
             let what = tls.map_or("refuses the login", |_| "cannot be had with TLS");
             let fail = Fail::new(Exit::Refused, format!("{server} {what}"));
             let fail = fail.code(tls.unwrap_or("LB01")).why(reason);

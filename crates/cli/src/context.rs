@@ -16,6 +16,8 @@ use crate::fail::Fail;
 const SERVER: &str = "LOGWAY_SERVER";
 /// The environment's token.
 pub(crate) const TOKEN: &str = "LOGWAY_TOKEN";
+/// The environment's CA.
+const CA: &str = "LOGWAY_CA";
 /// The name of a context's file.
 const FILE: &str = "context.json";
 
@@ -29,6 +31,9 @@ pub(crate) struct Context {
     pub(crate) org: Option<String>,
     /// The token.
     pub(crate) token: String,
+    /// Whose certificates it has, as a PEM file; the path is absolute. Without one it is not reached by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// The options of the commands that may read through a front door.
@@ -40,6 +45,9 @@ pub(crate) struct ContextArgs {
     /// The token that lets in there [env: LOGWAY_TOKEN]
     #[arg(long)]
     token: Option<String>,
+    /// Whose certificates it has, as a PEM file: for tls:// [env: LOGWAY_CA]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// What one source says.
@@ -96,10 +104,16 @@ fn choose(
     let known: Vec<&Context> = door.into_iter().chain(login).collect();
     let first = known.first().map(|context| context.server.as_str());
     let server = server.or(first).ok_or(Missing::Server)?;
-    if let Some(token) = token {
-        return Ok(Chosen::Door(Context { server: server.to_owned(), org: None, token: token.to_owned() }));
-    }
     let own = known.into_iter().find(|context| is_same(&context.server, server));
+    if let Some(token) = token {
+        let ca = own.and_then(|own| own.ca.clone());
+        return Ok(Chosen::Door(Context {
+            server: server.to_owned(),
+            org: None,
+            token: token.to_owned(),
+            ca,
+        }));
+    }
     let own = own.ok_or_else(|| Missing::Token(server.to_owned()))?;
     Ok(Chosen::Door(Context { server: server.to_owned(), ..own.clone() }))
 }
@@ -127,6 +141,11 @@ impl ContextArgs {
         let local = (is_data_named || is_running).then_some(Local { door });
         let login = if is_data_named { None } else { login()? };
         match choose(flags, environment, local.as_ref(), login.as_ref()) {
+            Ok(Chosen::Door(mut door)) => {
+                let named = self.ca.clone().or_else(|| variable(CA).map(PathBuf::from));
+                door.ca = named.or(door.ca);
+                Ok(Chosen::Door(door))
+            }
             Ok(chosen) => Ok(chosen),
             Err(Missing::Server) => {
                 Fail::new(Exit::Usage, "there is a token, and no server to go to with it")
@@ -171,7 +190,7 @@ pub(crate) fn write_local(data: &Data, running: &Running) -> Result<()> {
     match (&running.proxy, token) {
         (Some(server), Some(token)) => {
             let (server, token) = (server.clone(), token.trim().to_owned());
-            save(&path, &Context { server, org: Some(data.org()?.id), token })
+            save(&path, &Context { server, org: Some(data.org()?.id), token, ca: None })
         }
         // What an earlier one has written leads nowhere.
         _ => match fs::remove_file(&path) {
@@ -199,22 +218,25 @@ mod tests {
     use super::*;
 
     fn context(server: &str, token: &str) -> Context {
-        Context { server: server.to_owned(), org: Some("acme".to_owned()), token: token.to_owned() }
+        Context { server: server.to_owned(), org: Some("acme".to_owned()), token: token.to_owned(), ca: None }
     }
 
     #[test]
     fn who_is_talked_to() {
         let (plain, door) =
             (Local::default(), Local { door: Some(context("nats://127.0.0.1:4223", "local")) });
-        let login = context("nats://far:4223", "login");
+        let mut login = context("nats://far:4223", "login");
+        login.ca = Some("/ca.pem".into());
         let door_to = |server: &str, token: &str| {
             let org = matches!(token, "local" | "login").then(|| "acme".to_owned());
-            Ok(Chosen::Door(Context { server: server.to_owned(), org, token: token.to_owned() }))
+            // What is known of a server's CA holds with every token.
+            let ca = server.ends_with("far:4223").then(|| "/ca.pem".into());
+            Ok(Chosen::Door(Context { server: server.to_owned(), org, token: token.to_owned(), ca }))
         };
         let token_for = |server: &str| Err(Missing::Token(server.to_owned()));
         // flags, environment, local, login, wanted; of flags and environment first the server, then the token
         type Row<'a> = ([&'a str; 4], Option<&'a Local>, Option<&'a Context>, Result<Chosen, Missing>);
-        let rows: [Row<'_>; 15] = [
+        let rows: [Row<'_>; 16] = [
             (["", "", "", ""], None, None, Ok(Chosen::Local)),
             (["", "", "", ""], Some(&plain), Some(&login), Ok(Chosen::Local)),
             (["", "", "", ""], Some(&door), Some(&login), Ok(Chosen::Here(door.door.clone().unwrap()))),
@@ -226,6 +248,7 @@ mod tests {
             (["", "", "", "env"], Some(&door), Some(&login), door_to("nats://127.0.0.1:4223", "env")),
             (["", "", "", "env"], Some(&plain), Some(&login), door_to("nats://far:4223", "env")),
             (["", "flag", "", ""], Some(&plain), None, Err(Missing::Server)),
+            (["", "", "nats://far:4223", "env"], None, Some(&login), door_to("nats://far:4223", "env")),
             // A token goes to its own server, however that is written, and to no other.
             (["far:4223", "", "", ""], Some(&door), Some(&login), door_to("far:4223", "login")),
             (["127.0.0.1:4223", "", "", ""], Some(&door), Some(&login), door_to("127.0.0.1:4223", "local")),

@@ -1,11 +1,13 @@
 //! `logway login` and `logway logout`: a front door that the commands of this user go to.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use access::{Claims, Scope};
 use anyhow::{Context as _, Result};
 use bus::client::{Client, Credentials, Options, ServerAddr, Status};
+use bus::tls;
 use registry::Limits;
 
 use crate::context::{self, Context};
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// The token; '-' reads it from stdin [default: LOGWAY_TOKEN]
     #[arg(long)]
     token: Option<String>,
+    /// Whose certificates the front door has, as a PEM file: needed for tls://. The file is to stay where it is
+    #[arg(long, value_name = "FILE", env = "LOGWAY_CA")]
+    ca: Option<PathBuf>,
 }
 
 /// The arguments of `logway logout`.
@@ -39,12 +44,13 @@ pub(crate) struct LogoutArgs {}
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   logway login --server nats://logs.example.com:4223 --token - < token
+  logway login --server tls://logs.example.com:4223 --ca ca.pem --token - < token
   LOGWAY_TOKEN=lw1_... logway login --org acme
   logway logs -a web                      through that front door, unless 'logway up' runs here
 
 The login is kept in ~/.config/logway/context.json, for you alone. What counts, first to last:
-flags (--server, --token), LOGWAY_SERVER and LOGWAY_TOKEN, the 'logway up' of this machine, the
-login.";
+flags (--server, --token, --ca), the environment (LOGWAY_SERVER, LOGWAY_TOKEN, LOGWAY_CA), the
+'logway up' of this machine, the login.";
 
 /// Examples, for the end of the help.
 pub(crate) const LOGOUT_EXAMPLES: &str = "\
@@ -60,7 +66,9 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
             return Fail::new(Exit::Usage, "the token cannot be read").code("LR07").why(error).err();
         }
     };
-    let context = Context { server: args.server.clone(), org: args.org.clone(), token };
+    // Absolute, for who logs in here and reads elsewhere.
+    let ca = args.ca.as_deref().map(std::path::absolute).transpose().context("--ca cannot be used")?;
+    let context = Context { server: args.server.clone(), org: args.org.clone(), token, ca };
     let options = options(&context, "logway login")?;
     let is_reached = check(options, &context.server).await?;
     let path = context::login_file()?;
@@ -104,7 +112,24 @@ pub(crate) fn options(context: &Context, name: &str) -> Result<Options> {
     let user = context.org.clone().unwrap_or_else(org);
     let credentials = Some(Credentials { user, password: context.token.clone() });
     let inbox_prefix = "_INBOX".to_owned();
-    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix, tls: None })
+    let tls = match &context.ca {
+        Some(ca) => Some(tls::Client::load(ca, None).map_err(unusable)?),
+        None if server.is_tls => {
+            return Fail::new(Exit::Usage, format!("{server} cannot be dialled"))
+                .code("LB04")
+                .hint("give the file of the CA that signed its certificate with --ca, or in LOGWAY_CA")
+                .err();
+        }
+        None => None,
+    };
+    Ok(Options { servers: vec![server], name: name.to_owned(), credentials, inbox_prefix, tls })
+}
+
+fn unusable(error: bus::Error) -> anyhow::Error {
+    Fail::new(Exit::Usage, "the CA of the front door cannot be used")
+        .why(error)
+        .hint("--ca, or LOGWAY_CA, or the login names its file; 'logway login' with --ca names another one")
+        .into()
 }
 
 /// Whether the front door let us in; false if nobody is there.
@@ -114,7 +139,7 @@ async fn check(options: Options, server: &str) -> Result<bool> {
     client.close().await;
     match state {
         Status::Connected { .. } => Ok(true),
-        Status::Refused { .. } => Err(refused(server)),
+        Status::Refused { reason } => Err(refused(server, &reason)),
         Status::Connecting { .. } | Status::Closed => Ok(false),
     }
 }
@@ -131,9 +156,20 @@ pub(crate) async fn settle(client: &Client) -> Status {
     status.borrow_and_update().clone()
 }
 
-/// That a front door does not let a token in. It never says why.
-pub(crate) fn refused(server: &str) -> anyhow::Error {
-    Fail::new(Exit::Refused, format!("{server} does not let this token in")).code("LR13").into()
+/// That a front door does not let a token in, of which it never says why; or that it cannot be reached by TLS, and why.
+pub(crate) fn refused(server: &str, reason: &str) -> anyhow::Error {
+    match tls_code(reason) {
+        None => Fail::new(Exit::Refused, format!("{server} does not let this token in")).code("LR13"),
+        Some(code) => {
+            Fail::new(Exit::Refused, format!("{server} cannot be had with TLS")).code(code).why(reason)
+        }
+    }
+    .into()
+}
+
+/// The code of a connection that was refused because of TLS.
+pub(crate) fn tls_code(reason: &str) -> Option<&'static str> {
+    ["LB04", "LB06"].into_iter().find(|code| reason.contains(code))
 }
 
 /// Forgets the login.
@@ -158,6 +194,7 @@ mod tests {
             server: server.to_owned(),
             org: org.map(str::to_owned),
             token: "lw1_x".to_owned(),
+            ca: None,
         };
         let options_of = |server, org| options(&context(server, org), "test");
         let good = options_of("nats://far:4223", Some("acme")).unwrap();
@@ -166,6 +203,52 @@ mod tests {
         assert_eq!(options_of("far:4223", None).unwrap().credentials.unwrap().user, "org");
         for bad in ["http://far", "nats://", "nats://a:b@far:4223"] {
             assert_eq!(describe(&options_of(bad, None).unwrap_err()).1, Exit::Usage, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_front_door_with_tls_needs_a_ca() {
+        let certs = concat!(env!("CARGO_MANIFEST_DIR"), "/../bus/tests/certs");
+        let options_of = |server: &str, ca: Option<&str>| {
+            let ca = ca.map(|file| PathBuf::from(format!("{certs}/{file}")));
+            let (server, token) = (server.to_owned(), "lw1_x".to_owned());
+            options(&Context { server, org: None, token, ca }, "test")
+        };
+        for (server, ca, wanted) in [
+            ("nats://far", None, Ok(false)),
+            ("tls://far", Some("ca.pem"), Ok(true)),
+            // Such a front door may offer TLS.
+            ("nats://far", Some("ca.pem"), Ok(true)),
+            ("tls://far", None, Err("error[LB04]: tls://far:4222 cannot be dialled\nhint: give the file")),
+            ("tls://far", Some("none.pem"), Err("none.pem cannot be read for TLS: ")),
+            ("tls://far", Some("server.key"), Err("server.key ")),
+        ] {
+            match (options_of(server, ca), wanted) {
+                (Ok(found), Ok(has_tls)) => assert_eq!(found.tls.is_some(), has_tls, "{server} {ca:?}"),
+                (Err(error), Err(wanted)) => {
+                    let (text, exit) = describe(&error);
+                    assert!(
+                        exit == Exit::Usage && text.contains(wanted) && text.contains("hint: "),
+                        "{text}"
+                    );
+                }
+                (found, wanted) => panic!("{found:?} instead of {wanted:?}, {server} {ca:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_refused_hears_why() {
+        for (reason, wanted) in [
+            ("Authorization Violation", "error[LR13]: nats://far does not let this token in\n"),
+            (
+                "it has expired (LB06)",
+                "error[LB06]: nats://far cannot be had with TLS: it has expired (LB06)\n",
+            ),
+            ("requires TLS (LB04)", "error[LB04]: nats://far cannot be had with TLS: requires TLS (LB04)\n"),
+        ] {
+            let (text, exit) = describe(&refused("nats://far", reason));
+            assert!(exit == Exit::Refused && text.starts_with(wanted), "{text}");
         }
     }
 }

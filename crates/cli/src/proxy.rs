@@ -189,14 +189,14 @@ impl Args {
         }
         if let Some(ca) = &self.nats_ca {
             let identity = identity(self.nats_cert.as_deref(), self.nats_key.as_deref());
-            options.tls = Some(tls::Client::load(ca, identity).map_err(unusable)?);
+            options.tls = Some(tls::Client::load(ca, identity).map_err(|error| unusable("the bus", error))?);
         }
         Ok(options)
     }
 
     fn tls(&self) -> Result<Option<Tls>> {
         let Some(identity) = identity(self.cert.as_deref(), self.key.as_deref()) else { return Ok(None) };
-        let server = tls::Server::load(identity, None).map_err(unusable)?;
+        let server = tls::Server::load(identity, None).map_err(|error| unusable("clients", error))?;
         let when = match self.tls {
             When::Offered => TlsWhen::Offered,
             When::Required => TlsWhen::Required,
@@ -210,12 +210,8 @@ fn identity<'a>(certificate: Option<&'a Path>, key: Option<&'a Path>) -> Option<
     Some(tls::Identity { certificate: certificate?, key: key? })
 }
 
-fn unusable(error: bus::Error) -> anyhow::Error {
-    let text = error.to_string();
-    let code = ["LB04", "LB06"].into_iter().find(|code| text.starts_with(&format!("[{code}]")));
-    let text = text.split_once("] ").filter(|_| code.is_some()).map_or(&*text, |(_, rest)| rest);
-    let fail = Fail::new(Exit::Usage, text);
-    code.map_or_else(|| Fail::new(Exit::Usage, text), |code| fail.code(code)).into()
+fn unusable(whose: &str, error: bus::Error) -> anyhow::Error {
+    Fail::new(Exit::Usage, format!("the certificates for {whose} cannot be used")).why(error).into()
 }
 
 fn read_login(path: &Path) -> Result<Credentials> {

@@ -36,6 +36,14 @@ impl Way {
         }
     }
 
+    /// That there is no way in at the moment.
+    pub(super) const fn refuses(self) -> &'static str {
+        match self {
+            Self::Bus => "the bus refuses the login",
+            Self::Door => "the front door cannot be had with TLS",
+        }
+    }
+
     /// That these lines may not be read.
     pub(super) fn denied(self, reason: &str) -> Fail {
         match self {
@@ -53,7 +61,7 @@ pub(super) async fn connect(context: &Context) -> Result<Client> {
     let server = &context.server;
     match login::settle(&client).await {
         Status::Connected { .. } => Ok(client),
-        Status::Refused { .. } => Err(login::refused(server)),
+        Status::Refused { reason } => Err(login::refused(server, &reason)),
         Status::Connecting { last_error, .. } => {
             Fail::new(Exit::Disconnected, format!("cannot reach the front door at {server}"))
                 .why(last_error.unwrap_or_else(|| "it does not answer".to_owned()))

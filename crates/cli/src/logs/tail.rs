@@ -19,6 +19,7 @@ use super::question::{Answer, Asked};
 use super::stitch::{Ask, Limits, Show, Source, Stitch};
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::login;
 use crate::output::notice;
 use crate::signals::Signals;
 
@@ -387,9 +388,13 @@ impl Tail {
             Status::Connected { .. } => true,
             Status::Connecting { .. } | Status::Closed => false,
             // A token that has ended does not come back.
-            Status::Refused { .. } if self.scope.way == Way::Door => return token_ended().err(),
+            Status::Refused { reason }
+                if self.scope.way == Way::Door && login::tls_code(reason).is_none() =>
+            {
+                return token_ended().err();
+            }
             Status::Refused { reason } => {
-                notice(&format!("◌ the bus refuses the login ({reason}); trying again"));
+                notice(&format!("◌ {} ({reason}); trying again", self.scope.way.refuses()));
                 false
             }
         };
