@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Directory;
-use bus::client::{Client, Delivery, Subscription};
-use bus::sys::{REGISTRY, REGISTRY_SNAPSHOT, RegistryMark};
+use bus::client::{Client, Delivery, Status, Subscription};
+use bus::sys::{REGISTRY, REGISTRY_SECONDS, REGISTRY_SNAPSHOT, RegistryMark};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,10 @@ use collect::Collect;
 
 /// How long the registry may take for one page.
 const PAGE_PATIENCE: Duration = Duration::from_secs(5);
+/// Three announcements that do not come are a silence: the registry is away, or the server that we are connected to is deaf.
+const SILENCE: Duration = Duration::from_secs(3 * REGISTRY_SECONDS);
+/// Each further try to hear it by another server waits twice as long, up to this: where the registry is away none will help.
+const MAX_SILENCE: Duration = Duration::from_secs(60);
 /// How often a fault of what the registry says is logged.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,6 +32,10 @@ pub type Followed = Option<(Arc<Directory>, Instant)>;
 /// The time is renewed with each announcement that names what is held, every 2 s, so that its age says for how long the registry
 /// was not heard, or was ahead of us. While the registry is away the directory stays and its time does not. The directory is
 /// another one only if the registry's state has changed.
+///
+/// A revocation must be heard, so a server that hands on nothing is left: when no announcement has come for 6 s over a connection that
+/// stands, another server is tried, and after 12, 24, 48 and then each 60 s the next one. For that the client should be this task's own:
+/// what others have on it is interrupted.
 ///
 /// The task ends when the client is closed, or all receivers are gone; it holds a handle on the client until then. It takes as
 /// much memory as the registry's state, and three times as much while it reads a new one, whose snapshot has 64 MiB at most.
@@ -48,7 +56,8 @@ async fn keep_up(client: &Client, sender: &watch::Sender<Followed>) {
     if client.connected().await.is_err() {
         return;
     }
-    let Ok(mut marks) = client.subscribe(REGISTRY, None).await else { return };
+    let Ok(marks) = client.subscribe(REGISTRY, None).await else { return };
+    let mut marks = Marks { marks, patience: SILENCE };
     let mut held: Option<RegistryMark> = None;
     let mut last_said: Option<Instant> = None;
     // Whoever begins does not wait for an announcement.
@@ -66,7 +75,7 @@ async fn keep_up(client: &Client, sender: &watch::Sender<Followed>) {
                 Err(error) => say(&error, &mut last_said),
             },
         }
-        heard = newest(&mut marks).await;
+        heard = marks.newest(client).await;
     }
 }
 
@@ -76,21 +85,47 @@ enum Heard {
     Nothing,
 }
 
-/// The newest announcement, waiting for one. `None` when there will be none any more.
-async fn newest(marks: &mut Subscription) -> Option<Heard> {
-    let mut delivery = marks.next().await?;
-    while let Some(later) = marks.try_next() {
-        delivery = later;
-    }
-    match delivery {
-        // What is no announcement has nothing to say; the next one comes soon.
-        Delivery::Message(message) => {
-            Some(serde_json::from_slice(&message.payload).map_or(Heard::Nothing, Heard::Mark))
+/// The announcements, and for how long none may come.
+struct Marks {
+    marks: Subscription,
+    patience: Duration,
+}
+
+impl Marks {
+    /// The newest announcement, waiting for one. `None` when there will be none any more.
+    async fn newest(&mut self, client: &Client) -> Option<Heard> {
+        let mut delivery = self.next(client).await?;
+        while let Some(later) = self.marks.try_next() {
+            delivery = later;
         }
-        Delivery::Interrupted { .. } | Delivery::NoResponders => Some(Heard::Nothing),
-        Delivery::Denied { reason } => {
-            tracing::error!(code = "LB02", %reason, "the registry cannot be followed: the bus does not let this role");
-            None
+        match delivery {
+            // What is no announcement has nothing to say; the next one comes soon.
+            Delivery::Message(message) => {
+                self.patience = SILENCE;
+                Some(serde_json::from_slice(&message.payload).map_or(Heard::Nothing, Heard::Mark))
+            }
+            Delivery::Interrupted { .. } | Delivery::NoResponders => Some(Heard::Nothing),
+            Delivery::Denied { reason } => {
+                tracing::error!(code = "LB02", %reason, "the registry cannot be followed: the bus does not let this role");
+                None
+            }
+        }
+    }
+
+    /// What comes next, by another server if this one hands on nothing. A connection begins with an interruption, so that the
+    /// time for which nothing came is the connection's.
+    async fn next(&mut self, client: &Client) -> Option<Delivery> {
+        loop {
+            if let Ok(delivery) = timeout(self.patience, self.marks.next()).await {
+                return delivery;
+            }
+            if !matches!(*client.status().borrow(), Status::Connected { .. }) {
+                continue;
+            }
+            let silent_s = self.patience.as_secs();
+            tracing::warn!(silent_s, "the registry is not heard on this connection: trying another server");
+            self.patience = (self.patience * 2).min(MAX_SILENCE);
+            client.reconnect_elsewhere();
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use bus::client::Delivery;
+use access::Directory;
+use bus::client::{Client, Delivery};
 use bus::roles::Role;
 use bus::sys::{
     MAX_SNAPSHOT_PAGE_BYTES, REGISTRY, REGISTRY_SNAPSHOT, RegistryMark, SnapshotPage, SnapshotRequest,
@@ -124,6 +125,34 @@ async fn the_age_of_what_is_held_says_how_long_the_registry_was_not_heard() {
     let _running = Running::start(&bus, &home).await;
     let (again, at) = follower.wait_for("the registry's return", |_, at| at.elapsed().is_zero()).await;
     assert!(Arc::ptr_eq(&again, &first) && at == Instant::now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hands_on_nothing_is_left_for_one_that_does() {
+    let clock = stop_clock();
+    let (near, far, home) = (Bus::start().await, Bus::start().await, Home::new());
+    home.change(|registry| registry.create_org("first", 0).unwrap());
+    // Two clusters that have lost each other: the registry was in both, and is in one.
+    let running = Running::start(&near, &home).await;
+    let mut options = near.options(Role::Proxy);
+    options.servers.push(far.address.into());
+    let mut follower = Follower { followed: registry::follow(Client::start(options)) };
+    follower.wait_for_org("first").await;
+    running.stop().await;
+    home.change(|registry| registry.revoke(&[7; 32], i64::MAX).unwrap());
+    let running = Running::start(&far, &home).await;
+    drop(clock);
+    let begun = Instant::now();
+    let is_revoked = |directory: &Arc<Directory>, _| directory.version() == 3;
+    follower.wait_for("the revocation", is_revoked).await;
+    // No announcement for 6 s, and one within 2 s where there are some.
+    assert!(begun.elapsed() <= Duration::from_secs(9), "{:?}", begun.elapsed());
+    running.stop().await;
+    // The registry is away: each server is tried, and not in a hurry.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let _running = Running::start(&near, &home).await;
+    let begun = Instant::now();
+    follower.wait_for("the registry's return", |_, at| at >= begun).await;
 }
 
 #[tokio::test]
