@@ -5,7 +5,7 @@ mod answer;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Grant, Keyring, Refusal, RevocationId, SigningKey, Tokens};
+use access::{Grant, Keyring, PublicKey, Refusal, RevocationId, SigningKey, Tokens};
 use disk::Disk;
 use line::OrgId;
 
@@ -133,16 +133,25 @@ impl Desk {
         Ok((token, minted))
     }
 
-    /// Revokes a token with all that was made of it, and not what it was made of.
+    /// Revokes a token with all that was made of it, and not what it was made of. What it claims of its end counts only if one of our
+    /// keys has signed that: a copy that somebody has edited revokes for ever.
     ///
     /// # Errors
     /// `Access` for what is no token, `Full`, `Journal`.
     pub fn revoke_token(&mut self, token: &str) -> Result<Revoked, Error> {
         let claims = access::inspect(token)?;
-        let last = claims.blocks.iter().filter_map(|block| block.not_after_s).min();
         // A token has a block.
         let id = claims.revocation_ids.last().copied().unwrap_or(RevocationId::from([0; 32]));
-        self.revoke(id, until_ns(last))
+        let known = self.registry.token(id.as_bytes()).map(Minted::until_ns);
+        self.revoke(id, known.unwrap_or_else(|| self.signed_until_ns(token)))
+    }
+
+    /// When a token ends by itself, if a key that is known has signed it, retired or not; `i64::MAX`: nobody can tell.
+    fn signed_until_ns(&self, token: &str) -> i64 {
+        let keys = self.registry.state().keys();
+        let keys = keys.filter_map(|key| PublicKey::from_bytes(key.id, &key.public).ok()).collect();
+        // At the beginning of time no token has ended.
+        Keyring::new(keys).verify(token, 0).map_or(i64::MAX, |grant| until_ns(grant.scope.not_after_s))
     }
 
     /// Revokes what has this revocation id. Of one that was not made here nobody knows when it ends: it stays revoked for ever.

@@ -1,5 +1,7 @@
 //! Tokens are made, revoked and listed, and the keys outlive power cuts.
 
+mod edited;
+
 use std::path::PathBuf;
 
 use disk::SyncPoint;
