@@ -76,7 +76,7 @@ pub enum Request {
     Keys {},
     /// Have a new key sign.
     Rotate {
-        /// How long the keys before it are good, in seconds.
+        /// How long the keys before it are good, in seconds. 0: they never were, whatever a front door's clock says.
         retire_after_s: u64,
     },
 }
@@ -183,7 +183,7 @@ pub struct KeyInfo {
     pub public: String,
     /// Tokens that it signed are good from then on, in Unix nanoseconds.
     pub from_ns: i64,
-    /// And no more from then on; `None`: not set.
+    /// And no more from then on; `None`: not set; 0: at no time, the key was stolen.
     pub retired_ns: Option<i64>,
     /// They are good now.
     pub is_valid: bool,

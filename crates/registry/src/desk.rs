@@ -92,7 +92,8 @@ impl Desk {
     }
 
     /// Has a new key sign from now on. What the keys before it have signed is good until `retire_ns`, or until an earlier time
-    /// that was set for them. Gives the new key's number.
+    /// that was set for them. Gives the new key's number. For a stolen key `retire_ns` is 0: a front door whose clock is behind accepts
+    /// it until any other time.
     ///
     /// # Errors
     /// `KeyFile`, `Full`, `Journal`. The new key may sign then, and the others not be retired: do it again.

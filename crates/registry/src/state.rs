@@ -63,7 +63,7 @@ pub struct Key {
     pub public: Vec<u8>,
     /// Tokens are signed with it from then on, in Unix nanoseconds.
     pub from_ns: i64,
-    /// Tokens that it signed are refused from then on, in Unix nanoseconds; `None`: not yet.
+    /// Tokens that it signed are refused from then on, in Unix nanoseconds; `None`: not yet; 0: by any clock.
     pub retired_ns: Option<i64>,
 }
 

@@ -48,9 +48,7 @@ impl Desk {
             Request::Verify { token } => Response::Verdict(self.verdict(&token, now_ns)),
             Request::Keys {} => Response::Keys(self.key_infos(now_ns)),
             Request::Rotate { retire_after_s } => {
-                let after_ns =
-                    i64::try_from(retire_after_s).unwrap_or(i64::MAX).saturating_mul(super::SECOND);
-                self.rotate(now_ns.saturating_add(after_ns), now_ns)?;
+                self.rotate(retire_ns(retire_after_s, now_ns), now_ns)?;
                 Response::Keys(self.key_infos(now_ns))
             }
         })
@@ -111,4 +109,13 @@ impl Desk {
         })
         .collect()
     }
+}
+
+/// From when on a key is refused that is to be good for so long. At once means by any clock, for others' may be behind.
+fn retire_ns(retire_after_s: u64, now_ns: i64) -> i64 {
+    if retire_after_s == 0 {
+        return 0;
+    }
+    let after_ns = i64::try_from(retire_after_s).unwrap_or(i64::MAX).saturating_mul(super::SECOND);
+    now_ns.saturating_add(after_ns)
 }

@@ -84,13 +84,34 @@ fn after_a_rotation_two_keys_are_valid_and_then_one() {
     assert_eq!((worth(&desk, &old, 29), worth(&desk, &new, 29)), (Ok(1), Ok(2)));
     assert_eq!((worth(&desk, &old, 30), worth(&desk, &new, 30)), (Err(Refusal::KeyNotValid(1)), Ok(2)));
     assert!(disk.content(&key_path(1)).is_err() && disk.content(&key_path(2)).is_ok());
-    // One that is known to be stolen ends at once.
+    // To end one now is no more than that.
     desk.rotate(NOW_NS, NOW_NS).unwrap();
     assert_eq!(worth(&desk, &old, 0), Err(Refusal::KeyNotValid(1)));
     assert_eq!(worth(&desk, &new, 0), Err(Refusal::KeyNotValid(2)));
     // To rotate later does not bring it back.
     desk.rotate(NOW_NS + DAY_NS, NOW_NS).unwrap();
     assert_eq!(worth(&desk, &new, 0), Err(Refusal::KeyNotValid(2)));
+}
+
+#[test]
+fn a_stolen_key_signs_nothing_for_a_front_door_whose_clock_is_behind() {
+    let (disk, mut desk) = desk();
+    let stolen = mint(&mut desk, &Limits::default());
+    let kept = |desk: &mut Desk, retire_after_s| {
+        desk.answer(Request::Rotate { retire_after_s }, NOW_NS);
+        desk.verify(&stolen, NOW_NS - 1800 * SECOND).is_ok()
+    };
+    assert!(!kept(&mut desk, 0));
+    // Nor does a later rotation bring it back, nor a start, nor the way over the bus.
+    assert!(!kept(&mut desk, 3600) && !kept(&mut open(&disk), 3600));
+    let told = crate::State::from_snapshot(desk.registry().state().snapshot()).unwrap();
+    assert_eq!(told.digest(), desk.registry().digest());
+    for (key, retired_ns) in [(1, Some(0)), (2, Some(NOW_NS + 3600 * SECOND))] {
+        assert_eq!(told.key(key).unwrap().retired_ns, retired_ns, "{key}");
+    }
+    for now_s in [0, 1, 1_700_000_000, 1_764_000_000] {
+        assert_eq!(told.directory().login("", &stolen, now_s), Err(Refusal::KeyNotValid(1)), "{now_s}");
+    }
 }
 
 #[test]
