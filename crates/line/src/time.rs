@@ -96,7 +96,7 @@ fn parse_offset(text: &[u8]) -> Option<i64> {
 fn digits(text: &[u8], at: usize, width: usize) -> Option<i64> {
     let mut value = 0;
     for &byte in text.get(at..at + width)? {
-        value = value * 10 + i64::from(byte.is_ascii_digit().then_some(byte - b'0')?);
+        value = value * 10 + i64::from(byte.is_ascii_digit().then(|| byte - b'0')?);
     }
     Some(value)
 }
@@ -165,6 +165,7 @@ mod tests {
             "2026-11-22T10:00:00+0200",
             "9999-01-01T00:00:00Z",
             "2026-11-22T10:00:00Zx",
+            "2026-11-!2T10:00:00Z",
         ] {
             assert!(parse_rfc3339(bad).is_err(), "{bad:?}");
         }
