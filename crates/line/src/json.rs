@@ -11,10 +11,12 @@
 mod decode;
 mod encode;
 mod scan;
+mod tail;
 
 pub use decode::{Message, decode};
 pub use encode::{Encoder, escaped_bytes, write_string};
 pub use scan::{Scanner, Text as JsonText};
+pub use tail::{Tail, tail};
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,10 @@ fn encode(entry: &Entry<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
+fn time_of(tail: &Tail<'_>) -> Option<i64> {
+    crate::time::parse_rfc3339(std::str::from_utf8(tail.timestamp).ok()?).ok()
+}
+
 #[test]
 fn a_line_has_fly_s_shape() {
     let text = encode(&entry(Body::Line(Text::whole(&b"hello \"world\"\t\x01"[..]))));
@@ -108,6 +112,31 @@ fn a_message_of_fly_s_own_is_read() {
 }
 
 #[test]
+fn what_has_a_tail() {
+    let event = Event {
+        kind: "exit".into(),
+        level: Level::Info,
+        message: "gone".into(),
+        fields: vec![("code".into(), crate::event::Value::Int(3))],
+    };
+    let gap = Gap { reason: GapReason::RingFull, hop: Hop::Init, bytes: 900 };
+    for (body, has) in
+        [(Body::Line(Text::whole(&b"x"[..])), true), (Body::Event(event), true), (Body::Gap(gap), false)]
+    {
+        let wanted = Entry { span: 3, ..entry(body) };
+        let text = encode(&wanted);
+        let found = tail(text.as_bytes()).map(|tail| (tail.seq, tail.next_seq, time_of(&tail).unwrap()));
+        assert_eq!(found, has.then_some((42, 45, wanted.time)), "{text}");
+    }
+    for without in [
+        r#"{"message":"x","timestamp":"2023-01-05T12:00:00Z"}"#,
+        r#"{"message":"x","timestamp":"2023-01-05T12:00:00Z","logway":{"seq":1}}"#,
+    ] {
+        assert_eq!(tail(without.as_bytes()), None);
+    }
+}
+
+#[test]
 fn what_is_no_line_is_refused() {
     for bad in [
         "",
@@ -141,6 +170,9 @@ proptest! {
         let Body::Line(wanted_text) = wanted.body.clone() else { unreachable!() };
         let wanted_text = Text { bytes: lossy.into_owned().into_bytes().into(), ..wanted_text };
         prop_assert_eq!(decoded.entry, Entry { body: Body::Line(wanted_text), ..wanted });
+        let tail = tail(text.as_bytes()).unwrap();
+        prop_assert_eq!((Some(tail.boot), tail.seq, tail.next_seq), (decoded.boot, seq, seq + 1));
+        prop_assert_eq!(time_of(&tail), Some(time));
     }
 
     #[test]
@@ -157,5 +189,24 @@ proptest! {
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes: Vec<u8>) {
         let _ = decode(&bytes);
+        let _ = tail(&bytes);
+    }
+
+    #[test]
+    fn the_tail_of_what_was_cut_or_changed_is_that_of_the_message_or_none(at: prop::sample::Index, byte: u8) {
+        let whole = encode(&entry(Body::Line(Text::whole(&br#"{"a":1},"logway":{"boot":"0000000000000000","#[..])))).into_bytes();
+        let at = at.index(whole.len());
+        let wanted = tail(&whole).unwrap();
+        prop_assert_eq!((wanted.seq, wanted.next_seq, time_of(&wanted)), (42, 43, Some(1_795_341_600_123_456_789)));
+        let _ = tail(&whole[..at]);
+        let mut changed = whole;
+        changed[at] = byte;
+        // Where both can read it, they read the same.
+        if let (Some(tail), Ok(message)) = (tail(&changed), decode(&changed)) {
+            prop_assert_eq!(
+                (Some(tail.boot), tail.seq, tail.next_seq, time_of(&tail)),
+                (message.boot, message.entry.seq, message.entry.next_seq(), Some(message.entry.time)),
+            );
+        }
     }
 }
