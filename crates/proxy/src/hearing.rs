@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bus::client::Client;
-use bus::codec::{ServerMessage, write};
+use bus::codec::{Placed, write};
 use bus::sys::HEARTBEAT_PREFIX;
 use bytes::Bytes;
 use tokio::sync::broadcast;
@@ -56,15 +56,15 @@ impl Hearing {
         self.watchdog().disconnected();
     }
 
-    /// Takes a message of that subscription, if it is one and a heartbeat.
-    pub(crate) fn take(&self, message: &ServerMessage) -> bool {
-        if *message.sid != *b"0" {
+    /// Takes a message of that subscription, if it is one and a heartbeat. It lies in `bytes`.
+    pub(crate) fn take(&self, bytes: &[u8], message: &Placed) -> bool {
+        if bytes[message.sid.clone()] != *b"0" {
             return false;
         }
-        let Some(host) = host_of(&message.subject) else { return false };
+        let Some(host) = host_of(&bytes[message.subject.clone()]) else { return false };
         self.watchdog().heard(&host, Instant::now());
         // Nobody may be listening.
-        let _ = self.beats.send(message.payload.clone());
+        let _ = self.beats.send(Bytes::copy_from_slice(&bytes[message.payload.clone()]));
         true
     }
 

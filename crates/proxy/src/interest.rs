@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::codec::{ServerMessage, write};
-use bus::session::{Outbound, Stats, Touched};
+use bus::codec::write;
+use bus::session::{Stats, Touched};
 use bus::subject;
 use tokio::time::{Duration, Instant};
 
-use crate::tenant::{Frame, Given, Member};
+use crate::batch::Group;
+use crate::tenant::{Member, Taken};
 
 /// How long a pattern that nobody listens to any more stays subscribed upstream: clients that come and go are not felt there.
 const LINGER: Duration = Duration::from_millis(100);
@@ -28,12 +29,25 @@ pub(crate) struct Interest {
     /// Bytes of `o.<orgid>.`.
     prefix_bytes: usize,
     /// Who listens: one at most, if it is in a queue group.
-    members: Mutex<Arc<[Arc<Member>]>>,
+    members: Mutex<Arc<Vec<Arc<Member>>>>,
     /// Upstream's answer number from which on it is in force.
     barrier: AtomicU64,
 }
 
 impl Interest {
+    pub(crate) const fn sid(&self) -> u64 {
+        self.sid
+    }
+
+    pub(crate) const fn prefix_bytes(&self) -> usize {
+        self.prefix_bytes
+    }
+
+    /// Whether a message on this subject of the bus may have come for it: the pattern selects it, and something is left of it without the prefix.
+    pub(crate) fn selects(&self, subject: &[u8]) -> bool {
+        subject.len() > self.prefix_bytes && subject::matches(self.pattern.as_bytes(), subject)
+    }
+
     pub(crate) const fn is_queue(&self) -> bool {
         self.queue.is_some()
     }
@@ -42,16 +56,16 @@ impl Interest {
         self.barrier.load(Ordering::Relaxed)
     }
 
-    fn members(&self) -> Arc<[Arc<Member>]> {
+    fn members(&self) -> Arc<Vec<Arc<Member>>> {
         Arc::clone(&self.members.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn change_members(&self, change: impl FnOnce(&mut Vec<Arc<Member>>)) -> usize {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut list = members.to_vec();
-        change(&mut list);
-        *members = list.into();
-        members.len()
+        // A copy only if messages are being given to those that were there.
+        let list = Arc::make_mut(&mut members);
+        change(list);
+        list.len()
     }
 
     fn write_sub(&self, out: &mut Vec<u8>) {
@@ -175,79 +189,59 @@ impl Interests {
         send(verbs);
     }
 
-    /// Gives a message to who listens, and tells whose subscription has ended with it. `latest` is for the caller to keep: most messages are for the same as the one before.
-    ///
-    /// # Errors
-    /// [`Foreign`]: it is not within what was subscribed to.
+    /// The one of that number, unless it has ended.
+    pub(crate) fn find(&self, sid: u64) -> Option<Arc<Interest>> {
+        self.lock().by_sid.get(&sid).map(Arc::clone)
+    }
+
+    /// Gives messages to who listens, and tells whose subscription has ended with one of them.
     pub(crate) fn deliver(
         &self,
-        message: &ServerMessage,
-        latest: &mut Option<Arc<Interest>>,
+        interest: &Arc<Interest>,
+        group: &mut Group<'_>,
         stats: &Stats,
         touched: &mut Touched,
-    ) -> Result<Vec<Arc<Member>>, Foreign> {
-        let Some(sid) = parse_sid(&message.sid) else { return Err(Foreign) };
-        if latest.as_ref().is_none_or(|interest| interest.sid != sid) {
-            *latest = self.lock().by_sid.get(&sid).map(Arc::clone);
-        }
-        // It ended a moment ago.
-        let Some(interest) = latest else { return Ok(Vec::new()) };
-        if !subject::matches(interest.pattern.as_bytes(), &message.subject) {
-            return Err(Foreign);
-        }
-        let Some(subject) = message.subject.get(interest.prefix_bytes..).filter(|rest| !rest.is_empty())
-        else {
-            return Err(Foreign);
-        };
-        let outbound = Outbound {
-            subject,
-            // Clients only read: an answer could not be sent, and the inbox is nobody's business.
-            reply: None,
-            headers: message.headers.as_deref(),
-            payload: &message.payload,
-        };
-        let mut frame = Frame::new(&message.subject, outbound);
-        let (interest, mut count, mut finished) = (Arc::clone(interest), 0_u64, Vec::new());
+    ) -> Vec<Arc<Member>> {
+        let (mut taken, mut finished) = (Taken::default(), Vec::new());
         for member in interest.members().iter() {
-            let given = member.give(&mut frame, stats, touched);
-            count += u64::from(given != Given::No);
-            if given == Given::Last {
+            let one = member.give(group, 0, stats, touched);
+            taken.add(&one);
+            if one.is_finished {
                 finished.push(Arc::clone(member));
             }
         }
-        if count == 0 && interest.is_queue() {
-            let given = self.give_to_group(&interest, &mut frame, stats, touched);
-            count += u64::from(given.is_some());
-            finished.extend(given.flatten());
+        if interest.is_queue() && taken.count < group.len() {
+            self.give_to_group(interest, group, &mut taken, &mut finished, stats, touched);
         }
-        stats.in_messages.fetch_add(1, Ordering::Relaxed);
-        stats.in_bytes.fetch_add(message.payload.len() as u64, Ordering::Relaxed);
-        stats.out_messages.fetch_add(count, Ordering::Relaxed);
-        stats.out_bytes.fetch_add(count * message.payload.len() as u64, Ordering::Relaxed);
-        Ok(finished)
+        stats.in_messages.fetch_add(group.len() as u64, Ordering::Relaxed);
+        stats.in_bytes.fetch_add(group.payload_bytes as u64, Ordering::Relaxed);
+        stats.out_messages.fetch_add(taken.count as u64, Ordering::Relaxed);
+        stats.out_bytes.fetch_add(taken.payload_bytes as u64, Ordering::Relaxed);
+        finished
     }
 
-    /// Gives a message whose member has just left to another one of its group, if there is one here; tells if that one's
-    /// subscription has ended with it.
+    /// Gives those messages that their member did not take to others of its group, if there are some here: it has just left.
     fn give_to_group(
         &self,
         interest: &Interest,
-        frame: &mut Frame<'_>,
+        group: &mut Group<'_>,
+        taken: &mut Taken,
+        finished: &mut Vec<Arc<Member>>,
         stats: &Stats,
         touched: &mut Touched,
-    ) -> Option<Option<Arc<Member>>> {
+    ) {
         let key = (interest.pattern.clone(), interest.queue.clone());
         let others = self.lock().groups.get(&key).cloned().unwrap_or_default();
         for other in others.iter().filter(|other| other.sid != interest.sid) {
             for member in other.members().iter() {
-                match member.give(frame, stats, touched) {
-                    Given::No => {}
-                    Given::Yes => return Some(None),
-                    Given::Last => return Some(Some(Arc::clone(member))),
+                // An interest of a group has one member at most, so that what was taken is how many messages were.
+                let one = member.give(group, taken.count, stats, touched);
+                taken.add(&one);
+                if one.is_finished {
+                    finished.push(Arc::clone(member));
                 }
             }
         }
-        None
     }
 }
 
@@ -265,7 +259,7 @@ impl Inner {
             pattern: pattern.clone(),
             queue: queue.clone(),
             prefix_bytes,
-            members: Mutex::new(Arc::new([])),
+            members: Mutex::default(),
             barrier: AtomicU64::new(u64::MAX),
         });
         self.by_sid.insert(interest.sid, Arc::clone(&interest));
@@ -288,12 +282,4 @@ impl Inner {
             }
         }
     }
-}
-
-/// One of our own: decimal digits.
-fn parse_sid(bytes: &[u8]) -> Option<u64> {
-    if bytes.is_empty() || bytes.len() > 19 {
-        return None;
-    }
-    bytes.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }

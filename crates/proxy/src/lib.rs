@@ -11,6 +11,7 @@
 //! | SUB: what does the pattern stand for, may it be read | [`rules`] |
 //! | the one subscription upstream that serves all who want the same | [`interest`] |
 //! | the connection to the bus, always drained | [`upstream`] |
+//! | messages that were read together, made once for all | [`batch`] |
 //! | a message to each who listens, or a note for who is too slow | [`tenant`], [`skipped`] |
 //! | heartbeats: does the bus hand on all that is said | [`hearing`], [`watchdog`] |
 //! | recent lines and heartbeats, for `logway logs` | [`relay`] |
@@ -20,6 +21,7 @@
 //! The session itself (handshake, verbs, queues) is the broker's: [`bus::session`].
 
 mod audit;
+mod batch;
 mod door;
 mod hearing;
 mod http;

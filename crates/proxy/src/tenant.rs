@@ -8,9 +8,10 @@ use bus::session::{Outbound, Outgoing, Peer, Stats, Sub, Touched};
 use tokio::time::Instant;
 
 use crate::audit::Allowance;
+use crate::batch::Group;
 use crate::interest::Interest;
 use crate::limits::OrgPlace;
-use crate::skipped::{Numbered, Skipped, is_of_lines};
+use crate::skipped::Skipped;
 
 /// From this part of its bound on, a queue is deep: its writer should have its turn.
 const DEEP_PART: usize = 16;
@@ -122,36 +123,22 @@ impl Tenant {
     }
 }
 
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Given {
-    /// The member has it, or it will be in a gap record.
-    Yes,
-    /// The same, and the subscription has ended with it.
-    Last,
-    /// The member takes none any more.
-    No,
+/// What became of messages that a member was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Taken {
+    /// So many, from the first one on, it has or will be told of in a gap record. It takes none any more if that is not all.
+    pub(crate) count: usize,
+    /// Bytes of their payloads.
+    pub(crate) payload_bytes: usize,
+    /// Its subscription has ended with the last one that it took.
+    pub(crate) is_finished: bool,
 }
 
-/// A message from the bus on its way to members.
-pub(crate) struct Frame<'a> {
-    /// The subject on the bus.
-    pub(crate) inner: &'a [u8],
-    /// As clients see it.
-    pub(crate) outbound: Outbound<'a>,
-    /// What it says of itself, read when first needed: only readers that are too slow need it.
-    numbered: Option<Option<Numbered>>,
-}
-
-impl<'a> Frame<'a> {
-    pub(crate) const fn new(inner: &'a [u8], outbound: Outbound<'a>) -> Self {
-        Self { inner, outbound, numbered: None }
-    }
-
-    fn numbered(&mut self, tenant: &Tenant) -> Option<&Numbered> {
-        let (inner, payload) = (self.inner, self.outbound.payload);
-        let read = || is_of_lines(&tenant.grant.org, inner).then(|| Numbered::read(payload)).flatten();
-        self.numbered.get_or_insert_with(read).as_ref()
+impl Taken {
+    /// Adds what another one took.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.payload_bytes += other.payload_bytes;
     }
 }
 
@@ -193,60 +180,104 @@ impl Member {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives it a message, or notes that it cannot.
-    pub(crate) fn give(&self, frame: &mut Frame<'_>, stats: &Stats, touched: &mut Touched) -> Given {
+    /// Gives it the messages of a group from number `first` on, or notes that it cannot.
+    pub(crate) fn give(
+        &self,
+        group: &mut Group<'_>,
+        first: usize,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> Taken {
         let tenant = &*self.tenant;
         let mut outgoing = tenant.peer.outgoing();
         if outgoing.is_closing() || self.sub.has_ended() {
-            return Given::No;
+            return Taken::default();
         }
-        let pending_bytes = outgoing.pending_bytes() + frame.outbound.frame_bytes();
-        // One that waits for nothing takes anything: nobody would notice when it has room.
-        let is_full = pending_bytes > tenant.max_pending_bytes && outgoing.pending_bytes() > 0;
-        if is_full || self.is_behind.load(Ordering::Relaxed) {
-            return self.skip(frame, &mut outgoing, stats, touched);
-        }
-        let is_last = self.sub.give(&mut outgoing, &frame.outbound);
-        touched.is_deep |= pending_bytes > tenant.max_pending_bytes / DEEP_PART;
-        if outgoing.call_writer() {
+        let before_bytes = outgoing.pending_bytes();
+        let has_room = first == 0
+            && before_bytes + group.frame_bytes <= tenant.max_pending_bytes
+            && !self.is_behind.load(Ordering::Relaxed);
+        let count = group.len();
+        let block = || group.block(&self.sub.sid, tenant.peer.headers);
+        let (given, taken) = if has_room && self.sub.give_block(&mut outgoing, count, block) {
+            let all = Taken { count, payload_bytes: group.payload_bytes, is_finished: false };
+            (all, all)
+        } else {
+            self.give_each(group, first, &mut outgoing, stats, touched)
+        };
+        touched.is_deep |= outgoing.pending_bytes() > tenant.max_pending_bytes / DEEP_PART;
+        if given.count > 0 && outgoing.call_writer() {
             touched.push(&tenant.peer);
         }
         drop(outgoing);
-        tenant.messages.fetch_add(1, Ordering::Relaxed);
-        tenant.bytes.fetch_add(frame.outbound.payload.len() as u64, Ordering::Relaxed);
-        if is_last { Given::Last } else { Given::Yes }
+        tenant.messages.fetch_add(given.count as u64, Ordering::Relaxed);
+        tenant.bytes.fetch_add(given.payload_bytes as u64, Ordering::Relaxed);
+        taken
     }
 
-    /// Notes a message for a gap record. Where no such record can be made, the client is cut, and knows by that that something is
-    /// missing. The others of a queue group get what comes next; what waited for the one that was cut is nobody's, as with nats-server.
-    fn skip(
+    /// The same one by one: for who has no room for all, or wants no more than some. Tells what it has, and what it has or will be told of.
+    fn give_each(
         &self,
-        frame: &mut Frame<'_>,
+        group: &Group<'_>,
+        first: usize,
         outgoing: &mut Outgoing,
         stats: &Stats,
         touched: &mut Touched,
-    ) -> Given {
-        let (tenant, inner, bytes) = (&*self.tenant, frame.inner, frame.outbound.payload.len());
-        let noted = match frame.numbered(tenant) {
-            Some(line) if !self.is_queue && tenant.ranges.load(Ordering::Relaxed) < MAX_RANGES => {
-                let mut skipped = self.skipped();
-                let before = skipped.ranges();
-                let noted = skipped.note(inner, line, bytes).is_ok();
-                tenant.ranges.fetch_add(skipped.ranges() - before, Ordering::Relaxed);
-                noted
+    ) -> (Taken, Taken) {
+        let (mut given, mut taken) = (Taken::default(), Taken::default());
+        for at in first..group.len() {
+            let message = group.outbound(at);
+            let one = Taken { count: 1, payload_bytes: message.payload.len(), is_finished: false };
+            let pending_bytes = outgoing.pending_bytes();
+            let is_too_much = pending_bytes + message.frame_bytes() > self.tenant.max_pending_bytes;
+            // One that waits for nothing takes anything: nobody would notice when it has room.
+            if is_too_much && pending_bytes > 0 || self.is_behind.load(Ordering::Relaxed) {
+                if !self.skip(group.inner(at), message.payload, outgoing, stats, touched) {
+                    break;
+                }
+                taken.add(&one);
+                continue;
             }
-            _ => false,
-        };
-        if noted {
+            taken.is_finished = self.sub.give(outgoing, &message);
+            given.add(&one);
+            taken.add(&one);
+            if taken.is_finished {
+                break;
+            }
+        }
+        (given, taken)
+    }
+
+    /// Notes a message for a gap record. Where no such record can be made, the client is cut (`false`), and knows by that that something is
+    /// missing. The others of a queue group get what comes next; what waited for the one that was cut is nobody's, as with nats-server.
+    fn skip(
+        &self,
+        inner: &[u8],
+        payload: &[u8],
+        outgoing: &mut Outgoing,
+        stats: &Stats,
+        touched: &mut Touched,
+    ) -> bool {
+        let tenant = &*self.tenant;
+        let can_note = !self.is_queue && tenant.ranges.load(Ordering::Relaxed) < MAX_RANGES;
+        if can_note && self.note(inner, payload) {
             self.is_behind.store(true, Ordering::Relaxed);
             outgoing.owe(tenant.max_pending_bytes / ROOM_PART);
-            return Given::Yes;
+            return true;
         }
         tenant.ended.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert("too slow");
         outgoing.cut();
         touched.push(&tenant.peer);
         stats.slow_consumers.fetch_add(1, Ordering::Relaxed);
-        Given::No
+        false
+    }
+
+    fn note(&self, inner: &[u8], payload: &[u8]) -> bool {
+        let mut skipped = self.skipped();
+        let before = skipped.ranges();
+        let is_noted = skipped.note(&self.tenant.grant.org, inner, payload).is_ok();
+        self.tenant.ranges.fetch_add(skipped.ranges() - before, Ordering::Relaxed);
+        is_noted
     }
 
     /// Whether it has a wildcard.

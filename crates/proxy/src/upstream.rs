@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::client::{Options, ServerAddr};
-use bus::codec::{ClientReader, ServerMessage, ServerOp};
+use bus::codec::{ClientReader, PlacedOp};
 use bus::dial::{self, Dialed};
 use bus::session::{Stats, Touched};
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::batch::Batch;
 use crate::hearing::Hearing;
-use crate::interest::{Foreign, Interest, Interests, Verbs};
+use crate::interest::{Foreign, Interests, Verbs};
 use crate::tenant::Member;
 
 /// Bytes asked for in one read.
@@ -272,22 +273,10 @@ impl Upstream {
         mut codec: ClientReader,
         stats: &Stats,
     ) -> Lost {
-        let (mut latest, mut touched) = (None, Touched::default());
+        let (mut batch, mut touched) = (Batch::default(), Touched::default());
         loop {
-            let outcome = loop {
-                let op = match codec.next(&mut buffer) {
-                    Ok(Some(op)) => op,
-                    Ok(None) => break Ok(()),
-                    Err(_) => break Err(Lost::Protocol),
-                };
-                let handled = match op {
-                    ServerOp::Msg(message) => self.deliver(&message, &mut latest, stats, &mut touched),
-                    other => self.handle(&other),
-                };
-                if let Err(lost) = handled {
-                    break Err(lost);
-                }
-            };
+            let (taken, outcome) = self.take_all(&buffer, &mut codec, &mut batch, stats, &mut touched);
+            buffer.advance(taken);
             touched.wake();
             if let Err(lost) = outcome {
                 return lost;
@@ -306,27 +295,49 @@ impl Upstream {
         }
     }
 
-    fn deliver(
+    /// Takes every whole verb that was read; gives how many bytes that were.
+    fn take_all(
         &self,
-        message: &ServerMessage,
-        latest: &mut Option<Arc<Interest>>,
+        bytes: &[u8],
+        codec: &mut ClientReader,
+        batch: &mut Batch,
         stats: &Stats,
         touched: &mut Touched,
-    ) -> Result<(), Lost> {
-        if self.hearing.take(message) {
-            return Ok(());
+    ) -> (usize, Result<(), Lost>) {
+        let mut at = 0;
+        let mut outcome = Ok(());
+        while outcome.is_ok() {
+            let (op, end) = match codec.place(bytes, at) {
+                Ok(Some(placed)) => placed,
+                Ok(None) => break,
+                Err(_) => {
+                    outcome = Err(Lost::Protocol);
+                    break;
+                }
+            };
+            at = end;
+            outcome = match op {
+                PlacedOp::Msg(message) if self.hearing.take(bytes, &message) => Ok(()),
+                PlacedOp::Msg(message) => {
+                    let added = batch.add(bytes, message, &self.interests, stats, touched);
+                    added.map_err(|Foreign| self.foreign())
+                }
+                other => {
+                    // What came before a PONG must be on its way before somebody is told of it.
+                    batch.give_out(bytes, &self.interests, stats, touched);
+                    self.handle(bytes, &other)
+                }
+            };
         }
-        match self.interests.deliver(message, latest, stats, touched) {
-            Ok(finished) => {
-                finished.iter().for_each(|member| self.part(member));
-                Ok(())
-            }
-            Err(Foreign) => {
-                self.foreign.fetch_add(1, Ordering::Relaxed);
-                tracing::error!("the bus sent a message from outside what was subscribed to");
-                Err(Lost::Foreign)
-            }
-        }
+        batch.give_out(bytes, &self.interests, stats, touched);
+        batch.finished.drain(..).for_each(|member| self.part(&member));
+        (at, outcome)
+    }
+
+    fn foreign(&self) -> Lost {
+        self.foreign.fetch_add(1, Ordering::Relaxed);
+        tracing::error!("the bus sent a message from outside what was subscribed to");
+        Lost::Foreign
     }
 
     /// Ends a subscription of a client, once, whoever comes first.
@@ -348,13 +359,13 @@ impl Upstream {
     }
 
     /// Handles what is no message.
-    fn handle(&self, op: &ServerOp) -> Result<(), Lost> {
+    fn handle(&self, bytes: &[u8], op: &PlacedOp) -> Result<(), Lost> {
         match op {
-            ServerOp::Ping => {
+            PlacedOp::Ping => {
                 self.wire().out.extend_from_slice(b"PONG\r\n");
                 self.wake.notify_one();
             }
-            ServerOp::Pong => {
+            PlacedOp::Pong => {
                 if let Some(number) = self.wire().open.pop_front() {
                     self.settled.send_if_modified(|settled| {
                         let is_news = *settled < number;
@@ -363,15 +374,15 @@ impl Upstream {
                     });
                 }
             }
-            ServerOp::Info(json) if is_lame_duck(json) => return Err(Lost::LameDuck),
-            ServerOp::Err(text) => {
+            PlacedOp::Info(json) if is_lame_duck(&bytes[json.clone()]) => return Err(Lost::LameDuck),
+            PlacedOp::Err(text) => {
                 let mut last_said = self.refusal_said.lock().unwrap_or_else(PoisonError::into_inner);
                 if last_said.is_none_or(|at| at.elapsed() >= SAY_EVERY) {
                     *last_said = Some(Instant::now());
-                    tracing::error!(text = %String::from_utf8_lossy(text), "the bus refuses something");
+                    tracing::error!(text = %String::from_utf8_lossy(&bytes[text.clone()]), "the bus refuses something");
                 }
             }
-            ServerOp::Info(_) | ServerOp::Ok | ServerOp::Msg(_) => {}
+            PlacedOp::Info(_) | PlacedOp::Ok | PlacedOp::Msg(_) => {}
         }
         Ok(())
     }

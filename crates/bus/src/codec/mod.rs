@@ -4,8 +4,10 @@ mod client;
 mod server;
 pub mod write;
 
-pub use client::{ClientReader, ServerMessage, ServerOp};
+pub use client::{ClientReader, Placed, PlacedOp, ServerMessage, ServerOp};
 pub use server::{ClientOp, Limits, ServerReader};
+
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
@@ -23,36 +25,46 @@ pub enum ProtocolError {
     Payload,
 }
 
-/// Takes a control line, without its end, from the front of `buffer`; `None` if there is no whole one yet.
+/// Finds the control line at the front of `bytes`: its length without its end, and with it; `None` if there is no whole one yet.
 /// [`ProtocolError::ControlLine`] as soon as it is longer than `limit` bytes.
-fn take_line(
-    buffer: &mut BytesMut,
+fn find_line(
+    bytes: &[u8],
     searched: &mut usize,
     limit: usize,
-) -> Result<Option<Bytes>, ProtocolError> {
-    let Some(at) = memchr::memchr(b'\n', &buffer[*searched..]) else {
-        *searched = buffer.len();
-        return if buffer.len() > limit { Err(ProtocolError::ControlLine) } else { Ok(None) };
+) -> Result<Option<(usize, usize)>, ProtocolError> {
+    let Some(at) = memchr::memchr(b'\n', &bytes[*searched..]) else {
+        *searched = bytes.len();
+        return if bytes.len() > limit { Err(ProtocolError::ControlLine) } else { Ok(None) };
     };
     let end = *searched + at;
     *searched = 0;
     if end > limit {
         return Err(ProtocolError::ControlLine);
     }
-    let mut line = buffer.split_to(end + 1).freeze();
-    line.truncate(end - usize::from(end > 0 && line[end - 1] == b'\r'));
+    Ok(Some((end - usize::from(end > 0 && bytes[end - 1] == b'\r'), end + 1)))
+}
+
+/// Takes a control line, without its end, from the front of `buffer`, as [`find_line`] finds it.
+fn take_line(
+    buffer: &mut BytesMut,
+    searched: &mut usize,
+    limit: usize,
+) -> Result<Option<Bytes>, ProtocolError> {
+    let Some((end, len)) = find_line(buffer, searched, limit)? else { return Ok(None) };
+    let mut line = buffer.split_to(len).freeze();
+    line.truncate(end);
     Ok(Some(line))
 }
 
-/// Splits a control line at runs of blanks and tabs into at most five words.
-fn words(line: &Bytes) -> ([Bytes; 5], usize) {
-    let mut found: [Bytes; 5] = Default::default();
+/// Finds the words of a control line, which stand between runs of blanks and tabs: five at most.
+fn words(line: &[u8]) -> ([Range<usize>; 5], usize) {
+    let mut found = [const { 0..0 }; 5];
     let (mut count, mut at) = (0, 0);
     while at < line.len() && count < found.len() {
         let start = at + line[at..].iter().take_while(|b| is_blank(**b)).count();
-        let end = start + line[start..].iter().take_while(|b| !is_blank(**b)).count();
+        let end = memchr::memchr2(b' ', b'\t', &line[start..]).map_or(line.len(), |len| start + len);
         if end > start {
-            found[count] = line.slice(start..end);
+            found[count] = start..end;
             count += 1;
         }
         at = end;

@@ -173,7 +173,7 @@ impl ServerReader {
             Some(1) => true,
             _ => return Err(ProtocolError::Unknown),
         };
-        let number = |at: usize| size(&found[at]).ok_or(ProtocolError::Unknown);
+        let number = |at: usize| size(&args[found[at].clone()]).ok_or(ProtocolError::Unknown);
         let total_bytes = number(count - 1)?;
         let header_bytes = if with_headers { Some(number(count - 2)?) } else { None };
         if header_bytes.is_some_and(|len| len > total_bytes) {
@@ -182,13 +182,13 @@ impl ServerReader {
         if total_bytes > self.limits.payload_bytes {
             return Err(ProtocolError::Payload);
         }
-        let [subject, reply, ..] = found;
+        let [subject, reply, ..] = found.map(|word| args.slice(word));
         Ok(Head { subject, reply: has_reply.then_some(reply), header_bytes, total_bytes })
     }
 
     fn subscribe(&self, args: &Bytes) -> Result<ClientOp, ProtocolError> {
         let (found, count) = words(args);
-        let [subject, second, third, ..] = found;
+        let [subject, second, third, ..] = found.map(|word| args.slice(word));
         let (queue, sid) = match count {
             2 => (None, second),
             3 => (Some(second), third),
@@ -208,7 +208,7 @@ fn unsubscribe(args: &Bytes) -> Result<ClientOp, ProtocolError> {
     if !(1..=2).contains(&count) {
         return Err(ProtocolError::Unknown);
     }
-    let [sid, max, ..] = found;
+    let [sid, max, ..] = found.map(|word| args.slice(word));
     let is_number = !max.is_empty() && max.iter().all(u8::is_ascii_digit);
     let max = std::str::from_utf8(&max).ok().filter(|_| is_number).map(|m| m.parse().unwrap_or(u64::MAX));
     let max = max.filter(|n| *n > 0);

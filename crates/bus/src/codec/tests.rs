@@ -185,6 +185,39 @@ proptest! {
     }
 
     #[test]
+    fn in_place_a_client_finds_what_it_reads(
+        ops in proptest::collection::vec(server_op(), 0..12), end in noise(), cut: prop::sample::Index,
+    ) {
+        let bytes = [ops.into_iter().flat_map(|(_, bytes)| bytes).collect(), end].concat();
+        let (mut reader, mut placer, mut at) = (ClientReader::default(), ClientReader::default(), 0);
+        let mut buffer = BytesMut::from(&bytes[..]);
+        loop {
+            // It may be asked too early.
+            let early = at + cut.index(bytes.len() - at + 1);
+            if !matches!(placer.place(&bytes[..early], at), Ok(None)) {
+                placer = ClientReader::default();
+            }
+            let (read, placed) = (reader.next(&mut buffer), placer.place(&bytes, at));
+            let part = |range: std::ops::Range<usize>| Bytes::copy_from_slice(&bytes[range]);
+            match (read, placed) {
+                (Ok(Some(ServerOp::Msg(message))), Ok(Some((PlacedOp::Msg(placed), end)))) => {
+                    at = end;
+                    let Placed { subject, sid, reply, headers, payload } = placed;
+                    let (subject, sid, payload) = (part(subject), part(sid), part(payload));
+                    let (reply, headers) = (reply.map(part), headers.map(part));
+                    prop_assert_eq!(message, ServerMessage { subject, sid, reply, headers, payload });
+                }
+                (Ok(Some(_)), Ok(Some((_, end)))) => at = end,
+                (read, placed) => {
+                    prop_assert_eq!(read.map(|op| op.is_some()), placed.map(|placed| placed.is_some()));
+                    break;
+                }
+            }
+            prop_assert_eq!(&buffer[..], &bytes[at..]);
+        }
+    }
+
+    #[test]
     fn noise_gives_the_same_in_one_piece_or_in_many_and_asks_for_no_more_than_the_limits(
         bytes in noise(), cuts in cuts(),
     ) {

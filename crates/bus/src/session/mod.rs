@@ -7,6 +7,7 @@
 //! A client's slowness stays in its own queue. One that takes nothing for as long as [`Settings::stall`] is cut with a plain
 //! close, from which every NATS client recovers by itself; an error text that a client does not know would end some for good.
 
+mod block;
 mod connect;
 mod ending;
 mod greet;
@@ -18,6 +19,7 @@ mod sub;
 mod verbs;
 mod writer;
 
+pub use block::{Block, BlockMaker};
 pub use connect::{Connect, VIOLATION};
 pub use ending::{Ending, LameDuck};
 pub use listen::{Listen, Tls, TlsWhen, listen};

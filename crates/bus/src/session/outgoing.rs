@@ -4,10 +4,13 @@ use std::collections::VecDeque;
 
 use tokio::time::{Duration, Instant};
 
+use super::block::Block;
 use crate::codec::write;
 
 /// Size that a chunk of frames grows to. Between chunks an urgent frame goes out.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Frames that are shared with others are copied all the same if they have fewer bytes: many small ones are written at once.
+const SHARED_FROM_BYTES: usize = 4 * 1024;
 /// Empty buffers that are kept.
 const MAX_SPARE: usize = 4;
 /// Largest empty buffer that a client keeps for which nothing waits: there may be very many of those.
@@ -42,8 +45,28 @@ pub struct Outgoing {
 /// Whole frames that are written at once.
 #[derive(Debug, Default)]
 struct Chunk {
+    /// Frames that others are given too. If there are some, there are none of its own.
+    shared: Option<Block>,
     bytes: Vec<u8>,
     answers: VecDeque<Answer>,
+}
+
+/// What is to be written next.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Own(Vec<u8>),
+    Shared(Block),
+}
+
+impl std::ops::Deref for Piece {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(block) => block,
+        }
+    }
 }
 
 /// Where in a chunk an answer stands.
@@ -74,23 +97,42 @@ impl Outbound<'_> {
     }
 }
 
+/// Appends the frame of a message. A client without headers gets it without.
+pub(super) fn write_frame(out: &mut Vec<u8>, sid: &[u8], message: &Outbound<'_>, with_headers: bool) {
+    let headers = message.headers.filter(|_| with_headers);
+    let header_bytes = headers.map(<[u8]>::len);
+    let total = header_bytes.unwrap_or(0) + message.payload.len();
+    out.reserve(message.frame_bytes() + sid.len() + message.reply.map_or(0, <[u8]>::len));
+    write::message_head(out, message.subject, sid, message.reply, header_bytes, total);
+    headers.into_iter().for_each(|block| out.extend_from_slice(block));
+    out.extend_from_slice(message.payload);
+    out.extend_from_slice(b"\r\n");
+}
+
 impl Outgoing {
     /// Appends a message frame. A client without headers gets it without.
     pub(super) fn push_message(&mut self, sid: &[u8], message: &Outbound<'_>, with_headers: bool) {
         if self.closing {
             return;
         }
-        let headers = message.headers.filter(|_| with_headers);
-        let header_bytes = headers.map(<[u8]>::len);
-        let total = header_bytes.unwrap_or(0) + message.payload.len();
-        let chunk = &mut self.chunk(total + message.subject.len() + 64).bytes;
+        let chunk = &mut self.chunk(message.frame_bytes()).bytes;
         let before = chunk.len();
-        write::message_head(chunk, message.subject, sid, message.reply, header_bytes, total);
-        headers.into_iter().for_each(|block| chunk.extend_from_slice(block));
-        chunk.extend_from_slice(message.payload);
-        chunk.extend_from_slice(b"\r\n");
+        write_frame(chunk, sid, message, with_headers);
         let grown = chunk.len() - before;
         self.pending_bytes += grown;
+    }
+
+    /// Appends frames that others are given too. All of them count as waiting, though the memory is shared.
+    pub(super) fn push_block(&mut self, block: &Block) {
+        if self.closing {
+            return;
+        }
+        if block.len() < SHARED_FROM_BYTES {
+            self.chunk(block.len()).bytes.extend_from_slice(block);
+        } else {
+            self.chunks.push_back(Chunk { shared: Some(block.clone()), ..Chunk::default() });
+        }
+        self.pending_bytes += block.len();
     }
 
     /// Appends the word that nobody heard a request, for the asker's inbox `subject`.
@@ -100,11 +142,12 @@ impl Outgoing {
         self.push_message(sid, &message, with_headers);
     }
 
+    /// The last chunk, if it has room for so many bytes of its own, else a new one.
     fn chunk(&mut self, wanted: usize) -> &mut Chunk {
-        let fits = |chunk: &Chunk| chunk.bytes.is_empty() || chunk.bytes.len() + wanted <= CHUNK_BYTES;
-        if !self.chunks.back().is_some_and(fits) {
+        let has_room = |chunk: &Chunk| chunk.bytes.is_empty() || chunk.bytes.len() + wanted <= CHUNK_BYTES;
+        if !self.chunks.back().is_some_and(|chunk| chunk.shared.is_none() && has_room(chunk)) {
             let bytes = self.spare.pop().unwrap_or_default();
-            self.chunks.push_back(Chunk { bytes, answers: VecDeque::new() });
+            self.chunks.push_back(Chunk { bytes, ..Chunk::default() });
         }
         let last = self.chunks.len() - 1;
         &mut self.chunks[last]
@@ -191,45 +234,53 @@ impl Outgoing {
     }
 
     /// The next bytes to write: all that is urgent or has waited for too long, else a chunk.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Vec<u8>> {
+    pub(super) fn next(&mut self, now: Instant) -> Option<Piece> {
         if self.answer_bytes > 0 {
             self.move_ahead(now);
         }
-        let next =
-            if self.urgent.is_empty() { self.next_chunk() } else { Some(std::mem::take(&mut self.urgent)) };
+        let next = if self.urgent.is_empty() {
+            self.next_chunk()
+        } else {
+            Some(Piece::Own(std::mem::take(&mut self.urgent)))
+        };
         self.writing_since = next.is_some().then_some(now);
         self.is_called = next.is_some();
         next
     }
 
-    fn next_chunk(&mut self) -> Option<Vec<u8>> {
+    fn next_chunk(&mut self) -> Option<Piece> {
         loop {
-            let Chunk { bytes, answers } = self.chunks.pop_front()?;
+            let Chunk { shared, bytes, answers } = self.chunks.pop_front()?;
+            if let Some(block) = shared {
+                self.pending_bytes -= block.len();
+                return Some(Piece::Shared(block));
+            }
             self.pending_bytes -= bytes.len();
             self.answer_bytes -= answers.iter().map(|answer| answer.len).sum::<usize>();
             // One whose answers have all gone ahead may be empty.
             if !bytes.is_empty() {
-                return Some(bytes);
+                return Some(Piece::Own(bytes));
             }
-            self.recycle(bytes);
+            self.recycle(Piece::Own(bytes));
         }
     }
 
     /// Makes answers urgent that have waited for too long. They keep their order among themselves.
     fn move_ahead(&mut self, now: Instant) {
         for chunk in &mut self.chunks {
+            let Chunk { bytes, answers, .. } = chunk;
             let is_late = |answer: &&Answer| now.saturating_duration_since(answer.since) >= ANSWER_PATIENCE;
             let mut moved = 0;
-            while let Some(Answer { at, len, .. }) = chunk.answers.front().filter(is_late) {
+            while let Some(Answer { at, len, .. }) = answers.front().filter(is_late) {
                 let start = at - moved;
-                self.urgent.extend(chunk.bytes.drain(start..start + len));
+                self.urgent.extend(bytes.drain(start..start + len));
                 moved += len;
-                chunk.answers.pop_front();
+                answers.pop_front();
             }
-            chunk.answers.iter_mut().for_each(|answer| answer.at -= moved);
+            answers.iter_mut().for_each(|answer| answer.at -= moved);
             self.pending_bytes -= moved;
             self.answer_bytes -= moved;
-            if !chunk.answers.is_empty() {
+            if !answers.is_empty() {
                 return;
             }
         }
@@ -260,7 +311,8 @@ impl Outgoing {
     }
 
     /// Gives a written buffer back for further use.
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
+    pub(super) fn recycle(&mut self, written: Piece) {
+        let Piece::Own(mut buffer) = written else { return };
         if self.chunks.is_empty() {
             self.spare.retain(|spare| spare.capacity() <= IDLE_SPARE_BYTES);
             self.spare.truncate(1);
@@ -277,6 +329,7 @@ impl Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::block::BlockMaker;
     use super::*;
 
     fn message<'a>(subject: &'a [u8], payload: &'a [u8]) -> Outbound<'a> {
@@ -301,7 +354,7 @@ mod tests {
         let first = queue.next(now()).unwrap();
         assert!(first.starts_with(b"MSG a 1 40000\r\n") && first.ends_with(b"\r\n"));
         queue.push_urgent(|out| out.extend_from_slice(b"PING\r\n"));
-        assert_eq!(queue.next(now()).unwrap(), b"PING\r\n");
+        assert_eq!(*queue.next(now()).unwrap(), *b"PING\r\n");
         assert!(queue.next(now()).unwrap().ends_with(b"x\r\n"));
         assert!(queue.next(now()).is_some() && queue.next(now()).is_none());
         assert_eq!(queue.pending_bytes(), 0);
@@ -320,19 +373,55 @@ mod tests {
         queue.push_message(b"1", &message(subject, &payload), false);
         assert_eq!(queue.answer_bytes(), 17);
         // Late are the two oldest; the third keeps its place.
-        assert_eq!(queue.next(after(6)).unwrap(), b"+OK\r\nPONG\r\n");
+        assert_eq!(*queue.next(after(6)).unwrap(), *b"+OK\r\nPONG\r\n");
         assert_eq!(queue.answer_bytes(), 6);
         let chunk = queue.next(after(6)).unwrap();
         assert!(chunk.starts_with(b"MSG a 1 40000\r\n"));
         assert!(chunk.ends_with(b"x\r\nMSG a 1 1\r\nm\r\nPONG\r\n"), "{:?}", chunk.len());
         assert!(queue.next(after(7)).unwrap().starts_with(b"MSG a 1 40000\r\n"));
-        assert_eq!((queue.pending_bytes(), queue.answer_bytes(), queue.next(after(8))), (0, 0, None));
+        assert_eq!((queue.pending_bytes(), queue.answer_bytes()), (0, 0));
+        assert!(queue.next(after(8)).is_none());
         // A chunk of which nothing is left is passed over.
         queue.push_answer(after(8), pong);
         queue.push_message(b"1", &message(subject, &[b'x'; 70_000]), false);
-        assert_eq!(queue.next(after(13)).unwrap(), b"PONG\r\n");
+        assert_eq!(*queue.next(after(13)).unwrap(), *b"PONG\r\n");
         assert!(queue.next(after(13)).unwrap().starts_with(b"MSG"));
-        assert_eq!((queue.pending_bytes(), queue.next(after(13))), (0, None));
+        assert!(queue.pending_bytes() == 0 && queue.next(after(13)).is_none());
+    }
+
+    #[test]
+    fn shared_frames_stand_in_line_with_others() {
+        let (mut queue, mut maker, begun) = (Outgoing::default(), BlockMaker::default(), now());
+        let (small, large) = ([b'x'; 10], [b'y'; 5000]);
+        let mut block = |payload| maker.make(b"1", false, [message(b"a", payload)].into_iter());
+        let (small, large) = (block(&small[..]), block(&large[..]));
+        queue.push_block(&small);
+        queue.push_answer(begun, pong);
+        queue.push_block(&large);
+        queue.push_message(b"1", &message(b"a", b"m"), false);
+        queue.push_answer(begun, pong);
+        queue.push_block(&small);
+        let all = [&small[..], b"PONG\r\n", &large, b"MSG a 1 1\r\nm\r\n", b"PONG\r\n", &small].concat();
+        assert_eq!((queue.pending_bytes(), queue.answer_bytes()), (all.len(), 12));
+        let (mut found, mut pieces) = (Vec::new(), 0);
+        while let Some(piece) = queue.next(begun) {
+            pieces += 1;
+            found.extend_from_slice(&piece);
+            assert_eq!(
+                matches!(piece, Piece::Shared(_)),
+                pieces == 2,
+                "small ones are not worth a write each"
+            );
+            queue.recycle(piece);
+        }
+        assert_eq!((found, pieces, queue.pending_bytes()), (all, 3, 0));
+        // A late answer goes ahead of shared ones too.
+        queue.push_block(&large);
+        queue.push_answer(begun, pong);
+        assert_eq!(*queue.next(begun + ANSWER_PATIENCE).unwrap(), *b"PONG\r\n");
+        queue.cut();
+        queue.push_block(&large);
+        assert!(queue.pending_bytes() == 0 && queue.next(begun).is_none());
     }
 
     #[test]
@@ -369,7 +458,7 @@ mod tests {
             queue.end_soon();
             let mut all = Vec::new();
             while let Some(bytes) = queue.next(now()) {
-                all.extend(bytes);
+                all.extend_from_slice(&bytes);
             }
             assert!(all.ends_with(b"-ERR 'Stale Connection'\r\n"));
             assert_eq!(all.starts_with(b"MSG "), kept);

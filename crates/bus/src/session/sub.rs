@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use super::block::Block;
 use super::outgoing::{Outbound, Outgoing};
 use super::peer::Peer;
 
@@ -61,6 +62,20 @@ impl Sub {
             self.end();
         }
         is_last
+    }
+
+    /// Queues `count` messages for it that [`super::BlockMaker::make`] made a block of, for its id and for what its client takes. `outgoing` is its
+    /// peer's, which the caller has locked. `false`, and nothing is queued, if it would end with one of them: then they are to be
+    /// [given](Self::give) one by one.
+    pub fn give_block(&self, outgoing: &mut Outgoing, count: usize, block: impl FnOnce() -> Block) -> bool {
+        let delivered = self.delivered.load(Ordering::Relaxed) + count as u64;
+        let max = self.max.load(Ordering::Relaxed);
+        if max > 0 && delivered >= max {
+            return false;
+        }
+        outgoing.push_block(&block());
+        self.delivered.store(delivered, Ordering::Relaxed);
+        true
     }
 
     /// Ends it after so many messages since it began. `false` if it had as many already.
