@@ -61,6 +61,12 @@ impl Login {
     }
 }
 
+/// Has the server handle all that was sent. A socket that is closed while something lies in it unread takes back what it sent last.
+pub(super) fn flush(stream: &mut TcpStream) -> Result<()> {
+    stream.write_all(b"PING\r\n")?;
+    wait_for(stream, b"PONG\r\n").context("waiting for the server")
+}
+
 /// Reads until what came ends with `end`, or holds it. Nothing else is expected at that time.
 fn wait_for(stream: &mut TcpStream, end: &[u8]) -> Result<()> {
     let (mut seen, mut chunk) = (Vec::new(), [0; 4096]);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::super::produce::monotonic;
-use super::client::Login;
+use super::client::{Login, flush};
 use super::crowd::Progress;
 
 /// What the publisher publishes on.
@@ -122,9 +122,12 @@ impl Publisher {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut work =
             Work { stream, shape, progress, stop: Arc::clone(&stop), sent: Arc::clone(&sent), number: 0 };
-        let thread = thread::spawn(move || match pace {
-            Pace::PerSecond(rate) => work.steadily(rate),
-            Pace::AsRead | Pace::FlatOut => work.in_batches(pace == Pace::AsRead),
+        let thread = thread::spawn(move || {
+            match pace {
+                Pace::PerSecond(rate) => work.steadily(rate),
+                Pace::AsRead | Pace::FlatOut => work.in_batches(pace == Pace::AsRead),
+            }?;
+            flush(&mut work.stream)
         });
         Ok(Self { stop, sent, thread })
     }
