@@ -25,3 +25,4 @@ mod roles;
 mod stock_clients;
 mod targets;
 mod tls;
+mod tokens_round_trip;
