@@ -269,7 +269,7 @@ impl Server for Door {
         if message.subject == rules::RECENT.as_bytes()
             && let Some(reply) = message.reply
         {
-            let answer = self.relay.ask(client, reply, message.payload, &self.audit);
+            let answer = self.relay.ask(client, reply, message.payload, &self.upstream, &self.audit);
             if answer != Published::Refused {
                 return answer;
             }

@@ -103,6 +103,8 @@ pub(crate) struct Gate {
 struct OrgCount {
     connections: AtomicU32,
     subscriptions: AtomicU32,
+    /// Questions that are being answered.
+    questions: AtomicU32,
     /// Up to when its subscriptions and its questions will have been paid for at the allowed rates.
     paid_until: Mutex<[Option<Instant>; 2]>,
 }
@@ -166,6 +168,11 @@ pub(crate) struct OrgPlace {
 }
 
 impl OrgPlace {
+    /// How many questions of the org are being answered.
+    pub(crate) fn questions(&self) -> &AtomicU32 {
+        &self.count.questions
+    }
+
     /// Whether the org may ask one more question now.
     pub(crate) fn may_ask(&self, now: Instant) -> bool {
         self.count.pay(1, MIN_AT_ONCE, now)

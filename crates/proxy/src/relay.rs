@@ -21,11 +21,14 @@ use crate::audit::{Audit, Event};
 use crate::door::unix_now;
 use crate::rules;
 use crate::tenant::{Member, Tenant};
+use crate::upstream::Upstream;
 
 /// Questions of one client that are answered at the same time. One more is refused.
 const MAX_QUESTIONS: u32 = 8;
+/// And of all clients of one org.
+const MAX_QUESTIONS_OF_ORG: u32 = 16;
 /// Bytes of answers that may wait for a client. A client that reads takes a page of 1 MiB of each of so many hosts.
-const MAX_WAITING_BYTES: usize = 32 << 20;
+const MAX_WAITING_BYTES: usize = 16 << 20;
 /// Longest question in bytes.
 const MAX_QUESTION_BYTES: usize = 64 << 10;
 /// How long a question stays open after the last answer: agents answer at once or not at all.
@@ -99,6 +102,7 @@ impl Relay {
         tenant: &Arc<Tenant>,
         reply: &Bytes,
         payload: &[u8],
+        upstream: &Arc<Upstream>,
         audit: &Audit,
     ) -> Published {
         let Some(Question { request, pattern, is_page }) = question(tenant, payload) else {
@@ -118,10 +122,11 @@ impl Relay {
         });
         let (client, tenant, reply) =
             (self.client.clone(), Arc::clone(tenant), Bytes::copy_from_slice(reply));
+        let upstream = Arc::clone(upstream);
         tokio::spawn(async move {
             let _open = open;
             match client.request_many(sys::RECENT, &request).await {
-                Ok(answers) => pass_on(&tenant, &reply, answers, is_page).await,
+                Ok(answers) => pass_on(&tenant, &reply, answers, is_page, &upstream).await,
                 // The client hears nothing, and asks again.
                 Err(error) => tracing::debug!(%error, "cannot ask for recent lines"),
             }
@@ -145,14 +150,17 @@ struct Open(Arc<Tenant>);
 impl Open {
     fn of(tenant: &Arc<Tenant>) -> Option<Self> {
         let before = tenant.relays.fetch_add(1, Ordering::Relaxed);
+        let before_of_org = tenant.place.questions().fetch_add(1, Ordering::Relaxed);
+        // Made first: it gives both back, however this ends.
         let open = Self(Arc::clone(tenant));
-        (before < MAX_QUESTIONS).then_some(open)
+        (before < MAX_QUESTIONS && before_of_org < MAX_QUESTIONS_OF_ORG).then_some(open)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.relays.fetch_sub(1, Ordering::Relaxed);
+        self.0.place.questions().fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -204,7 +212,13 @@ fn inbox_of(tenant: &Tenant, reply: &[u8]) -> Option<Arc<Member>> {
 /// Hands answers on as fast as the client takes them, until it listens no more, or all has been said that was asked for. What the
 /// client does not take waits here, so that the answers to others go on; if that becomes much, the question is given up, and the
 /// client, which hears no end, asks again.
-async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_page: bool) {
+async fn pass_on(
+    tenant: &Tenant,
+    reply: &[u8],
+    mut answers: Subscription,
+    is_page: bool,
+    upstream: &Upstream,
+) {
     let (mut waiting, mut waiting_bytes) = (VecDeque::<Bytes>::new(), 0);
     let (mut last_answer, mut is_whole) = (Instant::now(), false);
     loop {
@@ -212,6 +226,9 @@ async fn pass_on(tenant: &Tenant, reply: &[u8], mut answers: Subscription, is_pa
             let Some(member) = inbox_of(tenant, reply) else { return };
             if !say(&member, reply, payload) {
                 break;
+            }
+            if member.sub.has_ended() {
+                upstream.part(&member);
             }
             waiting_bytes -= payload.len();
             waiting.pop_front();
