@@ -8,9 +8,10 @@
 
 mod async_nats;
 mod door;
+mod guide;
 mod nats_js;
 mod nats_py;
-mod shipper;
+mod played;
 
 use std::process::Command;
 
