@@ -9,4 +9,5 @@ mod logins;
 mod reading;
 mod slow;
 mod support;
+mod together;
 mod told;
