@@ -1,5 +1,6 @@
 //! `logway tokens`, beside a running Logway and without one.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use logway_tests::{Up, wait_until};
@@ -160,4 +161,24 @@ fn the_token_of_the_machine_is_there_and_follows_the_keys() {
     wait_until("a third token", || (token() != second).then_some(()));
     let refusal = inspect(&up, second.trim())["refusal"].as_str().unwrap().to_owned();
     assert!(refusal.contains("is not valid at this time"), "{refusal}");
+    // The commands on this machine go in with the one that is good.
+    let (code, _, err) = up.output("logs", &["-n"]);
+    assert!(code == 0 && !err.contains("does not let us in"), "{err}");
+}
+
+#[test]
+fn after_a_crash_nobody_is_sent_the_token_of_the_machine() {
+    let mut up = Up::start(&[]);
+    let (door, bus) = (up.address("proxy"), up.address("nats"));
+    up.process().kill();
+    // Ports that are free may be anybody's.
+    let strangers = [door, bus].map(|address| TcpListener::bind(address).unwrap());
+    for args in [&["-n"][..], &["-n", "-a", "web"]] {
+        let (code, out, err) = up.output("logs", args);
+        assert!(code == 5 && out.is_empty() && err.starts_with("error[LA17]: "), "{code} {out}{err}");
+    }
+    for stranger in strangers {
+        stranger.set_nonblocking(true).unwrap();
+        assert!(stranger.accept().is_err(), "somebody has called");
+    }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use bus::client::ServerAddr;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Data, Running, make_dir, replace};
+use crate::data::{Data, make_dir, replace};
 use crate::exit::Exit;
 use crate::fail::Fail;
 
@@ -18,7 +18,7 @@ const SERVER: &str = "LOGWAY_SERVER";
 pub(crate) const TOKEN: &str = "LOGWAY_TOKEN";
 /// The environment's CA.
 const CA: &str = "LOGWAY_CA";
-/// The name of a context's file.
+/// The name of a login's file.
 const FILE: &str = "context.json";
 
 /// A front door, and what lets in there.
@@ -136,9 +136,7 @@ impl ContextArgs {
         let (server, token) = (variable(SERVER), variable(TOKEN));
         let flags = Said { server: self.server.as_deref(), token: self.token.as_deref() };
         let environment = Said { server: server.as_deref(), token: token.as_deref() };
-        let is_running = data.running()?.is_some();
-        let door = if is_running { read(&data.path().join(FILE))? } else { None };
-        let local = (is_data_named || is_running).then_some(Local { door });
+        let local = local(data)?.or_else(|| is_data_named.then(Local::default));
         let login = if is_data_named { None } else { login()? };
         match choose(flags, environment, local.as_ref(), login.as_ref()) {
             Ok(Chosen::Door(mut door)) => {
@@ -183,21 +181,24 @@ pub(crate) fn save(path: &Path, context: &Context) -> Result<()> {
     saved.with_context(|| format!("writing {}", path.display()))
 }
 
-/// Writes down how the commands on this machine reach the front door of `running`, if it has one.
-pub(crate) fn write_local(data: &Data, running: &Running) -> Result<()> {
-    let path = data.path().join(FILE);
-    let token = fs::read_to_string(data.token_file()).ok();
-    match (&running.proxy, token) {
+/// The `up` of this machine if it runs, and its front door with the token that is good now: the registry makes another one when
+/// that is revoked or its key is about to be retired.
+fn local(data: &Data) -> Result<Option<Local>> {
+    let Some(running) = data.running()? else { return Ok(None) };
+    let token = match fs::read_to_string(data.token_file()) {
+        Ok(token) => Some(token),
+        // Where another machine keeps the registry there is none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(data.unusable(&error)),
+    };
+    let door = match (running.proxy, token) {
         (Some(server), Some(token)) => {
-            let (server, token) = (server.clone(), token.trim().to_owned());
-            save(&path, &Context { server, org: Some(data.org()?.id), token, ca: None })
+            let token = token.trim().to_owned();
+            Some(Context { server, org: Some(data.org()?.id), token, ca: None })
         }
-        // What an earlier one has written leads nowhere.
-        _ => match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(data.unusable(&error)),
-            _ => Ok(()),
-        },
-    }
+        _ => None,
+    };
+    Ok(Some(Local { door }))
 }
 
 fn read(path: &Path) -> Result<Option<Context>> {
@@ -216,6 +217,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::data::Running;
 
     fn context(server: &str, token: &str) -> Context {
         Context { server: server.to_owned(), org: Some("acme".to_owned()), token: token.to_owned(), ca: None }
@@ -275,5 +277,41 @@ mod tests {
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
         fs::write(&path, "{}").unwrap();
         assert!(format!("{:#}", read(&path).unwrap_err()).contains("log in again"));
+    }
+
+    #[test]
+    fn the_token_of_this_machine_is_that_of_now_and_goes_to_who_runs_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::new(Some(dir.path())).unwrap();
+        let lock = data.take().unwrap();
+        let org = data.mint_org().unwrap().id;
+        let text = |text: &str| text.to_owned();
+        let mut running = Running {
+            pid: std::process::id(),
+            nats: text("nats://127.0.0.1:4222"),
+            proxy: Some(text("nats://127.0.0.1:4223")),
+            http: text("http://127.0.0.1:4280"),
+            region: text("lhr"),
+            host: text("h"),
+        };
+        let found = || local(&data).unwrap().map(|local| local.door);
+        assert_eq!(found(), None);
+        data.write_running(&running).unwrap();
+        assert_eq!(found(), Some(None));
+        for token in ["first", "second"] {
+            fs::write(data.token_file(), format!("{token}\n")).unwrap();
+            let server = text("nats://127.0.0.1:4223");
+            let door = Context { server, org: Some(org.clone()), token: text(token), ca: None };
+            assert_eq!(found(), Some(Some(door)), "{token}");
+        }
+        // After a crash somebody else may listen there.
+        drop(lock);
+        assert_eq!(found(), None);
+        // A command that opens the registry has the lock for a moment, and is no 'up'.
+        let lock = data.take().unwrap();
+        running.pid += 1;
+        data.write_running(&running).unwrap();
+        assert_eq!(found(), None);
+        drop(lock);
     }
 }

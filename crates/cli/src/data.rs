@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use line::OrgId;
@@ -16,6 +17,12 @@ use crate::fail::Fail;
 
 /// The roles that have a credential in `bus/`.
 pub(crate) const ROLES: [&str; 5] = ["agent", "proxy", "api", "store", "registry"];
+
+/// The file that says by its lock who has a data directory, and in it by which number.
+const LOCK: &str = "lock";
+/// How long a look at the lock takes at most, and how many in a row are waited for.
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 100;
 
 /// The option of the commands that use a data directory.
 #[derive(Debug, Clone, clap::Args)]
@@ -114,17 +121,22 @@ impl Data {
         self.path.join("token")
     }
 
-    /// Makes the directory and takes it for this process. The lock ends with the file.
+    /// Makes the directory and takes it for this process, which the file names. The lock ends with the file.
     pub(crate) fn take(&self) -> Result<File> {
         make_dir(&self.path).map_err(|error| self.unusable(&error))?;
-        let path = self.path.join("lock");
+        let path = self.path.join(LOCK);
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(|error| self.unusable(&error))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
+        let mut file = file.map_err(|error| self.unusable(&error))?;
+        match lock(&file) {
+            Ok(()) => {
+                let pid = std::process::id().to_string();
+                // On a full disk nobody is known to run here, and all the rest is as it would be.
+                let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
+                Ok(file)
+            }
             Err(Errno::WOULDBLOCK) => {
-                let who = self.running().ok().flatten();
+                let who = self.said().ok().flatten();
                 let who =
                     who.map_or("another Logway".to_owned(), |up| format!("another Logway (pid {})", up.pid));
                 Fail::new(Exit::Failure, format!("the data directory {} is in use", self.path.display()))
@@ -132,6 +144,25 @@ impl Data {
                     .why(format!("{who} has it locked"))
                     .hint("stop the other one, or name another directory with --data")
                     .err()
+            }
+            Err(error) => Err(self.unusable(&error.into())),
+        }
+    }
+
+    /// The process that has the directory now; `None`: nobody has.
+    fn taken_by(&self) -> Result<Option<u32>> {
+        let mut file = match File::open(self.path.join(LOCK)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.unusable(&error)),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            // It ends with the file, at once.
+            Ok(()) => Ok(None),
+            Err(Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(|error| self.unusable(&error))?;
+                Ok(text.trim().parse().ok())
             }
             Err(error) => Err(self.unusable(&error.into())),
         }
@@ -215,8 +246,15 @@ impl Data {
         let _ = fs::remove_file(self.path.join("up.json"));
     }
 
-    /// What `up.json` says, if it is there. After a crash it may name a process that is gone.
+    /// The `up` that runs here. What `up.json` says is believed only while the process that it names has the directory: after a crash
+    /// anybody may listen where that one did, and is not to be sent a password.
     pub(crate) fn running(&self) -> Result<Option<Running>> {
+        let Some(running) = self.said()? else { return Ok(None) };
+        Ok(if self.taken_by()? == Some(running.pid) { Some(running) } else { None })
+    }
+
+    /// What `up.json` says, also of an `up` that has crashed.
+    pub(crate) fn said(&self) -> Result<Option<Running>> {
         let path = self.path.join("up.json");
         match fs::read_to_string(&path) {
             Ok(text) => {
@@ -239,6 +277,21 @@ impl Data {
             ))
             .into()
     }
+}
+
+/// Locks a file for this process alone. Who only looks whether it is locked has it for a moment, and is waited for.
+fn lock(file: &File) -> Result<(), Errno> {
+    for _ in 0..LOOKS {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => {}
+            locked => return locked,
+        }
+        // Those who look do not keep each other out; who has taken it does.
+        rustix::fs::flock(file, FlockOperation::NonBlockingLockShared)?;
+        rustix::fs::flock(file, FlockOperation::Unlock)?;
+        std::thread::sleep(LOOK);
+    }
+    Err(Errno::WOULDBLOCK)
 }
 
 /// Makes a directory for this user alone, with those above it.
@@ -311,7 +364,16 @@ mod tests {
             "{text}"
         );
         drop(lock);
-        assert!(data.take().is_ok());
+        // Who only looks is in nobody's way.
+        let looking = File::open(data.path().join(LOCK)).unwrap();
+        rustix::fs::flock(&looking, FlockOperation::NonBlockingLockShared).unwrap();
+        std::thread::scope(|scope| {
+            let taking = scope.spawn(|| data.take());
+            let looked = scope.spawn(|| data.taken_by().unwrap());
+            assert_eq!(looked.join().unwrap(), None);
+            drop(looking);
+            assert!(taking.join().unwrap().is_ok());
+        });
     }
 
     #[test]
@@ -334,10 +396,10 @@ mod tests {
         let data = data(&dir);
         assert_eq!(data.running().unwrap(), None);
         assert_eq!(describe(&data.org().unwrap_err()).1, Exit::Disconnected);
-        let _lock = data.take().unwrap();
+        let lock = data.take().unwrap();
         let text = |text: &str| text.to_owned();
         let running = Running {
-            pid: 7,
+            pid: std::process::id(),
             nats: text("nats://x:1"),
             proxy: None,
             http: text("y"),
@@ -345,7 +407,13 @@ mod tests {
             host: text("h"),
         };
         data.write_running(&running).unwrap();
-        assert_eq!(data.running().unwrap(), Some(running));
+        assert_eq!(data.running().unwrap(), Some(running.clone()));
+        // Another that has it, and nobody.
+        data.write_running(&Running { pid: 7, ..running.clone() }).unwrap();
+        assert_eq!(data.running().unwrap(), None);
+        data.write_running(&running).unwrap();
+        drop(lock);
+        assert_eq!((data.running().unwrap(), data.said().unwrap()), (None, Some(running)));
         data.remove_running();
         assert_eq!(data.running().unwrap(), None);
     }

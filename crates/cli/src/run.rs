@@ -99,8 +99,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
 fn registration(args: &Args, data: &Data) -> Result<Registration> {
     let app = name("app", &args.app)?;
     let org = data.org()?.id;
-    let running = data.running()?;
-    let region = args.region.clone().or(running.map(|up| up.region));
+    // An 'up' that is just starting again has not said it anew.
+    let region = args.region.clone().or(data.said()?.map(|up| up.region));
     let region = name("region", region.as_deref().unwrap_or(DEFAULT_REGION))?;
     let instance = match &args.instance {
         Some(instance) => name("instance", instance)?,

@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 
 use self::parts::{Parts, until};
 use crate::bus_link;
-use crate::context;
 use crate::data::{Data, DataArg, Running, make_dir};
 use crate::exit::Exit;
 use crate::fail::Fail;
@@ -162,7 +161,6 @@ async fn serve(
     signals: &mut Signals,
 ) -> Result<Option<anyhow::Error>> {
     data.write_running(running)?;
-    context::write_local(data, running)?;
     announce(args, data, running);
     let ended = tokio::select! {
         error = parts.ended() => Some(error),
