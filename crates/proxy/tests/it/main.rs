@@ -7,6 +7,7 @@ mod deaf;
 mod flood;
 mod logins;
 mod reading;
+mod restart;
 mod slow;
 mod support;
 mod together;

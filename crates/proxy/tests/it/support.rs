@@ -181,6 +181,18 @@ impl Front {
         front.0
     }
 
+    /// One where clients come to `listener`.
+    pub(crate) async fn start_on(
+        listener: TcpListener,
+        broker: &Broker,
+        world: &World,
+        change: impl FnOnce(&mut proxy::Config),
+    ) -> Self {
+        let front = Self::on(listener, broker.address, world, change);
+        soon(front.1).await.unwrap();
+        front.0
+    }
+
     /// One that is not waited for, and how it says that it is ready.
     pub(crate) async fn start_unready(
         broker: SocketAddr,
@@ -188,6 +200,15 @@ impl Front {
         change: impl FnOnce(&mut proxy::Config),
     ) -> (Self, oneshot::Receiver<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, broker, world, change)
+    }
+
+    fn on(
+        listener: TcpListener,
+        broker: SocketAddr,
+        world: &World,
+        change: impl FnOnce(&mut proxy::Config),
+    ) -> (Self, oneshot::Receiver<()>) {
         let address = listener.local_addr().unwrap();
         let mut config = proxy::Config::new(listener, options(broker, Role::Proxy), world.known());
         (config.session.login_timeout, config.session.stall) = (PATIENCE, PATIENCE);
