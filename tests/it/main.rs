@@ -1,6 +1,7 @@
 //! The whole path, one module for each promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on ends here")]
 
+mod cli_damage;
 mod cli_login;
 mod cli_logs;
 mod cli_logs_strange;

@@ -144,11 +144,17 @@ impl Up {
 
     /// Kills it, as `kill -9` does, and starts it anew on the same data and ports.
     pub fn restart(&mut self) {
+        self.restart_after(|_| {});
+    }
+
+    /// The same, and in between `happens` to its data directory what it may.
+    pub fn restart_after(&mut self, happens: impl FnOnce(&Path)) {
         let ports = ["nats", "http", "proxy"].map(|what| {
             let address = self.address(what);
             address.rsplit(':').next().unwrap_or("0").to_owned()
         });
         self.process.kill();
+        happens(&self.data());
         self.process = launch(&self.binary, &self.data(), &self.options, ports);
     }
 
