@@ -22,6 +22,7 @@ mod promise_4_goes_on_where_it_stopped;
 mod promise_5_nobody_reads_another_org;
 mod promise_6_harms_only_itself;
 mod promise_7_one_binary;
+mod revocations;
 mod roles;
 mod stock_clients;
 mod targets;
