@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use bus::roles::{Role, nats_conf};
 use logway_tests::{NatsServer, NatsVersion, Process, Up, parts, skip};
 use rustix::process::Signal;
 
@@ -199,4 +200,22 @@ fn a_wrong_password_for_nats_is_named() {
     up.process().signal(Signal::TERM);
     let (_, _, err) = up.process().wait_with_output();
     assert!(err.contains("LB01") && !err.contains("agent:wrong"), "{err}");
+}
+
+#[test]
+fn a_login_of_the_front_door_that_is_refused_is_named_with_its_file() {
+    let test = "a_login_of_the_front_door_that_is_refused_is_named_with_its_file";
+    let users = [(Role::Agent, "agent", "secret"), (Role::Registry, "registry", "secret")];
+    let Some(server) = NatsServer::start(test, NatsVersion::Current, &nats_conf(&users)) else { return };
+    let mut up = Up::on_servers(&server.url(), |role| format!("{role}:secret"), &[]);
+    let path = up.data().join("bus/proxy").display().to_string();
+    let process = up.process();
+    process.wait_for_stderr("the warning", |row| {
+        row.starts_with("warning[LB01]: the front door is not let in by NATS")
+            && row.contains("Authorization")
+    });
+    process.wait_for_stderr("its file", |row| row.starts_with("hint: ") && row.contains(&path));
+    process.wait_for_stderr("the log", |row| {
+        row.contains("LB01") && row.contains("refused the front door's login")
+    });
 }

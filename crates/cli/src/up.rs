@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bus::broker;
-use bus::client::{Client, Credentials, Options};
+use bus::client::{Client, Credentials, Options, Status};
 use bus::roles::Role;
 use line::{Name, OrgId};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::parts::{Parts, until};
 use crate::bus_link;
@@ -73,9 +73,9 @@ Examples:
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
-The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. Those with
-which 'logway logs' reads and the registry tells its state are others: write them as user:password
-into DIR/bus/api and DIR/bus/registry.
+The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. The front door,
+the registry and, beside the front door, 'logway logs' have logins of their own: write them as
+user:password into DIR/bus/proxy, DIR/bus/registry and DIR/bus/api.
 For tls:// the CA's certificate stands in DIR/bus/ca.pem, and our own, if the server asks for
 one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
@@ -259,8 +259,9 @@ fn start_proxy(
     parts: &mut Parts,
 ) -> Result<Arc<proxy::Figures>> {
     let bus = bus_link::options(data, &running.nats, Role::Proxy, "logway proxy")?;
-    let known = registry::follow(Client::start(bus.clone()));
-    let mut config = proxy::Config::new(listener, bus, known);
+    let client = Client::start(bus.clone());
+    tokio::spawn(tell_of_refusal(client.status(), data.path().join("bus").join(Role::Proxy.as_str())));
+    let mut config = proxy::Config::new(listener, bus, registry::follow(client));
     // One machine, and its own people.
     config.limits.org.connections = 1024;
     (config.limits.connections_per_address, config.limits.connects_per_s) = (4096, 1000);
@@ -274,6 +275,19 @@ fn start_proxy(
             .map_err(|error| Fail::new(Exit::Failure, error.to_string()).code("LP01").into())
     });
     Ok(figures)
+}
+
+/// Tells the person once if the server does not take the front door's login, and where that stands: with a server that was named it is
+/// one that we have minted, until somebody writes another. Ends with the client.
+async fn tell_of_refusal(mut status: watch::Receiver<Status>, path: PathBuf) {
+    let Ok(status) = status.wait_for(|status| matches!(status, Status::Refused { .. })).await else { return };
+    let Status::Refused { reason } = &*status else { return };
+    // What is wrong with certificates says itself what to do.
+    let code = ["LB04", "LB06"].into_iter().find(|code| reason.contains(code)).unwrap_or("LB01");
+    notice(&format!("warning[{code}]: the front door is not let in by NATS, so it has no lines: {reason}"));
+    if code == "LB01" {
+        notice(&format!("hint: write its login as user:password into {}, and start again", path.display()));
+    }
 }
 
 fn start_agent(

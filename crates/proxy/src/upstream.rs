@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bus::client::{Options, ServerAddr};
 use bus::codec::{ClientReader, PlacedOp};
-use bus::dial::{self, Dialed};
+use bus::dial::{self, Dialed, Failure};
 use bus::session::{Stats, Touched};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -219,7 +219,7 @@ impl Upstream {
                     // Tried for ever, said now and then.
                     if last_said.is_none_or(|at: Instant| at.elapsed() >= SAY_EVERY) {
                         last_said = Some(Instant::now());
-                        tracing::warn!(%server, %error, "cannot connect to the bus");
+                        say(server, &error);
                     }
                     self.away(Some(error.to_string()));
                 }
@@ -416,6 +416,16 @@ impl Upstream {
                 Err(_) => return Lost::Silent,
             }
         }
+    }
+}
+
+/// Says in the log why there is no connection. What is wrong with certificates ends with a code of its own.
+fn say(server: &ServerAddr, error: &Failure) {
+    match error {
+        Failure::Refused(why) if !why.ends_with(')') => {
+            tracing::warn!(code = "LB01", %server, %why, "NATS refused the front door's login, nobody gets lines meanwhile");
+        }
+        _ => tracing::warn!(%server, %error, "cannot connect to the bus"),
     }
 }
 
