@@ -53,6 +53,32 @@ fn odd_names_are_taken_and_it_is_said_how_they_are_written() {
 }
 
 #[test]
+fn lines_are_those_of_the_org_that_was_named() {
+    let up = Up::start(&[]);
+    let (code, id, err) = up.output("orgs", &["create", "acme"]);
+    assert_eq!(code, 0, "{err}");
+    for (org, said) in [("acme", "by slug"), (id.trim(), "by id"), ("personal", "ours")] {
+        let args = ["--org", org, "--app", "web", "--", "echo", said];
+        let (status, _, err) = up.run("run", &args).wait_with_output();
+        assert!(status.success(), "{org}: {err}");
+    }
+    for (org, wanted) in [("acme", &["by slug", "by id"][..]), ("personal", &["ours"])] {
+        let (_, token, _) = up.output("tokens", &["create", "readonly", org]);
+        let (code, out, err) = up.output("logs", &["-a", "web", "-n", "-j", "--token", token.trim()]);
+        let said = lines::parse(&out).into_iter().map(|message| message.message);
+        let said: Vec<_> =
+            said.filter(|text| ["by slug", "by id", "ours"].contains(&text.as_str())).collect();
+        assert!(code == 0 && said == wanted, "{org}: {out}{err}");
+    }
+    let (code, out, err) = up.output("run", &["--org", "no\u{1b}body", "--app", "web", "--", "true"]);
+    assert!(
+        code == 3 && out.is_empty() && err.starts_with("error[LR05]: the app is not run"),
+        "{code} {err}"
+    );
+    assert!(err.contains("hint: ") && !err.contains('\u{1b}'), "{err}");
+}
+
+#[test]
 fn an_instance_of_another_org_is_refused() {
     let up = Up::start(&[]);
     let theirs =

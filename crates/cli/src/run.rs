@@ -14,6 +14,7 @@ use crate::data::{Data, DataArg, random};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::notice;
+use crate::registry_link;
 
 /// How long the agent may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// The app that the lines belong to
     #[arg(short, long)]
     app: String,
+    /// The org whose lines they are, its slug or its id [default: that of this machine, 'personal']
+    #[arg(long)]
+    org: Option<String>,
     /// The region [default: that of 'logway up']
     #[arg(short, long)]
     region: Option<String>,
@@ -59,6 +63,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   logway run --app web -- ./server --port 80
   logway run --app web --region lhr --instance 148e36 -- ./server
+  logway run --org acme --app web -- ./server              lines of another org: 'logway orgs create'
   logway run --app ledger --policy block -- ./job          lose no line, wait instead
   logway run --app hello -- sh -c 'echo hello; exit 3'     ends with 3
 
@@ -98,7 +103,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit> {
 
 fn registration(args: &Args, data: &Data) -> Result<Registration> {
     let app = name("app", &args.app)?;
-    let org = data.org()?.id;
+    let org = match &args.org {
+        Some(name) => org_id(data, name)?,
+        None => data.org()?.id,
+    };
     // An 'up' that is just starting again has not said it anew.
     let region = args.region.clone().or(data.said()?.map(|up| up.region));
     let region = name("region", region.as_deref().unwrap_or(DEFAULT_REGION))?;
@@ -116,6 +124,31 @@ fn registration(args: &Args, data: &Data) -> Result<Registration> {
         rate: args.rate,
         ephemeral: true,
     })
+}
+
+/// The id of the org that is called `name`, or whose id it is. The registry of this machine knows.
+fn org_id(data: &Data, name: &str) -> Result<String> {
+    const WHAT: &str = "the app is not run";
+    if !data.registry().join(registry::JOURNAL).exists() && data.running()?.is_some() {
+        return Fail::new(Exit::Failure, WHAT)
+            .code("LR11")
+            .why("--org is looked up in the registry, and that of this 'logway up --no-registry' is on another machine")
+            .hint("run apps of that org beside the registry, or register the Machine with the org's id at the agent's socket")
+            .err();
+    }
+    let orgs = match registry_link::ask(data, registry::admin::Request::Orgs {}, WHAT)? {
+        registry::admin::Response::Orgs(orgs) => orgs,
+        other => return Err(registry_link::strange(&other)),
+    };
+    let by_slug = orgs.iter().find(|org| org.slug.as_str() == name);
+    let org = by_slug.or_else(|| orgs.iter().find(|org| org.id.as_str() == name));
+    match org {
+        Some(org) => Ok(org.id.to_string()),
+        None => Fail::new(Exit::NotFound, WHAT)
+            .code("LR05")
+            .why(format!("no org is called '{}'", name.chars().take(64).collect::<String>().escape_debug()))
+            .err(),
+    }
 }
 
 /// 14 hexadecimal digits, as Fly's Machines have them.
