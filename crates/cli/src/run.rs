@@ -63,7 +63,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   logway run --app web -- ./server --port 80
   logway run --app web --region lhr --instance 148e36 -- ./server
-  logway run --org acme --app web -- ./server              lines of another org: 'logway orgs create'
+  logway run --org acme --app web -- ./server              lines of an org of its own
   logway run --app ledger --policy block -- ./job          lose no line, wait instead
   logway run --app hello -- sh -c 'echo hello; exit 3'     ends with 3
 
