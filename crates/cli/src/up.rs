@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bus::broker;
@@ -81,6 +82,9 @@ one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
+/// How long the front door may take to hear the registry before it is said that all serves.
+const DOOR_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A number of bytes, as `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Size(u64);
@@ -136,10 +140,17 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         host: args.host.clone().unwrap_or_else(hostname),
     };
     let has_registry = start_registry(args, data, &running, &mut parts)?;
-    let figures = start_proxy(data, &running, door, &mut parts)?;
+    let (figures, has_door) = start_proxy(data, &running, door, &mut parts)?;
     let has_agent = start_agent(args, data, &running, bus, (http, figures), &mut parts)?;
-    // The front door waits for the bus and the registry: a NATS server that is away holds up no agent.
-    let is_ready = async { has_registry.await.and(has_agent.await) };
+    // The front door waits for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
+    // holds up no agent.
+    let is_ready = async {
+        let is_ready = has_registry.await.and(has_agent.await);
+        if args.nats.is_none() {
+            let _ = tokio::time::timeout(DOOR_PATIENCE, has_door).await;
+        }
+        is_ready
+    };
     let ended = tokio::select! {
         ended = parts.ended() => Some(ended),
         _ = signals.next() => None,
@@ -251,13 +262,13 @@ fn start_registry(args: &Args, data: &Data, running: &Running, parts: &mut Parts
     Ok(is_ready)
 }
 
-/// Starts the front door; gives its figures.
+/// Starts the front door; gives its figures, and when it lets clients in.
 fn start_proxy(
     data: &Data,
     running: &Running,
     listener: TcpListener,
     parts: &mut Parts,
-) -> Result<Arc<proxy::Figures>> {
+) -> Result<(Arc<proxy::Figures>, Ready)> {
     let bus = bus_link::options(data, &running.nats, Role::Proxy, "logway proxy")?;
     let client = Client::start(bus.clone());
     tokio::spawn(tell_of_refusal(client.status(), data.path().join("bus").join(Role::Proxy.as_str())));
@@ -269,12 +280,14 @@ fn start_proxy(
     make_dir(&dir).with_context(|| format!("making {}", dir.display()))?;
     config.audit = Some(dir.join("audit.ndjson"));
     let figures = Arc::clone(&config.figures);
+    let (ready, is_ready) = oneshot::channel();
+    config.ready = Some(ready);
     parts.start("front door", |ending| async {
         proxy::run(config, until(ending))
             .await
             .map_err(|error| Fail::new(Exit::Failure, error.to_string()).code("LP01").into())
     });
-    Ok(figures)
+    Ok((figures, is_ready))
 }
 
 /// Tells the person once if the server does not take the front door's login, and where that stands: with a server that was named it is
