@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("registry", &["line", "bus", "access", "disk"]),
     ("proxy", &["line", "bus", "access"]),
     ("query", &["line"]),
-    ("store", &["line", "bus", "query"]),
+    ("store", &["line", "disk", "bus", "query"]),
     ("api", &["line", "bus", "access", "query", "store"]),
     ("ship", &["line", "bus"]),
 ];

@@ -1,0 +1,4 @@
+//! The store: where a line rests for 30 days and is found.
+//!
+//! An acknowledged line is in the write-ahead log and in memory, later in a part: one immutable file, sorted by app and time, with what tells
+//! a query which of its frames it need not read. The disk is met only behind [`disk::Disk`].
