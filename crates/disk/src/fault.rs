@@ -5,13 +5,17 @@
 //! sync covered, any subset. A failed sync behaves as Linux does: the page cache still shows the data, but no later sync
 //! brings it to the disk.
 
-use crate::{Disk, File, SyncPoint};
+use crate::{Disk, File, Guard, SyncPoint};
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+mod file;
+
+use file::FaultFile;
 
 const SECTOR_BYTES: usize = 512;
 
@@ -47,6 +51,8 @@ struct State {
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<(Call, u64), io::ErrorKind>,
     space_bytes: Option<u64>,
+    /// Files that somebody has locked; a power cut lets go of them.
+    locked: BTreeSet<PathBuf>,
 }
 
 type Names = BTreeMap<PathBuf, Node>;
@@ -325,90 +331,6 @@ fn drop_orphans(names: &mut Names) {
     names.retain(|path, _| path.ancestors().skip(1).all(|dir| dirs.contains(dir)));
 }
 
-struct FaultFile {
-    disk: FaultDisk,
-    id: usize,
-}
-
-impl fmt::Debug for FaultFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultFile").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// A length or offset, which in a test always fits.
-fn small(value: u64) -> io::Result<usize> {
-    usize::try_from(value).map_err(|_| io::ErrorKind::FileTooLarge.into())
-}
-
-impl File for FaultFile {
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let offset = small(offset)?;
-        let mut state = self.disk.lock();
-        let room = state.reserve(self.id, offset + bytes.len());
-        if let Err(error) = state.enter(Call::Write).and(room) {
-            // A failed write may have written a part.
-            let part = bytes[..bytes.len() / 2].to_vec();
-            if offset + part.len() <= state.files[self.id].cached.len() {
-                state.files[self.id].change(Change::Write(offset, part));
-            }
-            return Err(error);
-        }
-        state.files[self.id].change(Change::Write(offset, bytes.to_vec()));
-        Ok(())
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let offset = small(offset)?;
-        let mut state = self.disk.lock();
-        state.enter(Call::Read)?;
-        let rest = state.files[self.id].cached.get(offset..).unwrap_or_default();
-        let count = rest.len().min(buf.len());
-        buf[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-
-    fn allocate(&self, len_bytes: u64) -> io::Result<()> {
-        let len = small(len_bytes)?;
-        let mut state = self.disk.lock();
-        state.enter(Call::Write)?;
-        state.reserve(self.id, len)?;
-        if state.files[self.id].cached.len() < len {
-            state.files[self.id].change(Change::Length(len));
-        }
-        Ok(())
-    }
-
-    fn set_len(&self, len_bytes: u64) -> io::Result<()> {
-        let len = small(len_bytes)?;
-        let mut state = self.disk.lock();
-        state.enter(Call::Write)?;
-        state.files[self.id].change(Change::Length(len));
-        Ok(())
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.disk.lock().files[self.id].cached.len() as u64)
-    }
-
-    fn sync_data(&self, point: SyncPoint) -> io::Result<()> {
-        let mut state = self.disk.lock();
-        if let Err(error) = state.enter(Call::Sync) {
-            // The pages are marked clean: no later sync will write them.
-            state.files[self.id].pending.clear();
-            return Err(error);
-        }
-        if state.ignored.contains(&point) {
-            return Ok(());
-        }
-        let Inode { durable, pending, .. } = &mut state.files[self.id];
-        for change in pending.drain(..) {
-            change.apply(durable);
-        }
-        Ok(())
-    }
-}
-
 impl Disk for FaultDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let mut state = self.lock();
@@ -487,5 +409,25 @@ impl Disk for FaultDisk {
             change.apply(&mut state.durable_names);
         }
         Ok(())
+    }
+    fn hold(&self, path: &Path) -> io::Result<Box<dyn Guard>> {
+        if !self.lock().locked.insert(path.to_path_buf()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(FaultGuard { disk: self.clone(), path: path.to_path_buf() }))
+    }
+}
+
+#[derive(Debug)]
+struct FaultGuard {
+    disk: FaultDisk,
+    path: PathBuf,
+}
+
+impl Guard for FaultGuard {}
+
+impl Drop for FaultGuard {
+    fn drop(&mut self) {
+        self.disk.lock().locked.remove(&self.path);
     }
 }

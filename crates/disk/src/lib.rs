@@ -55,11 +55,28 @@ pub enum SyncPoint {
     KeyFile,
     /// The renaming of a key or token file.
     KeyDir,
+    /// The records of the store's log: the sync that every receipt waits for.
+    StoreLog,
+    /// The directory entry of a new segment of the store's log, before the first record in it counts as durable.
+    StoreLogDir,
+    /// Records of the store's log found at the start: after `kill -9` they may be in the page cache only, and what comes
+    /// again of them is about to be answered as already stored.
+    StoreLogRecovered,
+    /// The directory entries of the store's log found at the start.
+    StoreLogRecoveredDir,
+    /// The content of a part, before the manifest names it.
+    StorePart,
+    /// The directory entry of a part, before the manifest names it.
+    StorePartDir,
+    /// The content of what the store has seen of each boot, before the manifest names it.
+    StoreSeen,
+    /// The directory entry of what the store has seen of each boot, before the manifest names it.
+    StoreSeenDir,
 }
 
 impl SyncPoint {
     /// Every call site; the mutation test walks it.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 23] = [
         Self::NewDir,
         Self::SpoolBatch,
         Self::SpoolDir,
@@ -75,6 +92,14 @@ impl SyncPoint {
         Self::JournalSnapshotDir,
         Self::KeyFile,
         Self::KeyDir,
+        Self::StoreLog,
+        Self::StoreLogDir,
+        Self::StoreLogRecovered,
+        Self::StoreLogRecoveredDir,
+        Self::StorePart,
+        Self::StorePartDir,
+        Self::StoreSeen,
+        Self::StoreSeenDir,
     ];
 }
 
@@ -126,6 +151,9 @@ pub trait File: Send + Sync + fmt::Debug {
     fn sync_data(&self, point: SyncPoint) -> io::Result<()>;
 }
 
+/// A lock that is held: dropping it lets go.
+pub trait Guard: Send + Sync + fmt::Debug {}
+
 /// A file system.
 pub trait Disk: Send + Sync + fmt::Debug {
     /// Makes an empty file (mode 0600) for reading and writing; one that exists is emptied.
@@ -173,6 +201,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the file system reports.
     fn sync_dir(&self, dir: &Path, point: SyncPoint) -> io::Result<()>;
+
+    /// Takes the file (made if missing, mode 0600) for oneself until the guard is dropped or the process ends.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another has it; otherwise what the file system reports.
+    fn hold(&self, path: &Path) -> io::Result<Box<dyn Guard>>;
 }
 
 /// Makes `dir` (mode 0700) with its missing parents, so that they survive a power cut.

@@ -1,7 +1,7 @@
 //! The host's file system.
 
-use crate::{Disk, File, SyncPoint};
-use rustix::fs::FallocateFlags;
+use crate::{Disk, File, Guard, SyncPoint};
+use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 use std::fs;
 use std::io;
@@ -119,7 +119,18 @@ impl Disk for RealDisk {
     fn sync_dir(&self, dir: &Path, _point: SyncPoint) -> io::Result<()> {
         fs::File::open(dir)?.sync_all()
     }
+
+    fn hold(&self, path: &Path) -> io::Result<Box<dyn Guard>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let file = options.open(path)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Box::new(RealFile(file)))
+    }
 }
+
+/// Closing the file lets go of the lock.
+impl Guard for RealFile {}
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +153,16 @@ mod tests {
         assert_eq!(mode(&dir.join("f")), 0o600);
         assert_eq!(mode(&dir), 0o700);
         assert_eq!(mode(&root.path().join("a")), 0o700);
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_until_it_is_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("LOCK");
+        let held = RealDisk.hold(&path).unwrap();
+        assert_eq!(RealDisk.hold(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        RealDisk.hold(&path).unwrap();
     }
 
     #[test]
