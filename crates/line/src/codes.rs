@@ -309,6 +309,42 @@ pub const ALL: &[Code] = &[
         "The front door is to keep who read what, and cannot open the file for it.",
         "Name another file with `--audit`, or make its folder, owned by the user that the front door runs as.",
     ),
+    code(
+        "LQ01",
+        "Not a query",
+        "The text is not LogsQL: a quote or a parenthesis is not closed, a word stands where it means something else, or a value is of the wrong kind.",
+        "Look at the byte that the message names. Put text with spaces or signs, and words that mean something to LogsQL, into quotes.",
+    ),
+    code(
+        "LQ02",
+        "Not supported yet",
+        "The query uses a filter, pipe or function of VictoriaLogs that Logway does not have yet.",
+        "docs/logsql.md lists what is supported and what can be used instead.",
+    ),
+    code(
+        "LQ03",
+        "Query too large",
+        "The query is longer, more deeply nested, or has more filters or larger regular expressions than are taken.",
+        "Shorten it. Many values of one field belong into `in(...)`, and alternatives of one regular expression into several filters.",
+    ),
+    code(
+        "LQ04",
+        "Limit not usable",
+        "An argument that is to narrow the query cannot be obeyed: it has pipes, is empty, or is neither JSON nor a filter.",
+        "Give `extra_filters` and `extra_stream_filters` as a JSON object of strings and lists of strings, or as filters without pipes.",
+    ),
+    code(
+        "LQ05",
+        "Query needs too much memory",
+        "A pipe has to remember more than a query may use: too many groups, too many different values, or too many rows to sort.",
+        "Narrow the filter or the time, group by fewer fields, or give `sort` a limit.",
+    ),
+    code(
+        "LQ06",
+        "Partial result not readable",
+        "Another store answered with a partial result that this version does not read, or that was damaged on the way.",
+        "Run the same version everywhere.",
+    ),
 ];
 
 #[cfg(test)]
@@ -317,7 +353,7 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_unique_and_complete() {
-        let families = ["LI", "LA", "LB", "LR", "LP"];
+        let families = ["LI", "LA", "LB", "LR", "LP", "LS", "LQ"];
         let rank = |c: &Code| (families.iter().position(|f| c.code.starts_with(f)), c.code);
         assert!(ALL.windows(2).all(|pair| rank(&pair[0]) < rank(&pair[1])));
         for entry in ALL {

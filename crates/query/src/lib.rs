@@ -4,5 +4,17 @@
 //! what is stored and what is just coming in, and all of it can be tested by itself.
 
 pub mod block;
+pub mod error;
+pub mod field;
+#[allow(dead_code, reason = "its callers, the parsers, follow")]
+mod lexer;
+pub mod number;
+#[allow(dead_code, reason = "its callers, the parsers, follow")]
+mod quote;
+#[allow(dead_code, reason = "its callers, the parsers, follow")]
+mod reserved;
+pub mod token;
 
 pub use block::{Block, Column, Flow, Text};
+pub use error::Error;
+pub use lexer::{MAX_DEPTH, MAX_QUERY_BYTES};
