@@ -6,6 +6,7 @@
 
 mod column;
 mod json;
+mod wire;
 
 use std::sync::Arc;
 
