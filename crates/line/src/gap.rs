@@ -12,6 +12,14 @@ pub struct Gap {
     pub bytes: u64,
 }
 
+impl Gap {
+    /// What a person reads of a gap of `span` sequence numbers.
+    pub fn message(&self, span: u64) -> String {
+        let lines = if span == 1 { "line" } else { "lines" };
+        format!("{span} {lines} lost: {}", self.reason.sentence())
+    }
+}
+
 macro_rules! names {
     ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $variant:ident = $code:literal $name:literal,)* }) => {
         $(#[$meta])*

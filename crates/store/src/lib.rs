@@ -2,3 +2,8 @@
 //!
 //! An acknowledged line is in the write-ahead log and in memory, later in a part: one immutable file, sorted by app and time, with what tells
 //! a query which of its frames it need not read. The disk is met only behind [`disk::Disk`].
+
+pub mod flatten;
+pub mod rows;
+
+pub use rows::{Kind, Rows, Source};

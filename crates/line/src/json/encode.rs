@@ -134,11 +134,7 @@ fn write_message(entry: &Entry<'_>, out: &mut Vec<u8>) -> bool {
     match &entry.body {
         Body::Line(text) => return write_lossy(&text.bytes, out),
         Body::Event(event) => escape(event.message.as_bytes(), out),
-        Body::Gap(gap) => {
-            let lines = if entry.span == 1 { "line" } else { "lines" };
-            let text = format!("{} {lines} lost: {}", entry.span, gap.reason.sentence());
-            escape(text.as_bytes(), out);
-        }
+        Body::Gap(gap) => escape(gap.message(entry.span).as_bytes(), out),
     }
     false
 }

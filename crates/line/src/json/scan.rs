@@ -92,6 +92,11 @@ impl<'a> Scanner<'a> {
         Self { bytes, at: 0, first: false }
     }
 
+    /// How many bytes are behind it.
+    pub const fn position(&self) -> usize {
+        self.at
+    }
+
     fn fail<T>(&self, what: &'static str) -> Result<T, Error> {
         Err(Error::Json { what, at: self.at })
     }
