@@ -1,6 +1,13 @@
 //! The messages on the `sys.` subjects: what stages ask and tell each other about lines, and what the registry tells all.
 
+mod query;
+
 use serde::{Deserialize, Serialize};
+
+pub use query::{
+    MAX_QUERY_PAGE_BYTES, QUERY_IDLE_SECONDS, QUERY_PREFIX, QueryBegin, QueryEnd, QueryFailure, QueryNext,
+    QueryPage, QueryRequest, read_page, write_page,
+};
 
 /// Where recent lines are asked for.
 pub const RECENT: &str = "sys.recent";
