@@ -136,7 +136,7 @@ mod tests {
         let head = QueryPage { id: "a".into(), page: 1, end: Some(end) };
         let bytes = write_page(&head, b"\nrest\n");
         assert_eq!(read_page(&bytes), Some((head, &b"\nrest\n"[..])));
-        for bad in [&b""[..], b"{}", b"x\n", b"[]\nrest"] {
+        for bad in [&b""[..], b"{}", b"x\n", b"7\nrest"] {
             assert_eq!(read_page(bad), None);
         }
     }
