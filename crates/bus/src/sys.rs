@@ -19,6 +19,8 @@ pub const HEARTBEAT_SECONDS: u64 = 5;
 pub const REGISTRY: &str = "sys.registry";
 /// Where the registry's state is asked for, page by page.
 pub const REGISTRY_SNAPSHOT: &str = "sys.registry.snapshot";
+/// What the subject begins with on which a store is asked to keep lines; the shard's number follows.
+pub const APPEND_PREFIX: &str = "sys.append.";
 /// How often the registry says which state it holds, in seconds; it says so at once after a change, too.
 pub const REGISTRY_SECONDS: u64 = 2;
 /// Most bytes of a page of the registry's state, its head included: half of what a NATS server usually takes.
@@ -162,4 +164,61 @@ pub struct SnapshotPage {
     pub total_bytes: u64,
     /// Where in them this page begins.
     pub offset: u64,
+}
+
+/// Where the store that owns a shard is asked to keep lines: a request is bytes of `line::append`, and the answer one
+/// [`AppendAnswer`]. To ask again is harmless.
+pub fn append_subject(shard: u8) -> String {
+    format!("{APPEND_PREFIX}{shard}")
+}
+
+/// What a store says to a request to keep lines: `{"acked":{"pos":7}}`. Without an answer nothing is known, and the request is
+/// to be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppendAnswer {
+    /// All of it survives a power cut.
+    Acked {
+        /// The store's commit order after it.
+        pos: u64,
+    },
+    /// Not now. The same request is to be repeated.
+    Busy {
+        /// After this time, in milliseconds.
+        retry_ms: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Never: it is wrong as it is, and nothing of it was kept.
+    Rejected {
+        /// The catalogue's code.
+        code: String,
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_an_append_look_like_this() {
+        for (answer, text) in [
+            (AppendAnswer::Acked { pos: 7 }, r#"{"acked":{"pos":7}}"#),
+            (
+                AppendAnswer::Busy { retry_ms: 50, reason: "full".into() },
+                r#"{"busy":{"retry_ms":50,"reason":"full"}}"#,
+            ),
+            (
+                AppendAnswer::Rejected { code: "LS01".into(), reason: "no".into() },
+                r#"{"rejected":{"code":"LS01","reason":"no"}}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+            assert_eq!(serde_json::from_str::<AppendAnswer>(text).unwrap(), answer);
+        }
+        assert!(serde_json::from_str::<AppendAnswer>("{}").is_err());
+        assert_eq!(append_subject(255), "sys.append.255");
+    }
 }

@@ -14,11 +14,13 @@
 //! | fragments become whole lines again | [`join`] |
 //! | how grave a line is | [`level`] |
 //! | how it rests on disk | [`entry`] |
+//! | how stores are asked to keep it | [`append`], [`shard`] |
 //! | who may read it, where | [`address`], [`subject`] |
 //! | how it looks on the bus and in a terminal | [`json`] |
 //! | what a code in it means | [`codes`] |
 
 pub mod address;
+pub mod append;
 pub mod codes;
 pub mod entry;
 pub mod event;
@@ -28,6 +30,7 @@ mod id;
 pub mod join;
 pub mod json;
 pub mod level;
+pub mod shard;
 pub mod split;
 mod stream;
 pub mod subject;

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
+pub(crate) use line::shard::SHARDS;
 use line::{Name, OrgId};
 use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::{Slug, text};
-
-/// How many shards there are: one is the low byte of a hash of org and app.
-pub(crate) const SHARDS: usize = 256;
 
 /// The store that owns a shard which was never assigned.
 const DEFAULT_STORE: &str = "main";
