@@ -53,6 +53,8 @@ pub(crate) struct Lexer<'a> {
     token: Token<'a>,
     /// Where the token before the current one ends.
     before: usize,
+    /// Where it starts.
+    before_start: usize,
     now: i64,
     depth: usize,
     terms: usize,
@@ -71,7 +73,15 @@ impl<'a> Lexer<'a> {
             return Err(Error::TooLarge { offset: MAX_QUERY_BYTES, len: 0, message });
         }
         let token = next(text, 0);
-        Ok(Self { text, token: Token { spaced: true, ..token }, before: 0, now, depth: 0, terms: 0 })
+        Ok(Self {
+            text,
+            token: Token { spaced: true, ..token },
+            before: 0,
+            before_start: 0,
+            now,
+            depth: 0,
+            terms: 0,
+        })
     }
 
     /// The current token.
@@ -94,6 +104,11 @@ impl<'a> Lexer<'a> {
         self.before
     }
 
+    /// The token before the current one, as it is written; empty at the start.
+    pub(crate) fn last(&self) -> &'a str {
+        self.text.get(self.before_start..self.before).unwrap_or_default()
+    }
+
     /// The text from `start` to the end of the last token that was taken.
     pub(crate) fn text_from(&self, start: usize) -> &'a str {
         self.text.get(start..self.before).unwrap_or_default()
@@ -101,6 +116,7 @@ impl<'a> Lexer<'a> {
 
     /// Goes on to the next token.
     pub(crate) fn advance(&mut self) {
+        self.before_start = self.token.start;
         self.before = self.token.start + self.token.raw.len();
         self.token = next(self.text, self.before);
     }
@@ -192,11 +208,13 @@ impl<'a> Lexer<'a> {
         read
     }
 
-    /// Counts one more of what costs time for each row; [`Error::TooLarge`] beyond `most`.
-    pub(crate) fn count_term(&mut self, most: usize) -> Result<(), Error> {
-        self.terms += 1;
+    /// Counts `terms` more of what costs time for each row; [`Error::TooLarge`] beyond `most`.
+    pub(crate) fn count_term(&mut self, terms: usize, most: usize) -> Result<(), Error> {
+        self.terms += terms;
         if self.terms > most {
-            let message = format!("more than {most} filters: put values of one field into 'in(...)'");
+            let message = format!(
+                "more than {most} filters (a regular expression counts as many): put values of one field into 'in(...)'"
+            );
             return Err(Error::TooLarge { offset: self.token.start, len: self.token.raw.len(), message });
         }
         Ok(())

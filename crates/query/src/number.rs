@@ -39,7 +39,7 @@ const SIZES: [(&str, f64); 17] = [
 ];
 
 /// Nanoseconds of a duration: numbers with units, the one after the other (`1h30m`, `1.5d`, `-1m0s`). Units are
-/// `ns us µs ms s m h d w y`, a year being 365 days. None for anything else, and beyond 64 bits.
+/// `ns us µs ms s m h d w y`, a year being 365 days. What is more than 64 bits hold becomes the most that they do. None for anything else.
 pub fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = sign(text);
     if rest.is_empty() {
@@ -53,18 +53,18 @@ pub fn duration(text: &str) -> Option<i64> {
         let end = tail.find(|c: char| c.is_ascii_digit() || c == '.' || c == '_').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         let &(_, nanos) = TIMES.iter().find(|(name, _)| *name == unit)?;
-        total = total.checked_add(times(number, nanos)?)?;
+        total = total.saturating_add(times(number, nanos)?);
         rest = tail;
     }
-    if negative { total.checked_neg() } else { Some(total) }
+    Some(if negative { total.saturating_neg() } else { total })
 }
 
 /// `number` times `unit`, exactly when it is a whole number.
 fn times(number: &str, unit: i64) -> Option<i64> {
     let plain = without_underscores(number)?;
     match plain.parse::<i64>() {
-        Ok(whole) => whole.checked_mul(unit),
-        Err(_) => to_i64(plain.parse::<f64>().ok()? * unit as f64),
+        Ok(whole) => Some(whole.saturating_mul(unit)),
+        Err(_) => Some(to_i64(plain.parse::<f64>().ok()? * unit as f64).unwrap_or(i64::MAX)),
     }
 }
 
@@ -187,7 +187,8 @@ mod tests {
             ("5M", None),
             ("5m3", None),
             ("1..5s", None),
-            ("999999y", None),
+            ("999999y", Some(i64::MAX)),
+            ("99999999999999999999s", Some(i64::MAX)),
         ] {
             assert_eq!(duration(text), wanted, "{text}");
         }
