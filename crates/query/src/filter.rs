@@ -75,8 +75,8 @@ pub enum Filter {
         /// What its value must be.
         test: Test,
     },
-    /// Rows of these orgs. No text makes one: only [`crate::Query::confine`] does. It prints as a filter of a field that no
-    /// row has, so that one that went through text finds nothing rather than everything.
+    /// Rows of these orgs. No text makes one: only [`crate::Query::confine`] does. What it prints matches no row, so
+    /// that limits that went through text by mistake let nothing through.
     Orgs(Vec<String>),
 }
 
@@ -202,8 +202,9 @@ impl fmt::Display for Filter {
             Self::Field { field, test } if field == field::MSG => test.fmt(f),
             Self::Field { field, test } => write!(f, "{}:{test}", Plain(field)),
             Self::Orgs(orgs) => {
-                f.write_str("\"\\x00org\":")?;
-                write_list(f, "in", orgs)
+                f.write_str("(_org:")?;
+                write_list(f, "in", orgs)?;
+                f.write_str(" !*)")
             }
         }
     }

@@ -16,6 +16,7 @@ pub(crate) const VALUE: &str = "+-/:.$";
 /// What joins words into a field's name, or into a value where a colon means something else.
 pub(crate) const NAME: &str = "+-/.$";
 /// What joins words into a name or number inside `math`.
+#[allow(dead_code, reason = "its caller, the pipe math, follows")]
 pub(crate) const MATH: &str = ":.$";
 
 /// What a token is.
@@ -269,6 +270,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes a field's name.
+    #[allow(dead_code, reason = "its callers, the pipes, follow")]
     pub(crate) fn field_name(&mut self) -> Result<String, Error> {
         Ok(self.compound(NAME, "field name")?.into_owned())
     }
@@ -304,6 +306,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Takes a number in any of the notations of [`crate::number::parse`].
+    #[allow(dead_code, reason = "its callers, the pipes, follow")]
     pub(crate) fn number(&mut self, what: &str) -> Result<f64, Error> {
         let start = self.offset();
         let text = self.compound(VALUE, what)?;

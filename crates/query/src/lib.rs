@@ -4,22 +4,25 @@
 //! what is stored and what is just coming in, and all of it can be tested by itself.
 
 pub mod block;
+pub mod confine;
 pub mod error;
 pub mod field;
 pub mod filter;
-#[allow(dead_code, reason = "its callers, the parsers, follow")]
 mod lexer;
 pub mod number;
+pub mod options;
+pub mod pipe;
 pub mod predicate;
-#[allow(dead_code, reason = "its callers, the parsers, follow")]
+pub mod query;
 mod quote;
-#[allow(dead_code, reason = "its callers, the parsers, follow")]
 mod reserved;
 pub mod time;
 pub mod token;
 
 pub use block::{Block, Column, Flow, Text};
+pub use confine::{Confinement, extra_filters, extra_stream_filters};
 pub use error::Error;
 pub use filter::Filter;
 pub use lexer::{MAX_DEPTH, MAX_QUERY_BYTES};
-pub use predicate::{FieldTest, Need, Predicate, Row};
+pub use predicate::{Columns, FieldTest, Need, Predicate, Row, Rows};
+pub use query::{Query, parse};

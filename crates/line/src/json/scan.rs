@@ -142,6 +142,25 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
+    /// Enters the array that comes next.
+    pub fn begin_array(&mut self) -> Result<(), Error> {
+        self.first = true;
+        self.expect(b'[', "an array was expected")
+    }
+
+    /// Whether a value of the array follows; its comma is taken. The value must be taken before the next call.
+    pub fn next_item(&mut self) -> Result<bool, Error> {
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            self.first = false;
+            return Ok(false);
+        }
+        if !std::mem::take(&mut self.first) {
+            self.expect(b',', "a comma was expected")?;
+        }
+        Ok(true)
+    }
+
     /// Takes a string.
     pub fn string(&mut self) -> Result<Text<'a>, Error> {
         self.expect(b'"', "a string was expected")?;
@@ -254,22 +273,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_array(&mut self, depth: usize) -> Result<(), Error> {
-        self.at += 1;
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
+        self.begin_array()?;
+        while self.next_item()? {
             self.skip_nested(depth + 1)?;
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return self.fail("a comma was expected"),
-            }
         }
+        Ok(())
     }
 
     /// Makes sure that nothing but blanks is left.
