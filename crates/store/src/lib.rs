@@ -4,6 +4,7 @@
 //! a query which of its frames it need not read. The disk is met only behind [`disk::Disk`].
 
 pub mod flatten;
+pub mod part;
 pub mod rows;
 
 pub use rows::{Kind, Rows, Source};

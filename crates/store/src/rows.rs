@@ -1,5 +1,6 @@
 //! Rows of one app, column by column: what the memtable holds, the log is replayed into and parts are written from.
 
+mod column;
 mod kind;
 mod order;
 
@@ -10,7 +11,10 @@ use line::{Body, Boot, Entry, Level, Name, OrgId, Provider, Stream};
 
 use query::Text;
 
+pub use column::{PLATFORM_FIELDS, is_of_kind, is_of_source, source_value, stream_id, stream_text};
+pub(crate) use column::{by_ref, dense_ends, of_kinds, of_spans};
 pub use kind::Kind;
+pub(crate) use order::{Picker, sorted};
 
 use crate::flatten::{self, Flattened};
 

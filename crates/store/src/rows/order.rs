@@ -89,6 +89,11 @@ impl Picker {
         Self { of: vec![Known::default(); count] }
     }
 
+    /// The target is another one from now on.
+    pub(crate) fn forget_sources(&mut self) {
+        self.of.iter_mut().for_each(|known| known.sources.clear());
+    }
+
     /// Adds row `row` of `from`, which is origin `at`, to `to`. Says whether it was taken.
     pub(crate) fn pick(&mut self, to: &mut Rows, at: usize, from: &Rows, row: usize) -> bool {
         let known = &mut self.of[at];

@@ -1,0 +1,97 @@
+//! A part: an immutable file of rows, with what tells a query which of them it need not read.
+//!
+//! A part begins with its magic and the format's version. Then come pieces, each behind a head (magic, length, CRC32 of both): frames,
+//! the counts of each app behind its frames, token filters for up to some thousand frames, at last the tables. The footer, the last
+//! 40 bytes, says where the tables are. docs/format.md has every byte of it.
+
+mod counts;
+mod error;
+mod frame;
+mod head;
+mod ints;
+mod merge;
+mod press;
+mod reader;
+mod tables;
+mod texts;
+pub mod tokens;
+mod wire;
+mod writer;
+
+pub use counts::Count;
+pub use error::Error;
+pub use frame::Frame;
+pub use merge::{Keep, MergeError, merge};
+pub use reader::{Lookup, Part};
+pub use tables::{FrameInfo, Section, Sizes, Stream};
+pub use writer::PartWriter;
+
+use head::{HEAD_BYTES, footer};
+
+/// Version of the format that is written, and the latest that is read.
+pub const VERSION: u32 = 1;
+
+/// How a part is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// zstd's level.
+    pub level: i32,
+    /// Bytes of text at which a frame ends.
+    pub frame_text_bytes: usize,
+    /// Rows at which a frame ends.
+    pub frame_rows: usize,
+}
+
+impl Options {
+    /// For rows that have just come: quick, and small frames, so that the newest rows of an app are read quickly.
+    pub const HOT: Self = Self { level: 1, frame_text_bytes: 256 << 10, frame_rows: 8 << 10 };
+
+    /// For a day to which hardly anything will be added: written once, and read for weeks.
+    pub const CLOSED: Self = Self { level: 12, frame_text_bytes: 1 << 20, frame_rows: 32 << 10 };
+}
+
+/// What a part holds, as its writer or its tables say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many rows.
+    pub rows: u64,
+    /// How many frames.
+    pub frames: u64,
+    /// Earliest and latest time, both inclusive, Unix nanoseconds.
+    pub time: (i64, i64),
+    /// Lowest and highest pos, both inclusive.
+    pub pos: (u64, u64),
+    /// Length of the file in bytes.
+    pub file_bytes: u64,
+    /// zstd's level that it was written at, or the lowest of several.
+    pub level: u32,
+    /// Bytes by section; the tables' own are only those of their heads.
+    pub sizes: Sizes,
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self {
+            rows: 0,
+            frames: 0,
+            time: (i64::MAX, i64::MIN),
+            pos: (u64::MAX, 0),
+            file_bytes: 0,
+            level: 0,
+            sizes: [0; 12],
+        }
+    }
+}
+
+impl Summary {
+    /// A frame is there too.
+    fn add(&mut self, rows: usize, time: (i64, i64), pos: (u64, u64)) {
+        self.rows += rows as u64;
+        self.frames += 1;
+        self.time = (self.time.0.min(time.0), self.time.1.max(time.1));
+        self.pos = (self.pos.0.min(pos.0), self.pos.1.max(pos.1));
+    }
+}
+
+#[cfg(test)]
+mod tests;
