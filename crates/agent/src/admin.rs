@@ -132,8 +132,38 @@ pub struct Status {
     pub spool_quota_bytes: u64,
     /// Age of the oldest line that is not out yet, in seconds.
     pub lag_seconds: f64,
+    /// How it stands with the store, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
     /// Figures of each app with a registered Machine.
     pub apps: Vec<AppStatus>,
+}
+
+/// What the agent knows of the store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// `ok`, or what is in the way, in a sentence.
+    pub state: String,
+    /// Age of the oldest line that the store does not have, in seconds.
+    pub lag_seconds: f64,
+    /// Bytes of the spool since then.
+    pub lag_bytes: u64,
+    /// Shards, of 256, whose store does not take lines at the moment.
+    pub failing_shards: u64,
+    /// Requests that the store refused, oldest first: files in the agent's folder `dead-letter`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_letters: Vec<DeadLetter>,
+    /// Refused requests, since the start, that there was no room for in that folder.
+    pub dead_letters_not_kept: u64,
+}
+
+/// A request that the store refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The file's name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// An app's figures since the agent's start.

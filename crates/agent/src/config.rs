@@ -28,6 +28,9 @@ pub struct Config {
     pub spool: spool::Config,
     /// Bytes of the spool that are kept for `sys.recent` after everything went out; default 64 MiB.
     pub keep_bytes: u64,
+    /// There is a store, and it is given every line; without one this is `None`, and nothing is held back for it. Best set by
+    /// [`Config::with_store`].
+    pub store: Option<ToStore>,
     /// How far the live copy may be behind before it skips ahead. Only where a store has the lines: without one this is
     /// `None`, and all lines go out, however late.
     pub live_lag: Option<LiveLag>,
@@ -62,6 +65,28 @@ impl fmt::Debug for MoreMetrics {
     }
 }
 
+/// How lines are handed to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToStore {
+    /// How long an answer of the store may take before the request is repeated; default 10 s.
+    pub answer_within: Duration,
+    /// The longest wait before a store that did not answer is tried again; default 5 s.
+    pub retry_after: Duration,
+    /// Most bytes of requests that the store refused and that are kept for people to look into; default 64 MiB. Beyond that
+    /// they are only counted, and stated as missing.
+    pub dead_letter_bytes: u64,
+}
+
+impl Default for ToStore {
+    fn default() -> Self {
+        Self {
+            answer_within: Duration::from_secs(10),
+            retry_after: Duration::from_secs(5),
+            dead_letter_bytes: 64 << 20,
+        }
+    }
+}
+
 /// How far the live copy may be behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveLag {
@@ -88,6 +113,7 @@ impl Config {
             vector: None,
             spool: spool::Config::default(),
             keep_bytes: 64 << 20,
+            store: None,
             live_lag: None,
             rate_limit: None,
             vanish_after: Duration::from_secs(15),
@@ -99,5 +125,10 @@ impl Config {
             more_metrics: None,
             ready: None,
         }
+    }
+    /// The same with a store: it is given every line, and the live copy may skip ahead because the store has them.
+    #[must_use]
+    pub fn with_store(self) -> Self {
+        Self { store: Some(ToStore::default()), live_lag: Some(LiveLag::default()), ..self }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use line::Name;
 
+use crate::durable::StoreState;
 use crate::health::Health;
 use crate::machine::BootHandle;
 use crate::metrics::Metrics;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) health: Arc<Health>,
     /// What carries the lines on.
     pub(crate) outlet: OutletState,
+    /// How it stands with the store, if there is one.
+    pub(crate) store: Option<Arc<StoreState>>,
     /// The boots that are heard of.
     pub(crate) heard: Heard,
     /// What the spool may hold.
@@ -54,6 +57,7 @@ impl Context {
             metrics: Arc::clone(&writer.metrics),
             health: Arc::clone(&writer.health),
             outlet: OutletState::default(),
+            store: config.store.as_ref().map(|store| Arc::new(StoreState::new(config, store))),
             heard: Heard::default(),
             spool_quota_bytes: config.spool.quota_bytes,
             vanish_after: config.vanish_after,

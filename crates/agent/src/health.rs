@@ -9,6 +9,9 @@ use crate::spool;
 /// A live copy further behind than this is a fault.
 const MAX_LAG: Duration = Duration::from_secs(60);
 
+/// Lines that reach the store later than this are worth a word in the log.
+const STORE_LAG: Duration = Duration::from_secs(5);
+
 /// What is wrong at the moment.
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<State>);
@@ -18,6 +21,8 @@ struct State {
     spool: Option<String>,
     refused: bool,
     lag: Duration,
+    /// How late lines reach the store, and why, if that is late.
+    store: Option<(Duration, String)>,
 }
 
 impl Health {
@@ -61,6 +66,17 @@ impl Health {
         self.state().lag = lag;
     }
 
+    /// How long ago the oldest line was taken that the store does not have, and what is in the way.
+    pub(crate) fn store_lags(&self, lag: Duration, why: &str) {
+        let store = (lag > STORE_LAG).then(|| (lag, why.to_owned()));
+        let before = std::mem::replace(&mut self.state().store, store);
+        if before.is_none() && lag > STORE_LAG {
+            tracing::warn!(code = "LA19", %why, "lines do not reach the store, they are spooled meanwhile");
+        } else if before.is_some() && lag <= STORE_LAG {
+            tracing::info!("the store has all lines again");
+        }
+    }
+
     /// The live copy's lag.
     pub(crate) fn lag(&self) -> Duration {
         self.state().lag
@@ -74,6 +90,9 @@ impl Health {
         }
         if state.refused {
             return Some("NATS does not take lines from this credential: is it an agent's?".to_owned());
+        }
+        if let Some((lag, why)) = state.store.as_ref().filter(|(lag, _)| *lag > MAX_LAG) {
+            return Some(format!("lines reach the store {} s late: {why}", lag.as_secs()));
         }
         let lag = state.lag;
         (lag > MAX_LAG).then(|| format!("live lines are {} s behind: is NATS reachable?", lag.as_secs()))
@@ -97,6 +116,11 @@ mod tests {
         assert!(health.fault().is_some_and(|why| why.contains("credential")));
         health.refuses(false);
         health.lags(Duration::ZERO);
+        health.store_lags(Duration::from_secs(60), "nobody listens");
+        assert_eq!(health.fault(), None);
+        health.store_lags(Duration::from_secs(61), "nobody listens");
+        assert!(health.fault().is_some_and(|why| why.ends_with("61 s late: nobody listens")));
+        health.store_lags(Duration::ZERO, "ok");
         assert_eq!(health.fault(), None);
     }
 }

@@ -22,8 +22,16 @@ impl Lag {
         Self { context, oldest: None }
     }
 
-    /// Looks: everything before `out` is out; `taken` is when the batch after that was taken, if the caller knows.
+    /// Looks for the live copy: see [`Lag::age`].
     pub(crate) async fn look(&mut self, source: &Source, out: Pos, taken: Option<i64>) {
+        let lag = self.age(source, out, taken).await;
+        self.context.health.lags(lag);
+        self.context.metrics.lag.set(lag.as_secs_f64());
+    }
+
+    /// How long ago the oldest line was taken that is not out yet: everything before `out` is out; `taken` is when the batch
+    /// after that was taken, if the caller knows.
+    pub(crate) async fn age(&mut self, source: &Source, out: Pos, taken: Option<i64>) -> Duration {
         let taken = match (taken, self.oldest) {
             (Some(taken), _) => Some(taken),
             (None, _) if source.end() <= out => None,
@@ -32,9 +40,7 @@ impl Lag {
         };
         self.oldest = taken.map(|taken| (out, taken));
         let lag = taken.map_or(0, |taken| unix_ns().saturating_sub(taken));
-        let lag = Duration::from_nanos(u64::try_from(lag).unwrap_or(0));
-        self.context.health.lags(lag);
-        self.context.metrics.lag.set(lag.as_secs_f64());
+        Duration::from_nanos(u64::try_from(lag).unwrap_or(0))
     }
 
     async fn taken_at(&self, pos: Pos) -> Option<i64> {

@@ -10,6 +10,7 @@
 //! | leave out what came twice, join, stamp, infer levels | `assemble`, `stamp` |
 //! | append, sync for all at once | `writer` |
 //! | out of the spool: to NATS, or to Vector | `live`, `publish`, `vector` |
+//! | out of the spool: to the store | `durable` |
 //! | answer for recent lines, say that the host lives | `recent`, `heartbeat` |
 //!
 //! The disk is met only behind [`disk::Disk`]. The agent never ships its own log lines through itself.
@@ -21,6 +22,7 @@ mod bus_state;
 mod clock;
 mod config;
 mod context;
+mod durable;
 mod error;
 mod health;
 mod heartbeat;
@@ -35,6 +37,7 @@ mod outlet;
 mod pace;
 mod publish;
 mod quiet;
+mod ranges;
 mod rate;
 mod recent;
 mod recover;
@@ -50,7 +53,7 @@ mod writer;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use config::{Config, LiveLag, MoreMetrics};
+pub use config::{Config, LiveLag, MoreMetrics, ToStore};
 pub use error::Error;
 
 /// The admin socket's name in the agent's directory.

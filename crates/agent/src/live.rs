@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use line::entry;
 use tokio::sync::Notify;
 
@@ -14,7 +15,7 @@ const QUEUE_BYTES: usize = 8 << 20;
 /// How much is read from disk at once.
 const READ_BYTES: usize = 1 << 20;
 
-/// Entries on their way out.
+/// Entries on their way out. Cheap to clone: clones share the bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveBatch {
     /// Where they stand.
@@ -29,10 +30,14 @@ pub(crate) struct LiveBatch {
     pub(crate) first_seq: u64,
     /// Seq after the last.
     pub(crate) next_seq: u64,
+    /// Number of entries.
+    pub(crate) count: u32,
+    /// They fill a hole: their seqs are below those of batches before.
+    pub(crate) is_fill: bool,
     /// When the host took them, Unix nanoseconds; what the first entry's time is relative to.
     pub(crate) base_time: i64,
     /// The entries.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
 }
 
 impl LiveBatch {
@@ -51,9 +56,50 @@ impl From<spool::Batch> for LiveBatch {
             boot: batch.boot,
             first_seq: batch.first_seq,
             next_seq: batch.next_seq,
+            count: batch.count,
+            is_fill: batch.fill,
             base_time: batch.time,
-            bytes: batch.bytes,
+            bytes: batch.bytes.into(),
         }
+    }
+}
+
+/// What was appended, for each who carries lines on: both have the same batches, and each its own place in them.
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    /// For the live copy.
+    pub(crate) live: Arc<LiveQueue>,
+    /// For the store, if there is one.
+    pub(crate) store: Option<Arc<LiveQueue>>,
+}
+
+impl Feeds {
+    /// Feeds of what is appended from `end` on.
+    pub(crate) fn new(end: Pos, has_store: bool) -> Self {
+        let store = has_store.then(|| Arc::new(LiveQueue::new(end)));
+        Self { live: Arc::new(LiveQueue::new(end)), store }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<LiveQueue>> {
+        std::iter::once(&self.live).chain(&self.store)
+    }
+
+    /// Takes in a batch that was just appended.
+    pub(crate) fn push(&self, batch: LiveBatch) {
+        if let Some(store) = &self.store {
+            store.push(batch.clone());
+        }
+        self.live.push(batch);
+    }
+
+    /// See [`LiveQueue::moved`].
+    pub(crate) fn moved(&self, end: Pos) {
+        self.all().for_each(|queue| queue.moved(end));
+    }
+
+    /// Wakes those who wait, after one or several pushes.
+    pub(crate) fn wake(&self) {
+        self.all().for_each(|queue| queue.wake());
     }
 }
 
@@ -232,8 +278,10 @@ mod tests {
             boot: 1,
             first_seq: pos,
             next_seq: pos + 1,
+            count: 1,
+            is_fill: false,
             base_time: 0,
-            bytes: vec![0; bytes],
+            bytes: vec![0; bytes].into(),
         }
     }
 

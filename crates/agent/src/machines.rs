@@ -331,6 +331,7 @@ impl Machines {
             spool_unsent_bytes: context.metrics.spool_unsent_bytes(),
             spool_quota_bytes: context.spool_quota_bytes,
             lag_seconds: context.health.lag().as_secs_f64(),
+            store: context.store.as_ref().map(|store| store.status()),
             apps,
         }
     }

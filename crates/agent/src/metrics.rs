@@ -13,8 +13,12 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::spool::Stats;
 
+mod store;
+
+pub(crate) use store::StoreMetrics;
+
 /// A gauge of seconds.
-type Seconds = Gauge<f64, AtomicU64>;
+pub(crate) type Seconds = Gauge<f64, AtomicU64>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AppLabels {
@@ -70,6 +74,8 @@ pub(crate) struct Metrics {
     pub(crate) unreadable_bytes: Counter,
     /// Questions for recent lines that were answered.
     pub(crate) recent: Counter,
+    /// What goes to the store.
+    pub(crate) store: StoreMetrics,
 }
 
 /// The counters of one app.
@@ -122,11 +128,13 @@ impl Metrics {
             bus_connected: Gauge::default(),
             unreadable_bytes: Counter::default(),
             recent: Counter::default(),
+            store: StoreMetrics::default(),
         };
         metrics.register_apps();
         metrics.register_sockets();
         metrics.register_spool();
         metrics.register_out();
+        metrics.store.register(&mut metrics.registry);
         metrics
     }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::context::Context;
+use crate::durable::{self, Durable};
 use crate::live::Source;
 use crate::publish::Publisher;
 use crate::vector::Vector;
@@ -21,15 +22,17 @@ pub(crate) struct Outlet {
     client: Client,
     stop: watch::Sender<bool>,
     lines: JoinHandle<()>,
+    durable: Option<JoinHandle<()>>,
     grace: Duration,
 }
 
-/// Starts to carry lines on, from where the cursor stands.
+/// Starts to carry lines on, from where the cursors stand.
 pub(crate) fn start(config: &Config, context: &Arc<Context>, writer: &Running) -> Outlet {
     let client = Client::start(config.bus.clone());
     let (stop, stopped) = watch::channel(false);
-    let cursor = Arc::clone(&writer.cursor);
-    let source = Source::new(Arc::clone(&writer.live), context.reader.clone(), cursor.get());
+    let cursor = Arc::clone(&writer.cursors.live);
+    let source = Source::new(Arc::clone(&writer.feeds.live), context.reader.clone(), cursor.get());
+    let durable = start_durable(config, context, writer, (&client, &stopped));
     let lines = match config.vector.clone() {
         Some(path) => tokio::spawn(Vector::new(Arc::clone(context), path, source, cursor, stopped).run()),
         None => {
@@ -37,7 +40,28 @@ pub(crate) fn start(config: &Config, context: &Arc<Context>, writer: &Running) -
             tokio::spawn(Publisher::new(context, client, source, cursor, config.live_lag, stopped).run())
         }
     };
-    Outlet { client, stop, lines, grace: config.grace }
+    Outlet { client, stop, lines, durable, grace: config.grace }
+}
+
+/// Starts to hand lines to the store, if there is one.
+fn start_durable(
+    config: &Config,
+    context: &Arc<Context>,
+    writer: &Running,
+    (client, stop): (&Client, &watch::Receiver<bool>),
+) -> Option<JoinHandle<()>> {
+    let (settings, state) = (config.store.clone()?, Arc::clone(context.store.as_ref()?));
+    let (feed, cursor) =
+        (Arc::clone(writer.feeds.store.as_ref()?), Arc::clone(writer.cursors.store.as_ref()?));
+    let parts = durable::Parts {
+        context: Arc::clone(context),
+        state,
+        client: client.clone(),
+        source: Source::new(feed, context.reader.clone(), cursor.get()),
+        cursor,
+        stop: stop.clone(),
+    };
+    Some(tokio::spawn(Durable::new(parts, settings).run()))
 }
 
 impl Outlet {
@@ -61,9 +85,16 @@ impl Outlet {
     /// Stops carrying lines on: what is there goes out as long as it is taken, within the grace.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
-        let abort: AbortHandle = self.lines.abort_handle();
-        if timeout(self.grace, self.lines).await.is_err() {
-            abort.abort();
+        let tasks: Vec<JoinHandle<()>> = std::iter::once(self.lines).chain(self.durable).collect();
+        let aborts: Vec<AbortHandle> = tasks.iter().map(JoinHandle::abort_handle).collect();
+        let all = async {
+            for task in tasks {
+                // One that has panicked has said so.
+                let _ended = task.await;
+            }
+        };
+        if timeout(self.grace, all).await.is_err() {
+            aborts.iter().for_each(AbortHandle::abort);
             tracing::warn!("not all lines went out in time, they go out after the next start");
         }
         // The rest of the grace is for the last heartbeat and answers; they are small.

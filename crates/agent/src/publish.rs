@@ -18,7 +18,7 @@ use crate::lines::Outs;
 use crate::live::{LiveBatch, Source};
 use crate::quiet::quiet_warn;
 use crate::spool::Pos;
-use crate::writer::LiveCursor;
+use crate::writer::OutCursor;
 use crate::{LiveLag, spool};
 
 /// Entries that are sent at once, in bytes before encoding; one confirmation is asked for each.
@@ -37,7 +37,7 @@ pub(crate) struct Publisher {
     context: Arc<Context>,
     client: Client,
     source: Source,
-    cursor: Arc<LiveCursor>,
+    cursor: Arc<OutCursor>,
     live_lag: Option<LiveLag>,
     stop: watch::Receiver<bool>,
     outs: Outs,
@@ -74,7 +74,7 @@ impl Publisher {
         context: Arc<Context>,
         client: Client,
         source: Source,
-        cursor: Arc<LiveCursor>,
+        cursor: Arc<OutCursor>,
         live_lag: Option<LiveLag>,
         stop: watch::Receiver<bool>,
     ) -> Self {

@@ -10,11 +10,11 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::chain;
 use crate::health::Health;
-use crate::live::LiveQueue;
+use crate::live::Feeds;
 use crate::machine::{BootHandle, Machine, Terms};
 use crate::metrics::Metrics;
-use crate::spool::{Damage, DamageKind, Hole, Recovery, Spool};
-use crate::writer::{Job, LIVE, LiveCursor, Parts};
+use crate::spool::{self, Damage, DamageKind, Hole, Recovery, Spool};
+use crate::writer::{Cursors, Job, LIVE, OutCursor, Parts, STORE};
 use crate::{Error, socket};
 
 /// Opens the spool and makes what its thread needs.
@@ -25,18 +25,29 @@ pub(crate) fn open(config: &Config) -> Result<(Parts, Recovery), Error> {
     let (mut spool, recovery) =
         Spool::open(Arc::clone(&config.disk), &dir, config.spool.clone(), unix_ns()).map_err(Error::Spool)?;
     recovery.damaged.iter().for_each(report);
-    let at = spool.cursor(LIVE).map_err(Error::Spool)?;
+    let cursors = cursors(&mut spool, config.store.is_some()).map_err(Error::Spool)?;
     let metrics = Arc::new(Metrics::new());
     metrics.spool_quota.set(i64::try_from(config.spool.quota_bytes).unwrap_or(i64::MAX));
     let parts = Parts {
-        live: Arc::new(LiveQueue::new(spool.end())),
-        cursor: Arc::new(LiveCursor::new(at)),
+        feeds: Arc::new(Feeds::new(spool.end(), config.store.is_some())),
+        cursors,
         keep_bytes: config.keep_bytes,
         metrics,
         health: Arc::new(Health::default()),
         spool,
     };
     Ok((parts, recovery))
+}
+
+/// Where each way out stands. What there is no store for must not be held back for it; when one comes again, it is given all
+/// that is still here.
+fn cursors(spool: &mut Spool, has_store: bool) -> Result<Cursors, spool::Error> {
+    let mut open = |name| spool.cursor(name).map(|at| Arc::new(OutCursor::new(at)));
+    let (live, store) = (open(LIVE)?, has_store.then(|| open(STORE)).transpose()?);
+    if !has_store && let Err(why) = spool.drop_cursor(STORE) {
+        tracing::warn!(error = %chain(&why), "the cursor of a former store could not be removed");
+    }
+    Ok(Cursors { live, store })
 }
 
 fn report(damage: &Damage) {

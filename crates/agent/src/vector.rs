@@ -19,7 +19,7 @@ use crate::lines::Outs;
 use crate::live::{LiveBatch, Source};
 use crate::publish::told;
 use crate::quiet::quiet_warn;
-use crate::writer::LiveCursor;
+use crate::writer::OutCursor;
 
 /// Entries that are written at once, in bytes before encoding.
 const WRITE_BYTES: usize = 256 << 10;
@@ -34,7 +34,7 @@ pub(crate) struct Vector {
     context: Arc<Context>,
     path: PathBuf,
     source: Source,
-    cursor: Arc<LiveCursor>,
+    cursor: Arc<OutCursor>,
     stop: watch::Receiver<bool>,
     outs: Outs,
     lag: Lag,
@@ -48,7 +48,7 @@ impl Vector {
         context: Arc<Context>,
         path: PathBuf,
         source: Source,
-        cursor: Arc<LiveCursor>,
+        cursor: Arc<OutCursor>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {

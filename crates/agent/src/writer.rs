@@ -17,14 +17,14 @@ use line::{Clock, GapReason};
 use crate::assemble::{Encoded, gap_entry};
 use crate::clock::unix_ns;
 use crate::health::Health;
-use crate::live::{LiveBatch, LiveQueue};
+use crate::live::{Feeds, LiveBatch};
 use crate::machine::BootHandle;
 use crate::metrics::Metrics;
 use crate::spool::{self, Admission, BatchRef, Pos, Spool, SpoolReader};
 use crate::{Error, recover};
 
 use keep::Keep;
-pub(crate) use keep::LIVE;
+pub(crate) use keep::{LIVE, STORE};
 use queue::Queued;
 pub(crate) use queue::{Ending, Job, Queue};
 use refuse::Refusals;
@@ -41,9 +41,9 @@ pub(crate) struct Parts {
     /// The spool.
     pub(crate) spool: Spool,
     /// Where what was appended is handed on.
-    pub(crate) live: Arc<LiveQueue>,
-    /// How far the live copy has come.
-    pub(crate) cursor: Arc<LiveCursor>,
+    pub(crate) feeds: Arc<Feeds>,
+    /// How far each way out has come.
+    pub(crate) cursors: Cursors,
     /// Bytes that every cursor has passed and that are kept for `sys.recent`.
     pub(crate) keep_bytes: u64,
     /// The agent's figures.
@@ -52,11 +52,20 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
 }
 
-/// The position up to which the live copy is out, as its task tells the thread.
-#[derive(Debug, Default)]
-pub(crate) struct LiveCursor(AtomicU64);
+/// How far each way out has come.
+#[derive(Debug, Clone)]
+pub(crate) struct Cursors {
+    /// The live copy.
+    pub(crate) live: Arc<OutCursor>,
+    /// What the store has, if there is one.
+    pub(crate) store: Option<Arc<OutCursor>>,
+}
 
-impl LiveCursor {
+/// The position up to which lines are out, as the task that carries them on tells the thread.
+#[derive(Debug, Default)]
+pub(crate) struct OutCursor(AtomicU64);
+
+impl OutCursor {
     /// A cursor that begins at `pos`.
     pub(crate) const fn new(pos: Pos) -> Self {
         Self(AtomicU64::new(pos.0))
@@ -79,9 +88,9 @@ pub(crate) struct Running {
     /// To the thread.
     pub(crate) queue: Arc<Queue>,
     /// From it.
-    pub(crate) live: Arc<LiveQueue>,
-    /// How far the live copy has come.
-    pub(crate) cursor: Arc<LiveCursor>,
+    pub(crate) feeds: Arc<Feeds>,
+    /// How far each way out has come.
+    pub(crate) cursors: Cursors,
     /// Reads the spool.
     pub(crate) reader: SpoolReader,
     /// The agent's figures.
@@ -95,7 +104,7 @@ impl Running {
     /// Starts the thread.
     pub(crate) fn start(parts: Parts) -> Result<Self, Error> {
         let queue = Arc::new(Queue::default());
-        let (live, cursor) = (Arc::clone(&parts.live), Arc::clone(&parts.cursor));
+        let (feeds, cursors) = (Arc::clone(&parts.feeds), parts.cursors.clone());
         let (metrics, health) = (Arc::clone(&parts.metrics), Arc::clone(&parts.health));
         let reader = parts.spool.reader();
         let writer = Writer::new(parts, Arc::clone(&queue));
@@ -106,7 +115,7 @@ impl Running {
             writer.run();
         };
         let thread = named.spawn(run).map_err(Error::Thread)?;
-        Ok(Self { queue, live, cursor, reader, metrics, health, thread })
+        Ok(Self { queue, feeds, cursors, reader, metrics, health, thread })
     }
 
     /// Ends the thread after it has done what is queued, as far as the disk lets it.
@@ -135,14 +144,14 @@ impl Drop for Alarm {
 
 struct Writer {
     spool: Spool,
-    live: Arc<LiveQueue>,
+    feeds: Arc<Feeds>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     queue: Arc<Queue>,
     jobs: VecDeque<Queued>,
     refusals: Refusals,
     keep: Keep,
-    /// The live reader has to be woken.
+    /// Those who carry lines on have to be woken.
     has_news: bool,
     /// As [`Spool::moves`] was last seen.
     moves: u64,
@@ -172,13 +181,13 @@ impl Writer {
     fn new(parts: Parts, queue: Arc<Queue>) -> Self {
         Self {
             spool: parts.spool,
-            live: parts.live,
+            feeds: parts.feeds,
             metrics: parts.metrics,
             health: parts.health,
             queue,
             jobs: VecDeque::new(),
             refusals: Refusals::default(),
-            keep: Keep::new(parts.cursor, parts.keep_bytes),
+            keep: Keep::new(parts.cursors, parts.keep_bytes),
             has_news: false,
             moves: 0,
             unsynced: Vec::new(),
@@ -199,7 +208,7 @@ impl Writer {
                 self.append_refusals(taken.hasten || taken.stopped);
             }
             if std::mem::take(&mut self.has_news) {
-                self.live.wake();
+                self.feeds.wake();
             }
             let asked = (taken.hasten || taken.stopped) && !self.unsynced.is_empty();
             if asked || self.sync_at.is_some_and(|at| now >= at) {
@@ -280,7 +289,7 @@ impl Writer {
     /// Appends the gap record of a hole that the start found.
     fn fill(&mut self, boot: Arc<BootHandle>, entries: Encoded) -> Result<(), Later<Job>> {
         match self.spool.fill(batch_ref(&boot, &entries)) {
-            Ok(pos) => self.appended(&boot, entries, pos),
+            Ok(pos) => self.appended(&boot, entries, pos, true),
             Err(why @ (spool::Error::Full { .. } | spool::Error::Io { .. })) => {
                 return Err(later(Job::Fill { boot, entries }, why));
             }
@@ -324,7 +333,7 @@ impl Writer {
     fn append(&mut self, boot: &Arc<BootHandle>, entries: Encoded) -> Result<(), Later<Encoded>> {
         match self.spool.append(batch_ref(boot, &entries)) {
             Ok(pos) => {
-                self.appended(boot, entries, pos);
+                self.appended(boot, entries, pos, false);
                 Ok(())
             }
             Err(spool::Error::Duplicate { .. }) => self.append_late(boot, entries),
@@ -342,19 +351,21 @@ impl Writer {
         }
     }
 
-    fn appended(&mut self, boot: &Arc<BootHandle>, entries: Encoded, pos: Pos) {
+    fn appended(&mut self, boot: &Arc<BootHandle>, entries: Encoded, pos: Pos, is_fill: bool) {
         self.note_unsynced(Unsynced::Entries(Arc::clone(boot), entries.next_seq));
         self.keep.dirty();
         self.has_news = true;
-        self.live.push(LiveBatch {
+        self.feeds.push(LiveBatch {
             pos,
             next: self.spool.end(),
             key: Arc::clone(&boot.machine.key),
             boot: boot.boot.bits(),
             first_seq: entries.first_seq,
             next_seq: entries.next_seq,
+            count: entries.count,
+            is_fill,
             base_time: entries.base_time,
-            bytes: entries.bytes,
+            bytes: entries.bytes.into(),
         });
     }
 
@@ -397,12 +408,12 @@ impl Writer {
         }
     }
 
-    /// After a failed sync that was mended the live reader's place is no longer behind what it has carried.
+    /// After a failed sync that was mended a reader's place is no longer behind what it has carried.
     fn note_moves(&mut self) {
         if self.spool.moves() != self.moves {
             self.moves = self.spool.moves();
-            self.live.moved(self.spool.end());
-            self.live.wake();
+            self.feeds.moved(self.spool.end());
+            self.feeds.wake();
         }
     }
 

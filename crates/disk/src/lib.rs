@@ -39,6 +39,10 @@ pub enum SyncPoint {
     CursorFile,
     /// The renaming of a cursor file.
     CursorDir,
+    /// A request that the store refused, before the agent lets go of its lines.
+    DeadLetter,
+    /// The naming of its file.
+    DeadLetterDir,
     /// The content of a new marks file, before it takes the old one's name.
     MarksFile,
     /// The renaming of the marks file.
@@ -76,7 +80,7 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// Every call site; the mutation test walks it.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::NewDir,
         Self::SpoolBatch,
         Self::SpoolDir,
@@ -84,6 +88,8 @@ impl SyncPoint {
         Self::SpoolRecoveredDir,
         Self::CursorFile,
         Self::CursorDir,
+        Self::DeadLetter,
+        Self::DeadLetterDir,
         Self::MarksFile,
         Self::MarksDir,
         Self::JournalRecord,

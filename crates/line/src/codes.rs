@@ -184,6 +184,12 @@ pub const ALL: &[Code] = &[
         "Use a fresh instance id; `logway run` makes one when `--instance` is not given.",
     ),
     code(
+        "LA19",
+        "Store not reached",
+        "No store takes the lines, or not all of them. They stay in the spool, and live readers see them as ever, but a search does not find them yet.",
+        "See `logway doctor` for what is in the way. Check that the store runs and that its disk has room. Nothing is lost as long as the spool has room.",
+    ),
+    code(
         "LB01",
         "NATS refused the login",
         "The user or the password is wrong, or none was given: nothing on the bus is anonymous.",

@@ -44,7 +44,7 @@ impl Writer {
         let time = if last_time > 0 { last_time.saturating_add(1) } else { unix_ns() };
         let gap = Encoded::one(&gap_entry(from_seq, span, time, Clock::Host, GapReason::Vanished, 0));
         let pos = self.spool.vanish(batch_ref(boot, &gap))?;
-        self.appended(boot, gap, pos);
+        self.appended(boot, gap, pos, false);
         boot.last_time.fetch_max(time, Ordering::AcqRel);
         boot.machine.metrics.gap(GapReason::Vanished, span);
         Ok(())

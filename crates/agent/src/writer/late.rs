@@ -24,7 +24,7 @@ impl Writer {
             match self.spool.fill(batch_ref(boot, &run)) {
                 Ok(pos) => {
                     twice = twice.saturating_sub(run.next_seq - run.first_seq);
-                    self.appended(boot, run, pos);
+                    self.appended(boot, run, pos, true);
                 }
                 Err(why @ (spool::Error::Full { .. } | spool::Error::Io { .. })) => {
                     return Err(later(entries, why));

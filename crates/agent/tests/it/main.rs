@@ -8,6 +8,7 @@
 
 mod admin;
 mod disk;
+mod fake_store;
 mod lines;
 mod outlets;
 mod path;
@@ -15,5 +16,6 @@ mod power;
 mod recent;
 mod sequence;
 mod sockets;
+mod store;
 mod support;
 mod vanish;

@@ -15,13 +15,13 @@ use crate::support::{
 };
 
 /// A way to the bus that can be closed.
-struct Gate {
-    address: SocketAddr,
+pub(crate) struct Gate {
+    pub(crate) address: SocketAddr,
     is_open: tokio::sync::watch::Sender<bool>,
 }
 
 impl Gate {
-    async fn open(to: SocketAddr) -> Self {
+    pub(crate) async fn open(to: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (is_open, opened) = tokio::sync::watch::channel(true);
@@ -44,11 +44,11 @@ impl Gate {
     }
 
     /// Cuts all connections and takes none.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         self.is_open.send_replace(false);
     }
 
-    fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         self.is_open.send_replace(true);
     }
 }
@@ -236,7 +236,8 @@ async fn a_heartbeat_that_is_too_long_for_the_bus_comes_in_parts() {
     bus.stop().await;
 }
 
-async fn get(address: std::net::SocketAddr, path: &str) -> String {
+/// What is served at `path`.
+pub(crate) async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -51,7 +51,7 @@ impl Bus {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let user = |role: Role| User { role, credentials: credentials(role, "secret") };
-        let mut config = broker::Config::new(vec![user(Role::Agent), user(Role::Proxy)]);
+        let mut config = broker::Config::new(vec![user(Role::Agent), user(Role::Proxy), user(Role::Store)]);
         change(&mut config);
         let task = tokio::spawn(broker::run(config, listener, async {
             let _stopped = stopped.await;
