@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use line::OrgId;
+use line::{Name, OrgId};
 
 use crate::{Grant, Keyring, PublicKey, Refusal, RevocationId, Tokens};
 
@@ -20,6 +20,9 @@ pub struct Directory {
     /// The time of each key of the ring.
     keys: BTreeMap<u32, KeyTime>,
     revoked: BTreeSet<RevocationId>,
+    ended: BTreeSet<OrgId>,
+    /// The store of each shard, from shard 0 on.
+    stores: Vec<Name>,
 }
 
 /// When a key's tokens are good, in Unix seconds.
@@ -74,6 +77,41 @@ impl Directory {
     /// Ends all tokens with this block in them.
     pub fn revoke(&mut self, id: RevocationId) {
         self.revoked.insert(id);
+    }
+
+    /// An org that is no more: what is stored of it is to go.
+    pub fn end_org(&mut self, id: OrgId) {
+        self.ended.insert(id);
+    }
+
+    /// The orgs that are no more.
+    pub fn ended_orgs(&self) -> impl ExactSizeIterator<Item = &OrgId> {
+        self.ended.iter()
+    }
+
+    /// Which store keeps each shard, from shard 0 on.
+    pub fn set_stores(&mut self, stores: Vec<Name>) {
+        self.stores = stores;
+    }
+
+    /// The store that keeps `shard`; `None` if the registry does not say.
+    #[must_use]
+    pub fn store_of(&self, shard: u8) -> Option<&Name> {
+        self.stores.get(usize::from(shard))
+    }
+
+    /// The shards that `store` keeps.
+    pub fn shards_of(&self, store: &str) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX)
+            .zip(&self.stores)
+            .filter(move |(_, name)| name.as_str() == store)
+            .map(|(shard, _)| shard)
+    }
+
+    /// The stores that there are, each once.
+    #[must_use]
+    pub fn stores(&self) -> BTreeSet<&Name> {
+        self.stores.iter().collect()
     }
 
     /// The version of the registry's state that this is.

@@ -13,6 +13,8 @@ impl State {
         for org in self.orgs() {
             directory.add_org(org.id.clone(), org.slug.as_str());
         }
+        self.ended_orgs().for_each(|org| directory.end_org(org.id.clone()));
+        directory.set_stores((0..=u8::MAX).map(|shard| self.store_of(shard).clone()).collect());
         let (mut keys, mut revocations) = (0_usize, 0_usize);
         for key in self.keys() {
             match PublicKey::from_bytes(key.id, &key.public) {
@@ -51,7 +53,7 @@ mod tests {
 
     use super::*;
     use crate::change::Change;
-    use crate::{Key, Org, Revocation, Slug};
+    use crate::{EndedOrg, Key, Org, Revocation, Slug};
 
     const SECOND: i64 = 1_000_000_000;
 
@@ -107,6 +109,22 @@ mod tests {
         let directory = state(changes).directory();
         assert_eq!(directory.login("acme", &good, 10), Err(Refusal::Revoked(id)));
         assert_eq!(directory.standing(&grant, 10), Err(Ended::Revoked));
+    }
+
+    #[test]
+    fn where_shards_are_and_which_orgs_are_no_more() {
+        let (ended, east) = (line::OrgId::new("k2").unwrap(), line::Name::new("store", "east").unwrap());
+        let mut changes = vec![
+            org("k1", "acme", 1),
+            Change::OrgEnded(EndedOrg { id: ended.clone(), account: 2, ended_ns: 0 }),
+        ];
+        changes.extend((0..128).map(|shard| Change::Shard { shard, store: east.clone() }));
+        let directory = state(changes).directory();
+        assert_eq!(directory.ended_orgs().collect::<Vec<_>>(), [&ended]);
+        assert_eq!(directory.store_of(127), Some(&east));
+        assert_eq!(directory.shards_of("east").collect::<Vec<_>>(), (0..128).collect::<Vec<u8>>());
+        assert_eq!(directory.shards_of("main").count() + directory.shards_of("north").count(), 128);
+        assert_eq!(directory.stores().len(), 2);
     }
 
     proptest! {
