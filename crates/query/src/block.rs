@@ -10,7 +10,13 @@ mod wire;
 
 use std::sync::Arc;
 
+use crate::field::ALIASES;
+
+#[cfg(test)]
+pub(crate) use column::tests as column_tests;
+pub(crate) use column::write_decimal;
 pub use column::{Column, Text};
+pub(crate) use json::write_value;
 pub use json::{Order, write_ndjson};
 
 /// Whether whoever hands over rows should go on.
@@ -69,8 +75,18 @@ impl Block {
         Some(self.columns.remove(at).1)
     }
 
-    /// The column of `field`; `None` if it is empty in every row.
+    /// The column of `field`; `None` if it is empty in every row. A field of the platform is found under its other
+    /// names too ([`crate::field::ALIASES`]), unless a column has just the name asked for.
     pub fn column(&self, field: &str) -> Option<&Arc<Column>> {
+        self.named(field).or_else(|| {
+            let other_names = ALIASES.iter().filter_map(|&(alias, name)| {
+                (alias == field).then_some(name).or_else(|| (name == field).then_some(alias))
+            });
+            other_names.filter_map(|name| self.named(name)).next()
+        })
+    }
+
+    fn named(&self, field: &str) -> Option<&Arc<Column>> {
         self.columns.iter().find(|(name, _)| &**name == field).map(|(_, column)| column)
     }
 
@@ -162,6 +178,14 @@ pub(crate) mod tests {
             assert_eq!(block.value(field, 1, &mut Vec::new()), wanted.as_bytes());
         }
         assert!(block.remove("b").is_some() && block.remove("b").is_none());
+    }
+
+    #[test]
+    fn the_platforms_fields_have_other_names() {
+        let block = table(&["app", "fly.region"], &[&["web", "lhr"]]);
+        for (field, wanted) in [("fly.app.name", "web"), ("app", "web"), ("region", "lhr"), ("level", "")] {
+            assert_eq!(block.value(field, 0, &mut Vec::new()), wanted.as_bytes());
+        }
     }
 
     #[test]
