@@ -12,6 +12,7 @@ mod ints;
 mod merge;
 mod press;
 mod reader;
+mod split;
 mod tables;
 mod texts;
 pub mod tokens;
@@ -23,6 +24,7 @@ pub use error::Error;
 pub use frame::Frame;
 pub use merge::{Keep, MergeError, merge};
 pub use reader::{Lookup, Part};
+pub use split::Templates;
 pub use tables::{FrameInfo, Section, Sizes, Stream};
 pub use writer::PartWriter;
 
@@ -40,14 +42,16 @@ pub struct Options {
     pub frame_text_bytes: usize,
     /// Rows at which a frame ends.
     pub frame_rows: usize,
+    /// Whether messages are split into templates and what varies.
+    pub split: bool,
 }
 
 impl Options {
     /// For rows that have just come: quick, and small frames, so that the newest rows of an app are read quickly.
-    pub const HOT: Self = Self { level: 1, frame_text_bytes: 256 << 10, frame_rows: 8 << 10 };
+    pub const HOT: Self = Self { level: 1, frame_text_bytes: 256 << 10, frame_rows: 8 << 10, split: true };
 
     /// For a day to which hardly anything will be added: written once, and read for weeks.
-    pub const CLOSED: Self = Self { level: 12, frame_text_bytes: 1 << 20, frame_rows: 32 << 10 };
+    pub const CLOSED: Self = Self { level: 12, frame_text_bytes: 1 << 20, frame_rows: 32 << 10, split: true };
 }
 
 /// What a part holds, as its writer or its tables say.

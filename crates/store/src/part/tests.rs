@@ -12,7 +12,7 @@ use super::*;
 use crate::rows::{Head, Kind, Rows, Source};
 
 /// Small frames, so that few rows make many.
-pub(super) const SMALL: Options = Options { level: 1, frame_text_bytes: 400, frame_rows: 16 };
+pub(super) const SMALL: Options = Options { level: 1, frame_text_bytes: 400, frame_rows: 16, split: true };
 
 fn file() -> Arc<dyn File> {
     FaultDisk::new().create(Path::new("/part")).unwrap()
@@ -170,7 +170,7 @@ proptest! {
     fn a_merge_holds_the_rows_of_all(sets in proptest::collection::vec(some_rows(), 1..4), coarse: bool, cut in any::<Option<i32>>()) {
         let files: Vec<_> = sets.iter().map(|rows| Part::open(write(rows, SMALL)).unwrap()).collect();
         let parts: Vec<_> = files.iter().collect();
-        let options = if coarse { Options { level: 2, frame_text_bytes: 2000, frame_rows: 50 } } else { SMALL };
+        let options = if coarse { Options { level: 2, frame_text_bytes: 2000, frame_rows: 50, split: false } } else { SMALL };
         let (out, cut) = (file(), cut.map_or(i64::MIN, i64::from));
         // Nothing of app x, and of the others what is not too old.
         let keep = |_: &OrgId, app: &Name| (app.as_str() != "x").then_some(cut);

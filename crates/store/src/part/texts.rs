@@ -8,20 +8,22 @@
 //! | 1 lengths | length of a block of numbers (varint), that block: the lengths; then pressed: the values end to end |
 //! | 2 lines | a byte that no value contains, mostly a line break; then pressed: the values, each with that byte behind it |
 //! | 3 dict | count of different values (varint), length of a column (varint), that column: the values; then numbers: the place in it of each row |
+//! | 4 split | see [`split`] |
 
 use std::collections::HashMap;
 
 use query::{Column, Text};
 
 use super::error::Bad;
-use super::ints;
 use super::press::{MAX_BYTES, Press, unpress};
 use super::wire::{put_bytes, put_count, take_bytes, take_count, take_u8};
+use super::{ints, split};
 
 const CONST: u8 = 0;
 const LENGTHS: u8 = 1;
 const LINES: u8 = 2;
 const DICT: u8 = 3;
+const SPLIT: u8 = 4;
 
 /// What may end a line, the likely one first.
 const BREAKS: [u8; 6] = [b'\n', 0, 1, 0x1e, 0x1f, 0xff];
@@ -55,8 +57,19 @@ impl<'a> Values<'a> {
     }
 }
 
+/// How the values of a column are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// As they are.
+    Plain,
+    /// Split into templates, where they can be.
+    Split,
+    /// The same, and what repeats in a slot is looked for.
+    Fine,
+}
+
 /// Appends the values.
-pub(super) fn put(values: Values<'_>, press: &mut Press, out: &mut Vec<u8>) {
+pub(super) fn put(values: Values<'_>, care: Care, press: &mut Press, out: &mut Vec<u8>) {
     let mut all = values.iter();
     let first = all.next().unwrap_or(&[]);
     if all.all(|value| value == first) {
@@ -70,11 +83,17 @@ pub(super) fn put(values: Values<'_>, press: &mut Press, out: &mut Vec<u8>) {
         put_bytes(out, &nested);
         ints::put(&codes, press, out);
     } else {
-        put_plain(values, press, out);
+        let begin = out.len();
+        out.push(SPLIT);
+        if care == Care::Plain || !split::put(values, care == Care::Fine, press, out) {
+            out.truncate(begin);
+            put_plain(values, press, out);
+        }
     }
 }
 
-fn put_plain(values: Values<'_>, press: &mut Press, out: &mut Vec<u8>) {
+/// Appends the values in the form `lengths` or `lines`.
+pub(super) fn put_plain(values: Values<'_>, press: &mut Press, out: &mut Vec<u8>) {
     if let Some(stop) = BREAKS.into_iter().find(|&stop| memchr::memchr(stop, values.bytes).is_none()) {
         let mut joined = Vec::with_capacity(values.bytes.len() + values.ends.len());
         for value in values.iter() {
@@ -111,12 +130,19 @@ fn dictionary(values: Values<'_>) -> Option<(Text, Vec<u64>)> {
     Some((distinct, codes))
 }
 
+/// The templates of a column, if it is split: see [`split::Templates`].
+pub(super) fn take_templates(bytes: &[u8], rows: usize) -> Option<Result<split::Templates, Bad>> {
+    let (form, rest) = bytes.split_first()?;
+    (*form == SPLIT).then(|| split::take_templates(rest, rows))
+}
+
 /// The column of `rows` rows that was put. It takes all of `bytes`.
 pub(super) fn take(mut bytes: &[u8], rows: usize) -> Result<Column, Bad> {
     match take_u8(&mut bytes)? {
         CONST => Ok(Column::of(bytes)),
         LENGTHS => take_lengths(bytes, rows).map(Column::Text),
         LINES => take_lines(bytes, rows).map(Column::Text),
+        SPLIT => split::take(bytes, rows).map(Column::Text),
         DICT => {
             let count = take_count(&mut bytes, MAX_VALUES)?;
             let values = match take_plain(take_bytes(&mut bytes)?, count)? {
@@ -132,7 +158,8 @@ pub(super) fn take(mut bytes: &[u8], rows: usize) -> Result<Column, Bad> {
     }
 }
 
-fn take_plain(mut bytes: &[u8], rows: usize) -> Result<Text, Bad> {
+/// What [`put_plain`] wrote.
+pub(super) fn take_plain(mut bytes: &[u8], rows: usize) -> Result<Text, Bad> {
     match take_u8(&mut bytes)? {
         LENGTHS => take_lengths(bytes, rows),
         LINES => take_lines(bytes, rows),
@@ -195,10 +222,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_values_come_back(values in any_values()) {
+        fn any_values_come_back(values in any_values(), care in 0usize..3) {
             let text: Text = values.iter().collect();
             let mut out = Vec::new();
-            put(Values::of(&text), &mut Press::new(1).unwrap(), &mut out);
+            put(Values::of(&text), [Care::Plain, Care::Split, Care::Fine][care], &mut Press::new(1).unwrap(), &mut out);
             let column = take(&out, values.len()).unwrap();
             let mut scratch = Vec::new();
             for (row, value) in values.iter().enumerate() {
@@ -214,16 +241,24 @@ mod tests {
 
     #[test]
     fn forms_are_chosen_by_what_the_values_are() {
-        let form = |make: &dyn Fn(u64) -> Vec<u8>| {
+        let form = |care: Care, make: &dyn Fn(u64) -> Vec<u8>| {
             let text: Text = (0..2000).map(make).collect();
             let mut out = Vec::new();
-            put(Values::of(&text), &mut Press::new(3).unwrap(), &mut out);
+            put(Values::of(&text), care, &mut Press::new(3).unwrap(), &mut out);
             out[0]
         };
-        assert_eq!(form(&|_| b"x".to_vec()), CONST);
-        assert_eq!(form(&|i| format!("{}", i % 5).into_bytes()), DICT);
-        assert_eq!(form(&|i| format!("line {i}").into_bytes()), LINES);
-        assert_eq!(form(&|i| format!("line\n{i}").into_bytes()), LINES);
-        assert_eq!(form(&|i| [&b"\n\0\x01\x1e\x1f\xff"[..], i.to_string().as_bytes()].concat()), LENGTHS);
+        assert_eq!(form(Care::Plain, &|_| b"x".to_vec()), CONST);
+        assert_eq!(form(Care::Plain, &|i| format!("{}", i % 5).into_bytes()), DICT);
+        assert_eq!(form(Care::Plain, &|i| format!("line {i}").into_bytes()), LINES);
+        assert_eq!(form(Care::Plain, &|i| format!("line\n{i}").into_bytes()), LINES);
+        assert_eq!(
+            form(Care::Plain, &|i| [&b"\n\0\x01\x1e\x1f\xff"[..], i.to_string().as_bytes()].concat()),
+            LENGTHS
+        );
+        assert_eq!(form(Care::Split, &|i| format!("line {i}").into_bytes()), SPLIT);
+        let prose = |i: u64| {
+            format!("{:x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).replace(|c: char| c.is_ascii_digit(), "g")
+        };
+        assert_eq!(form(Care::Split, &|i| prose(i).into_bytes()), LINES);
     }
 }

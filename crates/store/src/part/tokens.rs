@@ -17,10 +17,10 @@ pub use set::hash;
 pub(super) use set::{FrameFilter, TokenSet};
 
 /// Bits that a hash is asked for.
-const PROBES: u32 = 6;
+const PROBES: u32 = 8;
 
-/// Bits of a filter for each different token: one question in 75 says yes without reason.
-const BITS_A_TOKEN: u64 = 9;
+/// Bits of a filter for each different token: one question in 300 says yes without reason.
+const BITS_A_TOKEN: u64 = 12;
 
 /// Bytes of a page without its checksum.
 const PAGE: usize = 4096;

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::frame::{self, Copy};
 use super::press::Press;
 use super::tables::{App, FrameInfo, Section, Stream, Tables};
+use super::texts::Care;
 use super::tokens::{FrameFilter, GroupWriter, TokenSet};
 use super::wire::len_u32;
 use super::{HEAD_BYTES, Options, Summary, footer, head};
@@ -137,7 +138,7 @@ impl PartWriter {
     fn write_frame(&mut self, rows: &Rows) -> Result<(), Error> {
         let filter = self.tokens.filter(rows);
         let mut bytes = Vec::with_capacity(rows.text_bytes() / 4);
-        let written = frame::write(rows, &mut self.press, &mut bytes);
+        let written = frame::write(rows, self.options.care(), &mut self.press, &mut bytes);
         for (section, size) in Section::ALL.into_iter().zip(written.column_bytes) {
             self.add_size(section, size);
         }
@@ -293,6 +294,15 @@ impl PartWriter {
 }
 
 impl Options {
+    /// How messages are written.
+    fn care(&self) -> Care {
+        match (self.split, self.level) {
+            (false, _) => Care::Plain,
+            (true, ..5) => Care::Split,
+            (true, _) => Care::Fine,
+        }
+    }
+
     /// Whether a frame is to end here.
     pub(super) fn is_full(&self, rows: &Rows) -> bool {
         rows.text_bytes() >= self.frame_text_bytes

@@ -9,6 +9,7 @@ use query::Column;
 
 use super::super::error::{Bad, Error};
 use super::super::press::{MAX_BYTES, unpress};
+use super::super::split::Templates;
 use super::super::tables::Section;
 use super::super::wire::{take_array, take_bytes, take_count, take_str, take_u32, take_u64};
 use super::super::{ints, texts};
@@ -168,6 +169,18 @@ impl Frame {
                 None => Column::of(""),
             },
         })
+    }
+
+    /// The messages without what varies in them, which is quicker than all of them; `None` if they are not written so. A test that
+    /// looks for whole words without digits says of a row's template what it says of its message.
+    ///
+    /// # Errors
+    /// As [`Frame::column`].
+    pub fn templates(&self) -> Result<Option<Templates>, Error> {
+        let place = self.place(MESSAGE);
+        let bytes = self.bytes(place)?;
+        let at = self.at + place.map_or(0, |place| place.at);
+        texts::take_templates(&bytes, self.rows).transpose().map_err(|bad| bad.at(at))
     }
 
     /// Times of the rows, Unix nanoseconds, rising.

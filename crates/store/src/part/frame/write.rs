@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use line::varint;
 
 use super::super::press::Press;
-use super::super::texts::Values;
+use super::super::texts::{Care, Values};
 use super::super::wire::{len_u32, put_bytes, put_count};
 use super::super::{ints, texts};
 use super::{KIND, MESSAGE, NAMED, POS, SEQ, SOURCE, SPAN, TIME};
@@ -22,7 +22,7 @@ pub(in crate::part) struct Written {
 }
 
 /// Appends the frame of `rows`, which are sorted and not empty.
-pub(in crate::part) fn write(rows: &Rows, press: &mut Press, out: &mut Vec<u8>) -> Written {
+pub(in crate::part) fn write(rows: &Rows, care: Care, press: &mut Press, out: &mut Vec<u8>) -> Written {
     let mut columns = Columns { header: Vec::new(), count: 0, body: Vec::new(), sizes: [0; 8] };
     let times: Vec<u64> = rows.times.iter().map(|&time| ints::from_time(time)).collect();
     columns.add(TIME, None, |out| ints::put_deltas(&times, press, out));
@@ -36,11 +36,11 @@ pub(in crate::part) fn write(rows: &Rows, press: &mut Press, out: &mut Vec<u8>) 
         columns.add(SPAN, None, |out| ints::put(&spans, press, out));
     }
     columns.add(KIND, None, |out| put_kinds(rows, press, out));
-    columns.add(MESSAGE, None, |out| texts::put(Values::of(&rows.messages), press, out));
+    columns.add(MESSAGE, None, |out| texts::put(Values::of(&rows.messages), care, press, out));
     for field in rows.fields() {
         let ends = dense_ends(field, rows.len());
         let values = Values { ends: &ends, bytes: field.values.bytes() };
-        columns.add(NAMED, Some(field.name()), |out| texts::put(values, press, out));
+        columns.add(NAMED, Some(field.name()), |out| texts::put(values, Care::Plain, press, out));
     }
     columns.finish(rows, press, out)
 }
