@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
+
+use super::regexp;
 
 use crate::error::Error;
 use crate::predicate::{Matcher, Need};
@@ -38,6 +40,11 @@ impl AnyCase {
     }
 }
 
+/// Whether `text` can be looked for in any case, and whether that takes an expression. The error says why it cannot.
+pub(super) fn needs_expression(text: &str) -> Result<bool, String> {
+    if text.is_ascii() { Ok(false) } else { fold(text).map(|_| true) }
+}
+
 /// Looks for a text in any case.
 #[derive(Debug, Clone)]
 pub(crate) struct AnyCaseSearch {
@@ -59,7 +66,8 @@ impl AnyCaseSearch {
         let small: Box<[u8]> = text.to_ascii_lowercase().into_bytes().into();
         let rank = |byte: &u8| COMMON.iter().position(|common| common == byte).unwrap_or(COMMON.len());
         let (at, &byte) = small.iter().enumerate().max_by_key(|(_, byte)| rank(byte)).unwrap_or((0, &0));
-        let folded = if text.is_ascii() { None } else { Some(fold(text)?) };
+        let too_long = |message| Error::TooLarge { offset: 0, len: 0, message };
+        let folded = if text.is_ascii() { None } else { Some(fold(text).map_err(too_long)?) };
         Ok(Self {
             rare: (at, byte, byte.to_ascii_uppercase()),
             folded,
@@ -119,13 +127,8 @@ impl AnyCaseSearch {
     }
 }
 
-fn fold(text: &str) -> Result<Regex, Error> {
-    let built = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
-    built.map_err(|_| Error::TooLarge {
-        offset: 0,
-        len: 0,
-        message: "the text in i(...) is too long: shorten it".into(),
-    })
+fn fold(text: &str) -> Result<Regex, String> {
+    regexp::build(&format!("(?i:{})", regex::escape(text)), false).map_err(|(message, _)| message)
 }
 
 #[cfg(test)]

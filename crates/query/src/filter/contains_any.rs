@@ -1,12 +1,11 @@
 //! `f:contains_any(a, "b c")`: the value has at least one of these words or phrases in it.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use aho_corasick::AhoCorasick;
 
 use super::one_of::Values;
-use super::phrase::Phrase;
+use super::phrase::{Phrase, Search};
 use super::write_list;
 use crate::error::Error;
 use crate::predicate::{Matcher, Need};
@@ -27,66 +26,88 @@ impl ContainsAny {
         if let [phrase] = self.0.as_slice() {
             return Ok(Phrase(phrase.clone()).compile());
         }
-        Ok(Matcher::Phrases(Phrases::new(self.0.iter().map(String::as_str))?))
+        let mut phrases: Vec<&String> = self.0.iter().collect();
+        phrases.sort();
+        phrases.dedup();
+        let empty = phrases.first().is_some_and(|phrase| phrase.is_empty());
+        let searches =
+            phrases.iter().filter(|phrase| !phrase.is_empty()).map(|phrase| Search::phrase(phrase)).collect();
+        Ok(Matcher::Phrases(Phrases::new(searches, empty)?))
     }
 }
 
-/// Looks for many phrases at once: single words by taking the value apart, what is more by an automaton.
+/// So many texts are looked for one after the other: that is quicker than what many need.
+const FEW: usize = 8;
+
+/// Looks for several texts of which one is enough.
 #[derive(Debug, Clone)]
 pub(crate) struct Phrases {
-    words: Values,
-    longer: Option<AhoCorasick>,
-    texts: Vec<Box<[u8]>>,
+    searches: Vec<Search>,
+    many: Option<Box<Many>>,
     empty: bool,
 }
 
+/// For more than a few: whole words are found by taking the value apart, what is more by an automaton.
+#[derive(Debug, Clone)]
+struct Many {
+    words: Values,
+    longer: Vec<Search>,
+    automaton: Option<AhoCorasick>,
+}
+
 impl Phrases {
-    pub(crate) fn new<'a>(phrases: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        let (mut words, mut texts, mut empty) = (HashSet::new(), HashSet::new(), false);
-        for phrase in phrases {
-            if phrase.is_empty() {
-                empty = true;
-            } else if phrase.chars().all(token::is_token_char) {
-                words.insert(Box::from(phrase.as_bytes()));
-            } else {
-                texts.insert(Box::from(phrase.as_bytes()));
-            }
-        }
-        let texts: Vec<Box<[u8]>> = texts.into_iter().collect();
-        let longer = if texts.is_empty() { None } else { Some(automaton(&texts)?) };
-        Ok(Self { words: Values::new(words), longer, texts, empty })
+    /// `empty` says whether the empty value matches too.
+    pub(crate) fn new(searches: Vec<Search>, empty: bool) -> Result<Self, Error> {
+        let many = if searches.len() > FEW { Some(Box::new(Many::new(&searches)?)) } else { None };
+        Ok(Self { searches, many, empty })
     }
 
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
         if value.is_empty() {
             return self.empty;
         }
-        let has_word =
-            self.words.iter().next().is_some() && token::tokens(value).any(|token| self.words.has(token));
-        has_word || self.longer.as_ref().is_some_and(|longer| self.has_longer(longer, value))
+        match &self.many {
+            Some(many) => many.matches(value),
+            None => self.searches.iter().any(|search| search.find(value, 0).is_some()),
+        }
     }
 
-    fn has_longer(&self, longer: &AhoCorasick, value: &[u8]) -> bool {
-        longer.find_overlapping_iter(value).any(|found| {
-            let text = self.texts.get(found.pattern().as_usize()).map_or(&[][..], |text| text);
-            let before = value.get(..found.start()).unwrap_or_default();
-            let behind = value.get(found.end()..).unwrap_or_default();
-            let cut_left = token::begins_inside(text) && token::ends_inside(before);
-            !(cut_left || token::ends_inside(text) && token::begins_inside(behind))
-        })
+    /// The texts, when they are few.
+    pub(crate) fn few(&self) -> Option<&[Search]> {
+        self.many.is_none().then_some(&self.searches)
+    }
+
+    pub(crate) const fn has_empty(&self) -> bool {
+        self.empty
     }
 
     pub(crate) fn need(&self) -> Need {
-        if self.empty {
-            return Need::nothing();
-        }
-        let all = self.words.iter().chain(self.texts.iter().map(|text| &**text));
-        Need::any(all.map(|text| Need::of(text, false, false)))
+        if self.empty { Need::nothing() } else { Need::any(self.searches.iter().map(Search::need)) }
     }
 }
 
-fn automaton(texts: &[Box<[u8]>]) -> Result<AhoCorasick, Error> {
-    AhoCorasick::new(texts).map_err(|why| Error::TooLarge {
+impl Many {
+    fn new(searches: &[Search]) -> Result<Self, Error> {
+        let (words, longer): (Vec<_>, Vec<_>) = searches.iter().cloned().partition(Search::is_word);
+        let words = Values::new(words.iter().map(|word| word.needle().into()).collect());
+        let automaton = if longer.is_empty() { None } else { Some(automaton(&longer)?) };
+        Ok(Self { words, longer, automaton })
+    }
+
+    fn matches(&self, value: &[u8]) -> bool {
+        let has_word = !self.words.is_empty() && token::tokens(value).any(|token| self.words.has(token));
+        has_word
+            || self.automaton.as_ref().is_some_and(|automaton| {
+                automaton.find_overlapping_iter(value).any(|found| {
+                    let search = self.longer.get(found.pattern().as_usize());
+                    search.is_some_and(|search| search.fits(value, found.start()))
+                })
+            })
+    }
+}
+
+fn automaton(searches: &[Search]) -> Result<AhoCorasick, Error> {
+    AhoCorasick::new(searches.iter().map(Search::needle)).map_err(|why| Error::TooLarge {
         offset: 0,
         len: 0,
         message: format!("these are too many phrases to look for at once ({why}): split the query"),
@@ -106,6 +127,16 @@ mod tests {
         );
         check("x:contains_any(a-b, b-c, a)", &["a-b", "xa-b b-c", "a-bc"], &["xa-bc", "c"]);
         check("x:contains_any(\"a b\", \"a b c\")", &["a b", "a b c"], &["a bc", "xa b"]);
+        check(
+            "x:contains_any(a1,a2,a3,a4,a5,a6,a7,\"b c\",\"b c d\",\"\")",
+            &["", "x a7", "b c", "b c d"],
+            &["a8", "b cc", "a77"],
+        );
+        check(
+            "x:a1 or x:a2 or x:a3* or x:*a4* or x:a5 or x:a6 or x:\"a 7\" or x:a8 or x:a9",
+            &["a33", "xa4x", "a 7"],
+            &["a88", "xa33", "a 77"],
+        );
         check("x:contains_any()", &[], &["", "a"]);
         check("x:contains_any(*)", &["", "a"], &[]);
     }

@@ -41,6 +41,10 @@ impl Values {
         (self.shortest..=self.longest).contains(&value.len()) && self.set.contains(value)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.set.iter().map(|value| &**value)
     }

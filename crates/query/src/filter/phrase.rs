@@ -23,15 +23,14 @@ impl Phrase {
         if self.0.is_empty() {
             return Matcher::Empty;
         }
-        let text = self.0.as_bytes();
-        Matcher::Search(Search::new(text, token::begins_inside(text), token::ends_inside(text)))
+        Matcher::Search(Search::phrase(&self.0))
     }
 }
 
 /// Looks for a text that may have to lie between borders of tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Search {
-    finder: Finder<'static>,
+    finder: Box<Finder<'static>>,
     /// Whether no character of a token may stand before it.
     left: bool,
     /// Whether none may stand behind it.
@@ -40,7 +39,7 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) fn new(needle: &[u8], left: bool, right: bool) -> Self {
-        Self { finder: Finder::new(needle).into_owned(), left, right }
+        Self { finder: Box::new(Finder::new(needle).into_owned()), left, right }
     }
 
     /// The bytes that are looked for.
@@ -65,9 +64,15 @@ impl Search {
         Some(from + self.finder.find(value.get(from..)?)?)
     }
 
-    /// Whether it looks for a phrase: bounded at both ends where the text itself ends in a token.
-    pub(crate) fn is_phrase(&self) -> bool {
-        self.left == token::begins_inside(self.needle()) && self.right == token::ends_inside(self.needle())
+    /// Looks for `text`, which is not empty, between borders of tokens.
+    pub(crate) fn phrase(text: &str) -> Self {
+        let text = text.as_bytes();
+        Self::new(text, token::begins_inside(text), token::ends_inside(text))
+    }
+
+    /// Whether what it looks for is one whole token.
+    pub(crate) fn is_word(&self) -> bool {
+        self.left && self.right && token::tokens(self.needle()).next() == Some(self.needle())
     }
 
     /// Whether the borders are right for a match at byte `start`.

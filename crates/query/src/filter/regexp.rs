@@ -57,7 +57,7 @@ pub(super) fn compile(pattern: &str, anchored: bool) -> Result<Matcher, Error> {
     Ok(Matcher::Regex(Box::new(Expression { regex, literal: hint.literal(), need: hint.need })))
 }
 
-fn build(pattern: &str, anchored: bool) -> Result<Regex, (String, bool)> {
+pub(super) fn build(pattern: &str, anchored: bool) -> Result<Regex, (String, bool)> {
     let whole = format!("^(?s:{pattern})$");
     RegexBuilder::new(if anchored { &whole } else { pattern })
         .size_limit(MAX_COMPILED_BYTES)

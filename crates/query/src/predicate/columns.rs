@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{FieldTest, Matcher, Predicate, Rows};
 use crate::block::{Block, Column, Text};
 use crate::field;
-use crate::filter::any_case::AnyCaseSearch;
 use crate::filter::phrase::Search;
 use crate::filter::time::TimeRange;
 
@@ -148,33 +147,30 @@ impl FieldTest {
     fn retain_text(&self, text: &Text, rows: &mut Rows) {
         // Where few rows are left, reading those is quicker than searching all.
         let is_dense = rows.count() >= rows.len() / 8;
-        match self.matcher() {
-            Matcher::Search(search) if is_dense => {
-                let found = rows_with(
-                    text,
-                    |bytes, from| search.candidate(bytes, from),
-                    |value| search.find(value, 0).is_some(),
-                );
-                rows.and(&found);
+        let found = match self.matcher() {
+            Matcher::Search(search) if is_dense => rows_of(text, search),
+            Matcher::Phrases(phrases) if is_dense && !phrases.has_empty() && phrases.few().is_some() => {
+                let mut found = Rows::none(text.len());
+                phrases.few().unwrap_or_default().iter().for_each(|search| found.or(&rows_of(text, search)));
+                found
             }
             Matcher::AnyCase(search) if is_dense && search.is_plain() => {
-                let found = rows_with(
-                    text,
-                    |bytes, from| AnyCaseSearch::candidate(search, bytes, from).map(|(start, _)| start),
-                    |value| search.find(value, 0).is_some(),
-                );
-                rows.and(&found);
+                let candidate = |bytes: &[u8], from| search.candidate(bytes, from).map(|(start, _)| start);
+                rows_with(text, candidate, |value| search.find(value, 0).is_some())
             }
             Matcher::Regex(expression) if is_dense && expression.literal().is_some() => {
-                let literal = |bytes: &[u8], from| {
-                    expression.literal().and_then(|literal: &Search| literal.candidate(bytes, from))
-                };
-                let found = rows_with(text, literal, |value| expression.matches_rest(value));
-                rows.and(&found);
+                let candidate = |bytes: &[u8], from| expression.literal()?.candidate(bytes, from);
+                rows_with(text, candidate, |value| expression.matches_rest(value))
             }
-            matcher => rows.retain(|row| matcher.matches(text.get(row))),
-        }
+            matcher => return rows.retain(|row| matcher.matches(text.get(row))),
+        };
+        rows.and(&found);
     }
+}
+
+/// The rows in which `search` finds something.
+fn rows_of(text: &Text, search: &Search) -> Rows {
+    rows_with(text, |bytes, from| search.candidate(bytes, from), |value| search.find(value, 0).is_some())
 }
 
 /// The rows that have something that `candidate` finds in all texts end to end, and that `fits`. What is found may begin in

@@ -32,7 +32,7 @@ impl Predicate {
             Self::Orgs(orgs) if orgs.is_empty() => Self::None,
             Self::Field(test) => match test.matcher() {
                 Matcher::Any => Self::All,
-                Matcher::OneOf(values) if values.iter().next().is_none() => Self::None,
+                Matcher::OneOf(values) if values.is_empty() => Self::None,
                 _ => Self::Field(test),
             },
             other => other,
@@ -127,9 +127,7 @@ fn join_tests(list: Vec<Predicate>) -> Vec<Predicate> {
                     Matcher::Exact(_) | Matcher::OneOf(_) => {
                         Some(&mut fields.entry(test.field.clone()).or_default().values)
                     }
-                    Matcher::Search(search) if search.is_phrase() => {
-                        Some(&mut fields.entry(test.field.clone()).or_default().phrases)
-                    }
+                    Matcher::Search(_) => Some(&mut fields.entry(test.field.clone()).or_default().phrases),
                     _ => None,
                 };
                 match entry {
@@ -161,9 +159,11 @@ fn join_values(field: &str, tests: &[FieldTest]) -> Option<FieldTest> {
 
 /// None when the phrases are too many for one search.
 fn join_phrases(field: &str, tests: &[FieldTest]) -> Option<FieldTest> {
-    let texts = tests.iter().filter_map(|test| match test.matcher() {
-        Matcher::Search(search) => std::str::from_utf8(search.needle()).ok(),
+    let searches = tests.iter().filter_map(|test| match test.matcher() {
+        Matcher::Search(search) => Some(search.clone()),
         _ => None,
     });
-    Phrases::new(texts).ok().map(|phrases| FieldTest::new(field, Matcher::Phrases(phrases)))
+    Phrases::new(searches.collect(), false)
+        .ok()
+        .map(|phrases| FieldTest::new(field, Matcher::Phrases(phrases)))
 }
