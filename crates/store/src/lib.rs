@@ -6,5 +6,8 @@
 pub mod flatten;
 pub mod part;
 pub mod rows;
+mod scan;
+pub mod search;
+pub mod wire;
 
 pub use rows::{Kind, Rows, Source};
