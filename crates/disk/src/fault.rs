@@ -51,6 +51,8 @@ struct State {
     calls: BTreeMap<Call, u64>,
     failures: BTreeMap<(Call, u64), io::ErrorKind>,
     space_bytes: Option<u64>,
+    /// So many calls that change something are still done, then none is.
+    calls_left: Option<u64>,
     /// Files that somebody has locked; a power cut lets go of them.
     locked: BTreeSet<PathBuf>,
 }
@@ -162,12 +164,22 @@ impl Inode {
 impl State {
     /// Counts a call, and fails it if that was ordered.
     fn enter(&mut self, call: Call) -> io::Result<()> {
+        if call != Call::Read
+            && let Some(left) = &mut self.calls_left
+        {
+            *left = left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
+        }
         let count = self.calls.entry(call).or_default();
         *count += 1;
         match self.failures.remove(&(call, *count)) {
             Some(kind) => Err(kind.into()),
             None => Ok(()),
         }
+    }
+
+    /// Whether the disk is gone: it stays as it is.
+    fn is_dead(&self) -> bool {
+        self.calls_left == Some(0)
     }
 
     fn file(&self, path: &Path) -> io::Result<usize> {
@@ -254,6 +266,12 @@ impl FaultDisk {
         let mut state = self.lock();
         let now = state.calls.get(&call).copied().unwrap_or_default();
         state.failures.insert((call, now + nth), kind);
+    }
+
+    /// Lets so many calls that write, sync, rename or remove still be done; all others fail and change nothing. What a
+    /// power cut leaves is then what it leaves at that moment.
+    pub fn die_after(&self, calls: u64) {
+        self.lock().calls_left = Some(calls);
     }
 
     /// How many calls of this kind there were.

@@ -63,11 +63,6 @@ pub enum SyncPoint {
     StoreLog,
     /// The directory entry of a new segment of the store's log, before the first record in it counts as durable.
     StoreLogDir,
-    /// Records of the store's log found at the start: after `kill -9` they may be in the page cache only, and what comes
-    /// again of them is about to be answered as already stored.
-    StoreLogRecovered,
-    /// The directory entries of the store's log found at the start.
-    StoreLogRecoveredDir,
     /// The content of a part, before the manifest names it.
     StorePart,
     /// The directory entry of a part, before the manifest names it.
@@ -80,7 +75,7 @@ pub enum SyncPoint {
 
 impl SyncPoint {
     /// Every call site; the mutation test walks it.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 23] = [
         Self::NewDir,
         Self::SpoolBatch,
         Self::SpoolDir,
@@ -100,8 +95,6 @@ impl SyncPoint {
         Self::KeyDir,
         Self::StoreLog,
         Self::StoreLogDir,
-        Self::StoreLogRecovered,
-        Self::StoreLogRecoveredDir,
         Self::StorePart,
         Self::StorePartDir,
         Self::StoreSeen,

@@ -316,6 +316,42 @@ pub const ALL: &[Code] = &[
         "Name another file with `--audit`, or make its folder, owned by the user that the front door runs as.",
     ),
     code(
+        "LS01",
+        "Store in use",
+        "Another process has the store's directory open.",
+        "Stop that process, or give this one another directory. `logway store` commands that write want the store to be stopped.",
+    ),
+    code(
+        "LS02",
+        "Store's disk full",
+        "There is no room on the store's disk. What is stored stays readable; new lines wait in the agents' spools.",
+        "Make room, or keep lines for a shorter time. The store goes on by itself.",
+    ),
+    code(
+        "LS03",
+        "Store's disk fails",
+        "The disk refused to write, sync or read a file of the store. Nothing that it refused was acknowledged.",
+        "Look into the kernel's log. The store tries again; if the disk is broken, move the directory to another one.",
+    ),
+    code(
+        "LS04",
+        "Store damaged",
+        "A file of the store is missing, or does not hold what was written to it.",
+        "`logway store check` says what is lost, `logway store repair` sets it aside. Files set aside are in the store's `damaged` folder.",
+    ),
+    code(
+        "LS05",
+        "Batch not readable",
+        "A batch of lines does not decode: it was damaged on its way, or a newer release wrote it.",
+        "Give agent and store the same release. The batch is in the agent's dead-letter file.",
+    ),
+    code(
+        "LS06",
+        "Store behind",
+        "More lines come than the store's disk takes, or the store is being closed. Nothing is lost: agents send again.",
+        "If it lasts, give the store a quicker disk, or share the apps among several stores.",
+    ),
+    code(
         "LQ01",
         "Not a query",
         "The text is not LogsQL: a quote or a parenthesis is not closed, a word stands where it means something else, or a value is of the wrong kind.",

@@ -3,11 +3,24 @@
 //! An acknowledged line is in the write-ahead log and in memory, later in a part: one immutable file, sorted by app and time, with what tells
 //! a query which of its frames it need not read. The disk is met only behind [`disk::Disk`].
 
+mod aside;
+mod batch;
+mod clock;
+mod engine;
+mod error;
 pub mod flatten;
+mod manifest;
+mod memtable;
 pub mod part;
+mod retention;
 pub mod rows;
-mod scan;
-pub mod search;
-pub mod wire;
+mod seen;
+mod shelf;
+pub mod wal;
 
+pub use batch::Malformed;
+pub use clock::{Clock, SystemClock};
+pub use engine::{Config, Engine, Problem, Receipt, Refusal, Reply, Report, Snapshot, Stats};
+pub use error::Error;
+pub use retention::{Keep, Retention, Visible};
 pub use rows::{Kind, Rows, Source};

@@ -26,6 +26,9 @@ impl File for FaultFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = small(offset)?;
         let mut state = self.disk.lock();
+        if state.is_dead() {
+            return state.enter(Call::Write);
+        }
         let room = state.reserve(self.id, offset + bytes.len());
         if let Err(error) = state.enter(Call::Write).and(room) {
             // A failed write may have written a part.
@@ -74,6 +77,9 @@ impl File for FaultFile {
 
     fn sync_data(&self, point: SyncPoint) -> io::Result<()> {
         let mut state = self.disk.lock();
+        if state.is_dead() {
+            return state.enter(Call::Sync);
+        }
         if let Err(error) = state.enter(Call::Sync) {
             // The pages are marked clean: no later sync will write them.
             state.files[self.id].pending.clear();

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::Account;
-use crate::pipe::{Each, Gather, MOST, Room, Run, Start};
-use crate::{Block, Error, Flow};
+use crate::pipe::{Each, Gather, Run, Start};
+use crate::{Block, Flow};
 
 /// One pipe of a segment. Counts are shared by the workers of a query.
 #[derive(Clone)]
 enum Step {
     /// Changes rows, each by itself.
-    Each(Arc<dyn Each>, Arc<str>),
+    Each(Arc<dyn Each>),
     /// Lets so many rows more pass.
     Limit(Arc<AtomicU64>),
     /// Keeps back so many rows more.
@@ -27,9 +27,9 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Adds a pipe that passes rows on.
-    pub(super) fn step(&mut self, run: Run, pipe: &dyn std::fmt::Display) {
+    pub(super) fn step(&mut self, run: Run) {
         match run {
-            Run::Each(each) => self.steps.push(Step::Each(each, pipe.to_string().into())),
+            Run::Each(each) => self.steps.push(Step::Each(each)),
             Run::Limit(rows) => self.steps.push(Step::Limit(Arc::new(AtomicU64::new(rows)))),
             Run::Offset(rows) => self.steps.push(Step::Offset(Arc::new(AtomicU64::new(rows)))),
             Run::Gather(_) => {}
@@ -48,12 +48,7 @@ impl Segment {
 
     /// How many pipes come before the first one that other stores' rows matter to.
     pub(super) fn boundary(&self) -> usize {
-        self.steps.iter().take_while(|step| matches!(step, Step::Each(..))).count()
-    }
-
-    /// Whether one of the pipes lets only some rows pass, however good the others are.
-    pub(super) fn cuts(&self) -> bool {
-        self.steps.iter().any(|step| !matches!(step, Step::Each(..)))
+        self.steps.iter().take_while(|step| matches!(step, Step::Each(_))).count()
     }
 
     /// Leaves out the first pipes, which were run elsewhere.
@@ -77,22 +72,14 @@ impl Segment {
     }
 
     /// What is left of `block` behind the pipes; none if nothing is. [`Flow::Done`] if nothing will be from here on.
-    /// [`Error::Memory`] if a pipe makes too much of it.
-    pub(super) fn apply(&self, mut block: Block) -> Result<(Option<Block>, Flow), Error> {
+    pub(super) fn apply(&self, mut block: Block) -> (Option<Block>, Flow) {
         let mut flow = Flow::More;
         for step in &self.steps {
             if block.is_empty() {
-                return Ok((None, flow));
+                return (None, flow);
             }
             block = match step {
-                Step::Each(each, pipe) => {
-                    let mut room = Room::default();
-                    let block = each.apply(block, &mut room);
-                    if room.is_full() || block.bytes() > MOST {
-                        return Err(Error::Memory { pipe: pipe.to_string(), limit: MOST });
-                    }
-                    block
-                }
+                Step::Each(each) => each.apply(block),
                 Step::Limit(left) => {
                     let (taken, last) = take(left, block.rows());
                     if last {
@@ -106,7 +93,7 @@ impl Segment {
                 }
             };
         }
-        Ok((Some(block).filter(|block| !block.is_empty()), flow))
+        (Some(block).filter(|block| !block.is_empty()), flow)
     }
 }
 
@@ -133,23 +120,23 @@ mod tests {
     #[test]
     fn counts_are_shared() {
         let mut segment = Segment::default();
-        segment.step(Run::Offset(2), &"");
-        segment.step(Run::Limit(3), &"");
+        segment.step(Run::Offset(2));
+        segment.step(Run::Limit(3));
         let other = segment.clone();
-        let (none, flow) = segment.apply(block(1)).unwrap();
+        let (none, flow) = segment.apply(block(1));
         assert!(none.is_none() && flow == Flow::More);
-        let (first, flow) = other.apply(block(3)).unwrap();
+        let (first, flow) = other.apply(block(3));
         assert!(first.unwrap().rows() == 2 && flow == Flow::More);
-        let (last, flow) = segment.apply(block(3)).unwrap();
+        let (last, flow) = segment.apply(block(3));
         assert!(last.unwrap().rows() == 1 && flow == Flow::Done);
-        let (none, flow) = other.apply(block(3)).unwrap();
+        let (none, flow) = other.apply(block(3));
         assert!(none.is_none() && flow == Flow::Done);
     }
 
     #[test]
     fn nothing_is_wanted_of_a_limit_of_nothing() {
         let mut segment = Segment::default();
-        segment.step(Run::Limit(0), &"");
-        assert_eq!(segment.apply(block(1)).unwrap().1, Flow::Done);
+        segment.step(Run::Limit(0));
+        assert_eq!(segment.apply(block(1)).1, Flow::Done);
     }
 }

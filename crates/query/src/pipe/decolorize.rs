@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Pipe, Room, Run, Stage, update};
+use super::{Pipe, Run, Stage, update};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
 use crate::quote::Plain;
@@ -41,15 +41,15 @@ impl Stage for Decolorize {
 }
 
 /// Appends `value` without `ESC [ … letter`.
-fn strip(value: &[u8], out: &mut Vec<u8>, room: &mut Room) {
+fn strip(value: &[u8], out: &mut Vec<u8>) {
     let mut rest = value;
     while let Some(at) = memchr::memmem::find(rest, b"\x1b[") {
-        room.put(&rest[..at], out);
+        out.extend_from_slice(&rest[..at]);
         let inside = &rest[at + 2..];
         let end = inside.iter().position(|byte| (0x40..=0x7e).contains(byte));
         rest = end.and_then(|end| inside.get(end + 1..)).unwrap_or_default();
     }
-    room.put(rest, out);
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use memchr::memmem::Finder;
 
-use super::{Pipe, Room, Run, Stage, update};
+use super::{Pipe, Run, Stage, update};
 use crate::condition::Condition;
 use crate::filter::Filter;
 use crate::lexer::{Lexer, VALUE};
@@ -79,16 +79,16 @@ impl Stage for Replace {
     fn run(&self, _: Context) -> Result<Run, Error> {
         let finder = Finder::new(self.old.as_bytes()).into_owned();
         let (new, times) = (self.new.clone().into_bytes(), self.times());
-        let change = move |value: &[u8], out: &mut Vec<u8>, room: &mut Room| {
+        let change = move |value: &[u8], out: &mut Vec<u8>| {
             let mut at = 0;
             if !finder.needle().is_empty() {
                 for found in finder.find_iter(value).take(times) {
-                    room.put(&value[at..found], out);
-                    room.put(&new, out);
+                    out.extend_from_slice(&value[at..found]);
+                    out.extend_from_slice(&new);
                     at = found + finder.needle().len();
                 }
             }
-            room.put(&value[at..], out);
+            out.extend_from_slice(&value[at..]);
         };
         update::run(&self.field, self.condition.as_ref(), Box::new(change))
     }

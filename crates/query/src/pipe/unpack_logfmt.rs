@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::logfmt::each_pair;
 use super::produce::{Keeping, Produce, each_text};
-use super::{Each, Pipe, Room, Run, Stage};
+use super::{Each, Pipe, Run, Stage};
 use crate::condition::{Condition, Mask, compile};
 use crate::filter::Filter;
 use crate::lexer::{Lexer, VALUE};
@@ -55,16 +55,14 @@ macro_rules! unpack_pipe {
             }
 
             fn run(&self, _: Context) -> Result<Run, Error> {
-                self.0.run(|text, parts, row, new, room| {
+                self.0.run(|text, names, prefix, row, new: &mut Produce| {
                     let mut name_in_full = String::new();
                     $each(text, &mut |name: &str, value: &[u8]| {
-                        if parts.names.matches(name) {
+                        if names.matches(name) {
                             name_in_full.clear();
-                            name_in_full.push_str(&parts.prefix);
+                            name_in_full.push_str(prefix);
                             name_in_full.push_str(name);
-                            if name_in_full != field::TIME || parts.may_make(field::TIME) {
-                                new.put(row, &name_in_full, value, room);
-                            }
+                            new.put(row, &name_in_full, value);
                         }
                     });
                 })
@@ -88,7 +86,7 @@ unpack_pipe!(UnpackLogfmt, "unpack_logfmt", |text: &[u8], take: &mut dyn FnMut(&
 });
 
 /// Puts what a text holds into a row.
-type Unpack = fn(&[u8], &Parts, usize, &mut Produce, &mut Room);
+type Unpack = fn(&[u8], &Names, &str, usize, &mut Produce);
 
 impl Parts {
     /// Reads what comes behind the name of the pipe.
@@ -133,11 +131,9 @@ impl Parts {
         f.write_str(self.keeping.text())
     }
 
-    /// Whether a field of this name comes of it because it is listed. A `_time` that only happens to be in a text must not
-    /// take the place of the row's.
+    /// Whether a field of this name may come of it.
     pub(super) fn may_make(&self, field: &str) -> bool {
-        let listed = |name: &str| self.names.0.iter().any(|other| *other == Name::Exact(name.to_owned()));
-        field.strip_prefix(self.prefix.as_str()).is_some_and(listed)
+        field.strip_prefix(self.prefix.as_str()).is_some_and(|name| self.names.matches(name))
     }
 
     /// Turns what is needed behind it into what is needed before it. What it finds may be any field that it may make, so
@@ -170,10 +166,10 @@ struct Ready {
 }
 
 impl Each for Ready {
-    fn apply(&self, block: Block, room: &mut Room) -> Block {
+    fn apply(&self, block: Block) -> Block {
         let (mask, mut new) = (Mask::new(self.predicate.as_ref(), &block), Produce::default());
         each_text(&block, &self.parts.from, &mask, |row, value| {
-            (self.unpack)(value, &self.parts, row, &mut new, room);
+            (self.unpack)(value, &self.parts.names, &self.parts.prefix, row, &mut new);
         });
         new.merge(block, self.parts.keeping)
     }

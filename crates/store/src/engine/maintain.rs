@@ -1,0 +1,132 @@
+//! What is done to parts afterwards: merged, rewritten when their day is over, removed when nobody keeps them.
+
+mod choose;
+mod keep;
+mod run;
+
+use super::{Engine, Shared, lock};
+use crate::clock::SECOND;
+use crate::error::Error;
+use crate::manifest::Change;
+use crate::shelf::Stored;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// How often it is looked whether something is due, if nothing else gives cause.
+const TICK: Duration = Duration::from_secs(10);
+/// How often it is looked what is too old.
+const KEEP_EVERY: i64 = 60 * SECOND;
+
+/// What whoever maintains must remember.
+#[derive(Debug, Default)]
+pub(super) struct Maintaining {
+    /// A change of the manifest that may or may not have come about: it must be made before anything else is.
+    pending: Option<Done>,
+    /// Parts that cannot be read: they stay as they are.
+    unreadable: BTreeSet<u64>,
+    /// When it was last looked what is too old, by time elapsed.
+    looked: Option<i64>,
+}
+
+/// Work that is done but for the manifest.
+#[derive(Debug)]
+struct Done {
+    change: Change,
+    added: Vec<Arc<Stored>>,
+    removed: Vec<Arc<Stored>>,
+    task: Task,
+}
+
+/// What is to be done with some parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    /// Remove them: nothing in them is kept.
+    Drop,
+    /// Make one of them, of a day that still goes on.
+    Merge,
+    /// Make one of them, as small as can be: their day is over.
+    Close,
+    /// Write it anew without what is not kept.
+    Purge,
+}
+
+impl Engine {
+    /// Does all that is due: removes what is too old, merges, rewrites days that are over. Returns when nothing is left to do.
+    ///
+    /// # Errors
+    /// When the disk fails or is full. Nothing is lost; it is tried again later.
+    pub fn maintain(&self) -> Result<(), Error> {
+        let mut maintaining = lock(&self.shared.maintaining);
+        maintaining.looked = None;
+        self.shared.maintain(&mut maintaining)
+    }
+}
+
+impl Shared {
+    /// The merger's thread.
+    pub(super) fn maintain_for_ever(&self) {
+        let mut said = String::new();
+        loop {
+            let done = self.maintain(&mut lock(&self.maintaining));
+            match done {
+                Ok(()) => said.clear(),
+                Err(error) if error.to_string() != said => {
+                    said = error.to_string();
+                    tracing::warn!(code = "LS03", %error, "cannot merge or remove parts; it is tried again");
+                }
+                Err(_) => {}
+            }
+            let core = lock(&self.core);
+            if core.stopping {
+                return;
+            }
+            drop(self.changed.wait_timeout(core, TICK).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn maintain(&self, maintaining: &mut Maintaining) -> Result<(), Error> {
+        loop {
+            if let Some(done) = maintaining.pending.take() {
+                self.settle(maintaining, done)?;
+            }
+            let elapsed = self.clock.elapsed_ns();
+            if maintaining.looked.is_none_or(|looked| elapsed.saturating_sub(looked) >= KEEP_EVERY) {
+                maintaining.looked = Some(elapsed);
+                self.measure_orgs();
+                self.forget_deleted()?;
+                while let Some((task, parts)) = self.choose_unkept(maintaining) {
+                    self.run(maintaining, task, parts)?;
+                }
+            }
+            let Some((task, parts)) = self.choose_merge(maintaining) else { return Ok(()) };
+            self.run(maintaining, task, parts)?;
+        }
+    }
+
+    /// Brings the manifest, then everybody, in line with work that is done.
+    fn settle(&self, maintaining: &mut Maintaining, done: Done) -> Result<(), Error> {
+        let committed = lock(&self.manifest).commit(&done.change);
+        if let Err(error) = committed {
+            maintaining.pending = Some(done);
+            return Err(error);
+        }
+        let rows = |parts: &[Arc<Stored>]| parts.iter().map(|stored| stored.entry.rows).sum::<u64>();
+        let dropped = rows(&done.removed).saturating_sub(rows(&done.added));
+        let mut core = lock(&self.core);
+        core.exchange(&done.change.removed, done.added);
+        core.counters.rows_dropped += dropped;
+        match done.task {
+            Task::Drop => core.counters.parts_dropped += done.removed.len() as u64,
+            Task::Merge => core.counters.merges += 1,
+            Task::Close => core.counters.rewrites += 1,
+            Task::Purge => {}
+        }
+        drop(core);
+        for stored in &done.removed {
+            // Whoever still reads it has it open.
+            crate::shelf::remove_part(&*self.disk, &self.dir, &stored.entry);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! What is not kept any longer.
+
+use super::super::core::Core;
+use super::super::{Engine, Shared, lock};
+use super::{Maintaining, Task};
+use crate::error::Error;
+use crate::manifest::Change;
+use crate::part::FrameInfo;
+use crate::retention::{Retention, Visible};
+use crate::shelf::Stored;
+use line::OrgId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A part is written anew when this fraction of it is not kept.
+const WORTH: u64 = 4;
+
+impl Engine {
+    /// Changes how long rows are kept. What is beyond is not to be seen from now on, and is removed soon.
+    pub fn set_retention(&self, retention: Retention) {
+        lock(&self.shared.core).retention = Arc::new(retention);
+        self.shared.measure_orgs();
+        lock(&self.shared.maintaining).looked = None;
+        self.shared.changed.notify_all();
+    }
+
+    /// Deletes all rows of an org that are there now. They are not to be seen from now on, and are removed soon. Waits for a merge that is
+    /// under way.
+    ///
+    /// # Errors
+    /// When the disk fails: whether they are deleted is not known then; to be called again.
+    pub fn delete_org(&self, org: &OrgId) -> Result<(), Error> {
+        let shared = &self.shared;
+        let mut maintaining = lock(&shared.maintaining);
+        let mut manifest = lock(&shared.manifest);
+        let below = lock(&shared.core).next_pos;
+        let deleted = BTreeMap::from([(org.as_str().to_owned(), below)]);
+        manifest.commit(&Change { deleted, ..Change::default() })?;
+        drop(manifest);
+        Arc::make_mut(&mut lock(&shared.core).deleted).insert(org.clone(), below);
+        maintaining.looked = None;
+        drop(maintaining);
+        shared.changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Core {
+    /// Which rows are to be seen when it is `now`.
+    pub(in super::super) fn visible(&self, now: i64) -> Visible {
+        Visible {
+            now,
+            retention: Arc::clone(&self.retention),
+            byte_floors: Arc::clone(&self.byte_floors),
+            deleted: Arc::clone(&self.deleted),
+        }
+    }
+}
+
+impl Shared {
+    /// Finds from which time on the rows of orgs with a bound of bytes are within it.
+    pub(super) fn measure_orgs(&self) {
+        let (retention, mut parts) = {
+            let core = lock(&self.core);
+            (Arc::clone(&core.retention), core.parts.clone())
+        };
+        let bounded = retention.orgs.keys().filter_map(|org| Some((org, retention.of(org).bytes?)));
+        parts.sort_by_key(|stored| std::cmp::Reverse(stored.entry.time));
+        let floors: BTreeMap<OrgId, i64> =
+            bounded.filter_map(|(org, bound)| Some((org.clone(), byte_floor(&parts, org, bound)?))).collect();
+        lock(&self.core).byte_floors = Arc::new(floors);
+    }
+
+    /// Forgets deletions of which nothing is left to be removed.
+    pub(super) fn forget_deleted(&self) -> Result<(), Error> {
+        let over: Vec<String> = {
+            let core = lock(&self.core);
+            let is_over = |(org, below): &(&OrgId, &u64)| {
+                let has_rows = |stored: &Arc<Stored>| {
+                    stored.entry.pos.0 < **below && frames(stored, org).next().is_some()
+                };
+                core.flushed_pos >= **below && !core.parts.iter().any(has_rows)
+            };
+            core.deleted.iter().filter(is_over).map(|(org, _)| org.to_string()).collect()
+        };
+        if over.is_empty() {
+            return Ok(());
+        }
+        lock(&self.manifest).forget_deleted(&over)?;
+        Arc::make_mut(&mut lock(&self.core).deleted)
+            .retain(|org, _| !over.iter().any(|gone| gone == org.as_str()));
+        Ok(())
+    }
+
+    /// Parts of which nothing, or not enough, is kept.
+    pub(super) fn choose_unkept(&self, maintaining: &Maintaining) -> Option<(Task, Vec<Arc<Stored>>)> {
+        let now = self.now();
+        let core = lock(&self.core);
+        if core.stopping {
+            return None;
+        }
+        let visible = core.visible(now);
+        let mut purge = None;
+        for stored in &core.parts {
+            let (mut bytes, mut unkept, mut deleted) = (0, 0, false);
+            for (number, (org, _)) in stored.part.apps().enumerate() {
+                let is_deleted = stored.entry.pos.1 < visible.floor_pos(org);
+                deleted |= is_deleted;
+                let floor = if is_deleted { i64::MAX } else { visible.floor(org) };
+                for frame in app_frames(stored, number) {
+                    bytes += frame.len;
+                    unkept += if frame.to < floor { frame.len } else { 0 };
+                }
+            }
+            if unkept == bytes {
+                return Some((Task::Drop, vec![Arc::clone(stored)]));
+            }
+            let wanted = (deleted || unkept * WORTH >= bytes) && unkept > 0;
+            let possible = core.trouble.is_none() && !maintaining.unreadable.contains(&stored.entry.id);
+            if wanted && possible && purge.is_none() {
+                purge = Some((Task::Purge, vec![Arc::clone(stored)]));
+            }
+        }
+        purge
+    }
+}
+
+/// The time from which on the rows of `org` take no more than `bound` bytes; `None` if all of them do. The parts are the newest first.
+fn byte_floor(parts: &[Arc<Stored>], org: &OrgId, bound: u64) -> Option<i64> {
+    let mut bytes = 0;
+    for stored in parts {
+        bytes += frames(stored, org).map(|frame| frame.len).sum::<u64>();
+        if bytes > bound {
+            return frames(stored, org).map(|frame| frame.to.saturating_add(1)).max();
+        }
+    }
+    None
+}
+
+/// What the part's directory says of the frames of an org.
+fn frames<'a>(stored: &'a Stored, org: &OrgId) -> impl Iterator<Item = &'a FrameInfo> {
+    let apps = stored.part.apps().enumerate().filter(move |(_, (owner, _))| *owner == org);
+    let numbers: Vec<usize> = apps.map(|(number, _)| number).collect();
+    numbers.into_iter().flat_map(move |number| app_frames(stored, number))
+}
+
+fn app_frames(stored: &Stored, number: usize) -> impl Iterator<Item = &FrameInfo> {
+    stored.part.frames_of(number).filter_map(move |frame| stored.part.frames().get(frame))
+}

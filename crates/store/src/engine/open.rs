@@ -1,0 +1,293 @@
+//! The start: what counts, what is missing, what is damaged.
+
+use super::core::{Core, Queue};
+use super::reserve::Reserve;
+use super::{Config, Engine, Shared, flush, maintain};
+use crate::aside::Aside;
+use crate::batch::{self, Terms};
+use crate::clock::{Clock, Trusted};
+use crate::error::Error;
+use crate::manifest::{Known, Manifest};
+use crate::seen::{self, Seen};
+use crate::shelf::{self, Stored};
+use crate::wal::{FindingKind, Opened, Wal};
+use disk::{Disk, SyncPoint, make_dir};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+
+mod parts;
+
+/// Each start leaves out so many positions, so that those of records that were lost without a trace are not used again.
+const START_STRIDE: u64 = 1 << 24;
+
+/// What is wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// The log ends in a batch that is not whole: normal after a crash. Nobody was told that it is stored.
+    TornLog,
+    /// Batches of the log that were acknowledged are unreadable. Their bytes are in `damaged`, if there are any.
+    LostBatches(u64),
+    /// A segment of the log is unreadable and was moved to `damaged`.
+    LogSetAside,
+    /// A batch of the log is whole and yet cannot be read; this program is older than the one that wrote it.
+    UnknownBatch,
+    /// A part is unreadable and was moved to `damaged`; so many rows are missing.
+    DamagedPart(u64),
+    /// A part that should be there is not; so many rows are missing.
+    MissingPart(u64),
+    /// A part that the manifest did not know was found to belong here.
+    AdoptedPart(u64),
+    /// A part that the manifest does not know and that may hold what others hold was moved to `damaged`.
+    UnknownPart,
+    /// So many bytes of the manifest are unreadable.
+    DamagedManifest(u64),
+    /// What was seen of each boot is unreadable; it was made anew from the parts.
+    SeenAnew,
+    /// There is no room for the reserve; batches are refused until there is.
+    NoReserve,
+}
+
+/// What the start found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What is wrong, and with which file.
+    pub problems: Vec<(PathBuf, Problem)>,
+    /// Batches that were read from the log.
+    pub replayed: u64,
+    /// Rows that were read from it.
+    pub replayed_rows: u64,
+    /// Parts.
+    pub parts: usize,
+}
+
+impl Report {
+    /// Whether something that was acknowledged is missing.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        use Problem::{DamagedPart, LogSetAside, LostBatches, MissingPart, UnknownBatch};
+        let lossy = |problem: &Problem| {
+            matches!(problem, DamagedPart(_) | MissingPart(_) | LostBatches(_) | LogSetAside | UnknownBatch)
+        };
+        self.problems.iter().any(|(_, problem)| lossy(problem))
+    }
+}
+
+impl Engine {
+    /// Opens the store in `dir`, made if missing. Damage never stops it: see the report.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process has the directory; when the disk cannot be read or written at all.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Report), Error> {
+        make_dirs(&*disk, dir)?;
+        let lock = disk.hold(&dir.join("LOCK")).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::InUse(dir.to_path_buf()),
+            _ => Error::io("lock", dir, error),
+        })?;
+        let mut report = Report::default();
+        let mut reserve = Reserve::new(dir, config.reserve_bytes);
+        let reserved = reserve.take(&*disk);
+        if reserved.is_err() {
+            report.problems.push((dir.to_path_buf(), Problem::NoReserve));
+        }
+        let found = Found::read(&disk, dir, &config, &*clock, (&mut reserve, &mut report))?;
+        let Found { manifest, opened, mut core } = found;
+        core.trouble = reserved
+            .err()
+            .map(|error| super::core::Trouble { is_full: error.is_full(), what: error.to_string() });
+        let trusted = Trusted::new(manifest.known().at, &*clock);
+        let shared = Arc::new(Shared {
+            disk,
+            dir: dir.to_path_buf(),
+            config,
+            clock,
+            flushing: Mutex::new(flush::Flushing::default()),
+            maintaining: Mutex::new(maintain::Maintaining::default()),
+            manifest: Mutex::new(manifest),
+            wal: Mutex::new(opened.wal),
+            core: Mutex::new(core),
+            changed: Condvar::new(),
+            queue: Mutex::new(Queue::default()),
+            queued: Condvar::new(),
+            trusted: Mutex::new(trusted),
+            reserve: Mutex::new(reserve),
+            _lock: lock,
+        });
+        let mut engine = Self { shared, threads: Vec::new() };
+        if opened.replayed > 0 {
+            // Should it fail, the flusher tries again, and nothing is acknowledged before.
+            let _flushed = engine.flush_now();
+        }
+        engine.start_threads(dir)?;
+        Ok((engine, report))
+    }
+
+    /// Starts the threads; the writer is the last.
+    fn start_threads(&mut self, dir: &Path) -> Result<(), Error> {
+        let mut start = |name: &str, run: fn(&Shared)| {
+            let shared = Arc::clone(&self.shared);
+            let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+            self.threads.push(started.map_err(|error| Error::io("start a thread for", dir, error))?);
+            Ok(())
+        };
+        if self.shared.config.background {
+            start("store-flush", Shared::flush_for_ever)?;
+            start("store-merge", Shared::maintain_for_ever)?;
+        }
+        start("store-log", Shared::write_batches)
+    }
+}
+
+/// Makes the folders. A start before this one may have made them and come no further: so their names are made durable even if
+/// they are there.
+fn make_dirs(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    for dir in [dir.to_path_buf(), dir.join("wal"), dir.join("parts"), dir.join("seen")] {
+        make_dir(disk, &dir).map_err(|error| Error::io("make", &dir, error))?;
+    }
+    for dir in dir.ancestors().take(2).filter(|dir| !dir.as_os_str().is_empty()) {
+        disk.sync_dir(dir, SyncPoint::NewDir).map_err(|error| Error::io("sync", dir, error))?;
+    }
+    Ok(())
+}
+
+/// What the files say.
+struct Found {
+    manifest: Manifest,
+    opened: Opened,
+    core: Core,
+}
+
+impl Found {
+    fn read(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        config: &Config,
+        clock: &dyn Clock,
+        (reserve, report): (&mut Reserve, &mut Report),
+    ) -> Result<Self, Error> {
+        let aside = Aside::new(&**disk, dir);
+        let (mut manifest, damaged_bytes) = open_manifest(disk, dir, reserve)?;
+        if damaged_bytes > 0 {
+            report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damaged_bytes)));
+        }
+        let parts = parts::read(disk, dir, &mut manifest, damaged_bytes > 0, &aside, report)?;
+        let known = manifest.known().clone();
+        let last_seen = shelf::remove_other_seen(&**disk, dir, known.seen);
+        let seen = read_seen(disk, dir, &known, &parts.stored, report);
+        let mut core = Core {
+            active: crate::memtable::Memtable::default(),
+            active_since: None,
+            frozen: None,
+            applied_lsn: known.flushed_lsn,
+            flushed_lsn: known.flushed_lsn,
+            next_pos: 0,
+            next_id: known.next_id.max(parts.last_id + 1).max(last_seen + 1),
+            flushed_pos: 0,
+            readable_pos: known.next_pos.max(parts.next_pos),
+            seen,
+            parts: Vec::new(),
+            retention: Arc::new(config.retention.clone()),
+            byte_floors: Arc::default(),
+            deleted: Arc::new(deleted(&known)),
+            suspect: false,
+            trouble: None,
+            counters: super::stats::Counters::default(),
+            stopping: false,
+            scratch: crate::flatten::Flattened::default(),
+        };
+        core.exchange(&[], parts.stored);
+        let opened = replay(disk, dir, (config.segment_bytes, &known), &mut core, clock, report)?;
+        let next_pos = known.next_pos.max(parts.next_pos).max(opened.next_pos);
+        core.next_pos = if next_pos == 0 { 1 } else { next_pos.saturating_add(START_STRIDE) };
+        core.suspect = opened.replayed > 0;
+        core.applied_lsn = core.applied_lsn.max(opened.wal.durable_lsn());
+        report.replayed_rows = core.active.rows();
+        report.parts = core.parts.len();
+        Ok(Self { manifest, opened, core })
+    }
+}
+
+/// Opens the manifest. It is written anew then: on a full disk, into the reserve.
+fn open_manifest(disk: &Arc<dyn Disk>, dir: &Path, reserve: &mut Reserve) -> Result<(Manifest, u64), Error> {
+    match Manifest::open(disk, dir) {
+        Err(error) if error.is_full() => {
+            reserve.give(&**disk);
+            Manifest::open(disk, dir)
+        }
+        opened => opened,
+    }
+}
+
+fn deleted(known: &Known) -> BTreeMap<line::OrgId, u64> {
+    known.deleted.iter().filter_map(|(org, below)| Some((line::OrgId::new(org).ok()?, *below))).collect()
+}
+
+/// Reads the log into the memtable.
+fn replay(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    (segment_bytes, known): (u64, &Known),
+    core: &mut Core,
+    clock: &dyn Clock,
+    report: &mut Report,
+) -> Result<Opened, Error> {
+    let aside = Aside::new(&**disk, dir);
+    let wal_dir = dir.join("wal");
+    let elapsed = clock.elapsed_ns();
+    let mut unknown = 0;
+    let opened =
+        Wal::open(
+            disk,
+            &wal_dir,
+            &aside,
+            (segment_bytes, known.flushed_lsn),
+            &mut |record| match batch::check(record.payload.to_vec()) {
+                Ok(checked) => {
+                    let terms = Terms { base: record.base, latest: record.latest, earliest: record.earliest };
+                    core.apply(record.lsn, &checked, &terms, elapsed);
+                }
+                Err(_) => unknown += 1,
+            },
+        )?;
+    report.replayed = opened.replayed;
+    for finding in &opened.findings {
+        let problem = match finding.kind {
+            FindingKind::TornTail => Problem::TornLog,
+            FindingKind::Lost => Problem::LostBatches(finding.records),
+            FindingKind::SetAside => Problem::LogSetAside,
+        };
+        report.problems.push((finding.path.clone(), problem));
+    }
+    report.problems.extend((0..unknown).map(|_| (wal_dir.clone(), Problem::UnknownBatch)));
+    // What was replayed is not counted as taken anew.
+    core.counters = super::stats::Counters::default();
+    Ok(opened)
+}
+
+/// What was seen of each boot when the manifest was written.
+fn read_seen(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    known: &Known,
+    parts: &[Arc<Stored>],
+    report: &mut Report,
+) -> Seen {
+    if known.seen == 0 && parts.is_empty() {
+        return Seen::default();
+    }
+    let read = shelf::read_seen(&**disk, dir, known.seen);
+    let decoded = read.ok().and_then(|bytes| seen::decode(&bytes).ok());
+    match decoded {
+        Some((seen, lsn)) if lsn == known.flushed_lsn => seen,
+        _ => {
+            report.problems.push((dir.join("seen"), Problem::SeenAnew));
+            seen::from_parts(parts.iter().map(|stored| &*stored.part))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A set of numbers as few ranges.
+
+/// Most ranges of one set. Beyond, the smallest is forgotten: what came of it may then be stored twice, but nothing
+/// that was never stored passes for stored.
+const MAX_RANGES: usize = 256;
+
+/// Numbers as ranges that rise and do not touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ranges(Vec<(u64, u64)>);
+
+impl Ranges {
+    /// The ranges, each with its end.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The range that holds `number`.
+    fn find(&self, number: u64) -> Option<(u64, u64)> {
+        let at = self.0.partition_point(|&(_, end)| end <= number);
+        self.0.get(at).copied().filter(|&(start, _)| start <= number)
+    }
+
+    /// The end of the range that holds `number`.
+    pub(super) fn end_of(&self, number: u64) -> Option<u64> {
+        self.find(number).map(|(_, end)| end)
+    }
+
+    /// The start of the range that holds `number`.
+    pub(super) fn start_of(&self, number: u64) -> Option<u64> {
+        self.find(number).map(|(start, _)| start)
+    }
+
+    /// Whether all of `start..end` is in it.
+    pub(super) fn covers(&self, start: u64, end: u64) -> bool {
+        self.end_of(start).is_some_and(|last| end <= last)
+    }
+
+    /// Adds `start..end`.
+    pub(super) fn add(&mut self, start: u64, end: u64) {
+        if start >= end {
+            return;
+        }
+        // Nearly always it goes on where the last one ends.
+        if let Some(last) = self.0.last_mut()
+            && last.1 == start
+        {
+            last.1 = end;
+            return;
+        }
+        let from = self.0.partition_point(|&(_, known)| known < start);
+        let to = self.0.partition_point(|&(known, _)| known <= end);
+        if from < to {
+            let joined = (self.0[from].0.min(start), self.0[to - 1].1.max(end));
+            self.0.splice(from..to, [joined]);
+        } else {
+            self.0.insert(from, (start, end));
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
+        if self.0.len() > MAX_RANGES {
+            let size = |&(_, &(start, end)): &(usize, &(u64, u64))| end - start;
+            if let Some((at, _)) = self.0.iter().enumerate().min_by_key(size) {
+                self.0.remove(at);
+            }
+        }
+    }
+
+    /// Takes `start..end` out.
+    pub(super) fn remove(&mut self, start: u64, end: u64) {
+        if self.0.is_empty() || start >= end {
+            return;
+        }
+        let from = self.0.partition_point(|&(_, known)| known <= start);
+        let to = self.0.partition_point(|&(known, _)| known < end);
+        if from >= to {
+            return;
+        }
+        let (first, last) = (self.0[from].0, self.0[to - 1].1);
+        let rest = [(first, start), (end, last)].into_iter().filter(|(start, end)| start < end);
+        self.0.splice(from..to, rest);
+        self.bound();
+    }
+}
