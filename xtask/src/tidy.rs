@@ -6,6 +6,7 @@
 mod codes;
 mod deps;
 mod documented;
+mod logsql;
 mod names;
 mod purity;
 mod repo;
@@ -28,7 +29,8 @@ Check the rules of CONTRIBUTING.md that a program can check
 Usage: cargo xtask tidy [--bless]
 
 Options:
-  --bless   write docs/error-codes.md anew from crates/line/src/codes.rs before checking
+  --bless   write docs/error-codes.md anew from crates/line/src/codes.rs, and docs/logsql.md from crates/query,
+            before checking
 
 Each finding is 'path:line: what is wrong: what to do'.
 
@@ -58,12 +60,13 @@ impl fmt::Display for Finding {
 }
 
 /// Every rule.
-const RULES: [fn(&Repo) -> Vec<Finding>; 8] = [
+const RULES: [fn(&Repo) -> Vec<Finding>; 9] = [
     codes::check,
     deps::check,
     purity::check,
     size::check,
     documented::check,
+    logsql::check,
     words::check,
     names::check_paths,
     names::check_tests,
@@ -80,6 +83,7 @@ pub(crate) fn main(mut args: Args) -> Result<Outcome> {
     let root = sh::root()?;
     if bless {
         codes::write(&root)?;
+        logsql::write(&root)?;
     }
     Ok(if check(&root)? { Outcome::Good } else { Outcome::Bad })
 }

@@ -75,6 +75,8 @@ pub(crate) struct Durable {
     /// When the next window may go, if it is not full.
     next_window: Instant,
     pass: Option<Pass>,
+    /// Messages that the server did not take from this credential, lines apart, when last looked at.
+    violations: u64,
     connected: bool,
     stopping: bool,
     /// Nothing was left to read when it was last tried.
@@ -118,6 +120,7 @@ impl Durable {
             gather_until: None,
             next_window: Instant::now(),
             pass: None,
+            violations: 0,
             connected: false,
             stopping: false,
             drained: false,
@@ -253,8 +256,7 @@ impl Durable {
         if !self.drained {
             self.gather_until.get_or_insert_with(Instant::now);
         }
-        let apart = APART + APART_FOR_EACH * u32::try_from(requests.len()).unwrap_or(u32::MAX);
-        self.next_window = Instant::now() + apart.min(APART_AT_MOST);
+        self.next_window = Instant::now() + apart(requests.len());
         requests.into_iter().for_each(|request| self.shards.push(request));
     }
 
@@ -275,11 +277,19 @@ impl Durable {
                     _ => None,
                 };
                 self.shards.failed(shard, delay, Instant::now());
-                if let Some(word) = trouble.sentence(shard) {
+                if let Some(word) = self.forbidden().or_else(|| trouble.sentence(shard)) {
                     self.state.set(&word, self.shards.failing());
                 }
             }
         }
+    }
+
+    /// What is said if the server has refused requests of late: then no answer comes.
+    fn forbidden(&mut self) -> Option<String> {
+        let violations = self.client.violations().saturating_sub(self.client.line_violations());
+        let before = std::mem::replace(&mut self.violations, violations);
+        let word = "NATS does not take requests to stores from this credential: is it an agent's?";
+        (violations > before).then(|| word.to_owned())
     }
 
     fn acked(&mut self, shard: u8) {
@@ -357,7 +367,12 @@ impl Durable {
     /// Looks how far the store is behind.
     async fn look(&mut self) {
         let stored = self.shards.stored(self.read_from());
-        let lag = self.lag.age(&self.source, stored, self.shards.taken(stored)).await;
+        // Nothing waits: there is no need to look whether what the spool notes between batches is a line.
+        let is_idle = self.connected && self.drained && self.gather_until.is_none();
+        let lag = match is_idle && stored == self.source.at() {
+            true => Duration::ZERO,
+            false => self.lag.age(&self.source, stored, self.shards.taken(stored)).await,
+        };
         let bytes = if lag.is_zero() { 0 } else { self.source.end().0.saturating_sub(stored.0) };
         let failing = self.shards.failing();
         let metrics = &self.context.metrics.store;
@@ -367,6 +382,12 @@ impl Durable {
         self.state.lags(lag, bytes);
         self.context.health.store_lags(lag, &self.state.word());
     }
+}
+
+/// How long the next window keeps from one of so many requests.
+fn apart(requests: usize) -> Duration {
+    let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+    APART_FOR_EACH.checked_mul(requests).map_or(APART_AT_MOST, |more| APART_AT_MOST.min(APART + more))
 }
 
 /// Says that the spool cannot be read, and when it is tried again.
@@ -380,5 +401,20 @@ async fn at(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_waits_for_others_longer_than_a_search_may_take() {
+        assert_eq!(apart(0), APART);
+        assert_eq!(apart(16), Duration::from_millis(132));
+        for requests in [256, 10_000, usize::MAX] {
+            assert_eq!(apart(requests), APART_AT_MOST);
+        }
+        assert!(GATHER + APART_AT_MOST < Duration::from_millis(500));
     }
 }

@@ -58,7 +58,7 @@ impl Pipeline {
                     last.gather(start, account());
                     segments.push(Segment::default());
                 }
-                run => last.step(run),
+                run => last.step(run, pipe),
             }
         }
         if side != Side::Whole
@@ -99,18 +99,12 @@ impl Pipeline {
         for segment in self.segments.iter().skip(1) {
             let mut next = segment.start();
             let mut failed = None;
-            state.finish(&mut |block| match segment.apply(block) {
-                (None, flow) => flow,
-                (Some(block), flow) => {
-                    let taken = match &mut next {
-                        Some(next) => next.push(&block).unwrap_or_else(|error| {
-                            failed = Some(error);
-                            Flow::Done
-                        }),
-                        None => out(block),
-                    };
-                    if flow == Flow::Done { flow } else { taken }
-                }
+            state.finish(&mut |block| {
+                let passed = pass(segment, block, next.as_deref_mut(), out);
+                passed.unwrap_or_else(|error| {
+                    failed = Some(error);
+                    Flow::Done
+                })
             });
             if let Some(error) = failed {
                 return Err(error);
@@ -120,6 +114,22 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+/// Sends rows through `segment` to the pipe that holds rows behind it, or to `out`.
+fn pass(
+    segment: &Segment,
+    block: Block,
+    state: Option<&mut (dyn Gather + 'static)>,
+    out: &mut dyn FnMut(Block) -> Flow,
+) -> Result<Flow, Error> {
+    let (block, flow) = segment.apply(block)?;
+    let Some(block) = block else { return Ok(flow) };
+    let taken = match state {
+        Some(state) => state.push(&block)?,
+        None => out(block),
+    };
+    Ok(if flow == Flow::Done { flow } else { taken })
 }
 
 fn import(state: &mut dyn Gather, bytes: &[u8]) -> Result<(), Error> {
@@ -144,24 +154,19 @@ impl Worker {
     /// Takes rows in. Those that are a part of the answer already go to `out`. [`Flow::Done`] says that no row that comes
     /// from here on can change the answer.
     pub fn push(&mut self, block: Block, out: &mut dyn FnMut(Block)) -> Result<Flow, Error> {
-        let (block, flow) = self.first.apply(block);
-        let Some(block) = block else { return Ok(flow) };
-        let taken = match &mut self.state {
-            Some(state) => state.push(&block)?,
-            None => {
-                out(block);
-                Flow::More
-            }
-        };
-        Ok(if flow == Flow::Done { flow } else { taken })
+        pass(&self.first, block, self.state.as_deref_mut(), &mut |block| {
+            out(block);
+            Flow::More
+        })
     }
 
-    /// What it holds, for [`Worker::import`] on another store that runs the same query. Empty if no pipe has to hold
-    /// anything.
+    /// What it holds, for [`Worker::import`] on another store that runs the same query. A few bytes if no pipe has to hold
+    /// anything, never none.
     pub fn export(&self) -> Vec<u8> {
-        let Some(state) = &self.state else { return Vec::new() };
-        let mut out = vec![VERSION];
-        state.export(&mut out);
+        let mut out = vec![VERSION, u8::from(self.state.is_some())];
+        if let Some(state) = &self.state {
+            state.export(&mut out);
+        }
         out
     }
 
@@ -169,10 +174,11 @@ impl Worker {
     /// held before is then not to be relied on.
     pub fn import(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match (&mut self.state, bytes) {
-            (None, []) => Ok(()),
-            (Some(state), [VERSION, bytes @ ..]) => import(&mut **state, bytes),
-            (None, _) => Err(Error::Partial("it is of another query")),
-            (Some(_), _) => Err(Error::Partial("its version")),
+            (Some(state), [VERSION, 1, bytes @ ..]) => import(&mut **state, bytes),
+            // Behind a limit it is for all parts together to hold what passes.
+            (state, [VERSION, 0]) if state.is_none() || self.first.cuts() => Ok(()),
+            (_, [VERSION, 0 | 1, ..]) => Err(Error::Partial("it is of another query")),
+            _ => Err(Error::Partial("its version")),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod phrase;
 pub mod prefix;
 pub mod range;
 pub mod regexp;
+pub mod registry;
 pub mod seq;
 pub mod stream;
 pub mod stream_id;
@@ -37,6 +38,7 @@ pub mod test;
 pub mod time;
 pub mod week_range;
 
+use call::FUNCTIONS_MISSING;
 use day_range::DayRange;
 use stream::Stream;
 use stream_id::StreamIds;

@@ -29,9 +29,8 @@ impl Name {
         if lex.eat("*") {
             return Ok(Self::Prefix(String::new()));
         }
-        let quoted = lex.is_quoted();
         let name = lex.field_name()?;
-        if !quoted && !lex.token().spaced && lex.eat("*") {
+        if !lex.token().spaced && lex.eat("*") {
             return Ok(Self::Prefix(name));
         }
         Ok(Self::Exact(name))
@@ -153,6 +152,7 @@ mod tests {
             let names = Names::parse(&mut lex).unwrap();
             assert!(lex.is_end());
             assert_eq!(names.to_string(), wanted);
+            assert_eq!(Names::parse(&mut Lexer::new(wanted, 0).unwrap()).unwrap(), names);
         }
     }
 

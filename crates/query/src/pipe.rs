@@ -29,6 +29,7 @@ mod registry;
 mod rename;
 mod replace;
 mod replace_regexp;
+mod room;
 mod sort;
 mod stats;
 mod top;
@@ -52,6 +53,7 @@ pub use first::First;
 pub use last::Last;
 pub(crate) use registry::suggest;
 pub use registry::{Entry, MISSING, entries};
+pub(crate) use room::{MOST, Room};
 pub use sort::Sort;
 pub use stats::Stats;
 
@@ -72,8 +74,8 @@ pub(crate) type Start = Arc<dyn Fn(Account) -> Box<dyn Gather> + Send + Sync>;
 
 /// A pipe that does the same with every row, whatever the others are.
 pub(crate) trait Each: Send + Sync {
-    /// The rows of `block` as they are behind the pipe.
-    fn apply(&self, block: Block) -> Block;
+    /// The rows of `block` as they are behind the pipe, with as much new text as there is room for.
+    fn apply(&self, block: Block, room: &mut Room) -> Block;
 }
 
 /// The state of a pipe that has to see all rows.

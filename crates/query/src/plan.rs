@@ -248,7 +248,8 @@ mod tests {
             ("* | delete _t*", false),
             ("* | stats count()", false),
             ("* | limit 5", false),
-            ("* | unpack_json", false),
+            ("* | unpack_json", true),
+            ("* | unpack_json fields (_time)", false),
             ("* | unpack_json fields (a)", true),
         ] {
             assert_eq!(query(text).is_row_local(), wanted, "{text}");

@@ -70,6 +70,7 @@ const PIPE_WORDS: &[&str] = &[
     "limit",
     "math",
     "mv",
+    "offset",
     "order",
     "pack_json",
     "pack_logfmt",
@@ -113,6 +114,24 @@ pub(crate) fn is_pipe(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_names_of_pipes() {
+        for entry in crate::pipe::entries() {
+            assert!(
+                is_pipe(entry.name) && entry.aliases.iter().all(|alias| is_pipe(alias)),
+                "{}",
+                entry.name
+            );
+        }
+        assert!(crate::pipe::MISSING.iter().all(|name| is_pipe(name)));
+        let known = |word: &&str| {
+            let named = |entry: &crate::pipe::Entry| entry.name == *word || entry.aliases.contains(word);
+            crate::pipe::entries().iter().any(named) || crate::pipe::MISSING.contains(word)
+        };
+        let unknown: Vec<_> = PIPE_WORDS.iter().filter(|word| !known(word)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 
     #[test]
     fn any_case() {

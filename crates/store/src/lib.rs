@@ -14,9 +14,12 @@ mod memtable;
 pub mod part;
 mod retention;
 pub mod rows;
+mod scan;
+pub mod search;
 mod seen;
 mod shelf;
 pub mod wal;
+pub mod wire;
 
 pub use batch::Malformed;
 pub use clock::{Clock, SystemClock};

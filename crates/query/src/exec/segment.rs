@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::budget::Account;
-use crate::pipe::{Each, Gather, Run, Start};
-use crate::{Block, Flow};
+use crate::pipe::{Each, Gather, MOST, Room, Run, Start};
+use crate::{Block, Error, Flow};
 
 /// One pipe of a segment. Counts are shared by the workers of a query.
 #[derive(Clone)]
 enum Step {
     /// Changes rows, each by itself.
-    Each(Arc<dyn Each>),
+    Each(Arc<dyn Each>, Arc<str>),
     /// Lets so many rows more pass.
     Limit(Arc<AtomicU64>),
     /// Keeps back so many rows more.
@@ -27,9 +27,9 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Adds a pipe that passes rows on.
-    pub(super) fn step(&mut self, run: Run) {
+    pub(super) fn step(&mut self, run: Run, pipe: &dyn std::fmt::Display) {
         match run {
-            Run::Each(each) => self.steps.push(Step::Each(each)),
+            Run::Each(each) => self.steps.push(Step::Each(each, pipe.to_string().into())),
             Run::Limit(rows) => self.steps.push(Step::Limit(Arc::new(AtomicU64::new(rows)))),
             Run::Offset(rows) => self.steps.push(Step::Offset(Arc::new(AtomicU64::new(rows)))),
             Run::Gather(_) => {}
@@ -48,7 +48,12 @@ impl Segment {
 
     /// How many pipes come before the first one that other stores' rows matter to.
     pub(super) fn boundary(&self) -> usize {
-        self.steps.iter().take_while(|step| matches!(step, Step::Each(_))).count()
+        self.steps.iter().take_while(|step| matches!(step, Step::Each(..))).count()
+    }
+
+    /// Whether one of the pipes lets only some rows pass, however good the others are.
+    pub(super) fn cuts(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, Step::Each(..)))
     }
 
     /// Leaves out the first pipes, which were run elsewhere.
@@ -72,14 +77,22 @@ impl Segment {
     }
 
     /// What is left of `block` behind the pipes; none if nothing is. [`Flow::Done`] if nothing will be from here on.
-    pub(super) fn apply(&self, mut block: Block) -> (Option<Block>, Flow) {
+    /// [`Error::Memory`] if a pipe makes too much of it.
+    pub(super) fn apply(&self, mut block: Block) -> Result<(Option<Block>, Flow), Error> {
         let mut flow = Flow::More;
         for step in &self.steps {
             if block.is_empty() {
-                return (None, flow);
+                return Ok((None, flow));
             }
             block = match step {
-                Step::Each(each) => each.apply(block),
+                Step::Each(each, pipe) => {
+                    let mut room = Room::default();
+                    let block = each.apply(block, &mut room);
+                    if room.is_full() || block.bytes() > MOST {
+                        return Err(Error::Memory { pipe: pipe.to_string(), limit: MOST });
+                    }
+                    block
+                }
                 Step::Limit(left) => {
                     let (taken, last) = take(left, block.rows());
                     if last {
@@ -93,7 +106,7 @@ impl Segment {
                 }
             };
         }
-        (Some(block).filter(|block| !block.is_empty()), flow)
+        Ok((Some(block).filter(|block| !block.is_empty()), flow))
     }
 }
 
@@ -120,23 +133,23 @@ mod tests {
     #[test]
     fn counts_are_shared() {
         let mut segment = Segment::default();
-        segment.step(Run::Offset(2));
-        segment.step(Run::Limit(3));
+        segment.step(Run::Offset(2), &"");
+        segment.step(Run::Limit(3), &"");
         let other = segment.clone();
-        let (none, flow) = segment.apply(block(1));
+        let (none, flow) = segment.apply(block(1)).unwrap();
         assert!(none.is_none() && flow == Flow::More);
-        let (first, flow) = other.apply(block(3));
+        let (first, flow) = other.apply(block(3)).unwrap();
         assert!(first.unwrap().rows() == 2 && flow == Flow::More);
-        let (last, flow) = segment.apply(block(3));
+        let (last, flow) = segment.apply(block(3)).unwrap();
         assert!(last.unwrap().rows() == 1 && flow == Flow::Done);
-        let (none, flow) = other.apply(block(3));
+        let (none, flow) = other.apply(block(3)).unwrap();
         assert!(none.is_none() && flow == Flow::Done);
     }
 
     #[test]
     fn nothing_is_wanted_of_a_limit_of_nothing() {
         let mut segment = Segment::default();
-        segment.step(Run::Limit(0));
-        assert_eq!(segment.apply(block(1)).1, Flow::Done);
+        segment.step(Run::Limit(0), &"");
+        assert_eq!(segment.apply(block(1)).unwrap().1, Flow::Done);
     }
 }

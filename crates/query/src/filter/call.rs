@@ -22,30 +22,34 @@ use crate::number;
 const MAX_COMMON_CASES: usize = 100;
 
 /// Filters that are written as a name with values in parentheses.
-const FUNCTIONS: [(&str, Function); 23] = [
+const FUNCTIONS: [(&str, Function); 13] = [
     ("contains_all", Function::ContainsAll),
     ("contains_any", Function::ContainsAny),
     ("contains_common_case", Function::ContainsCommonCase),
-    ("eq_field", Function::Unsupported),
     ("equals_common_case", Function::EqualsCommonCase),
     ("exact", Function::Exact),
     ("i", Function::AnyCase),
     ("in", Function::OneOf),
     ("ipv4_range", Function::Ipv4Range),
-    ("ipv6_range", Function::Unsupported),
-    ("json_array_contains_any", Function::Unsupported),
-    ("le_field", Function::Unsupported),
     ("len_range", Function::LenRange),
-    ("lt_field", Function::Unsupported),
-    ("pattern_match", Function::Unsupported),
-    ("pattern_match_full", Function::Unsupported),
-    ("pattern_match_prefix", Function::Unsupported),
-    ("pattern_match_suffix", Function::Unsupported),
     ("range", Function::Range),
     ("re", Function::Regexp),
     ("seq", Function::Seq),
     ("string_range", Function::StringRange),
-    ("value_type", Function::Unsupported),
+];
+
+/// Those of VictoriaLogs that are not there yet.
+pub(super) const FUNCTIONS_MISSING: [&str; 10] = [
+    "eq_field",
+    "ipv6_range",
+    "json_array_contains_any",
+    "le_field",
+    "lt_field",
+    "pattern_match",
+    "pattern_match_full",
+    "pattern_match_prefix",
+    "pattern_match_suffix",
+    "value_type",
 ];
 
 /// What a filter's name calls.
@@ -64,23 +68,26 @@ enum Function {
     Regexp,
     Seq,
     StringRange,
-    Unsupported,
 }
 
 /// A filter that is written `name(…)`, or `range[…]`. None when the word is not such a name, or is text.
 pub(super) fn function(lexer: &mut Lexer<'_>, scope: Scope<'_>) -> Result<Option<Filter>, Error> {
     let start = lexer.offset();
     let name = lexer.token().raw.to_ascii_lowercase();
-    let Some(kind) = FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind) else {
+    let kind = FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+    if kind.is_none() && !FUNCTIONS_MISSING.contains(&&*name) {
         return Ok(None);
-    };
+    }
     let mut ahead = lexer.clone();
     ahead.advance();
-    if !(ahead.is("(") || kind == Function::Range && ahead.is("[")) {
+    if !(ahead.is("(") || kind == Some(Function::Range) && ahead.is("[")) {
         return Ok(None);
     }
     *lexer = ahead;
-    call(lexer, scope, &name, kind, start).map(Some)
+    match kind {
+        Some(kind) => call(lexer, scope, &name, kind, start).map(Some),
+        None => Err(lexer.not_supported(start, format!("the filter '{name}'"))),
+    }
 }
 
 fn call(
@@ -91,7 +98,6 @@ fn call(
     start: usize,
 ) -> Result<Filter, Error> {
     let test = match kind {
-        Function::Unsupported => return Err(lexer.not_supported(start, format!("the filter '{name}'"))),
         Function::OneOf | Function::ContainsAny | Function::ContainsAll => {
             let Some(values) = values(lexer, name)? else { return Ok(Filter::All) };
             match kind {

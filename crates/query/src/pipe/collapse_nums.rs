@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Pipe, Run, Stage, update};
+use super::{Pipe, Room, Run, Stage, update};
 use crate::condition::Condition;
 use crate::filter::Filter;
 use crate::lexer::Lexer;
@@ -50,7 +50,7 @@ impl Stage for CollapseNums {
 
     fn run(&self, _: Context) -> Result<Run, Error> {
         let prettify = self.prettify;
-        let change = move |value: &[u8], out: &mut Vec<u8>| {
+        let change = move |value: &[u8], out: &mut Vec<u8>, room: &mut Room| {
             let before = out.len();
             collapse(value, out);
             if prettify {
@@ -58,6 +58,7 @@ impl Stage for CollapseNums {
                 out.truncate(before);
                 out.extend_from_slice(&text);
             }
+            room.take(out.len() - before);
         };
         update::run(&self.field, self.condition.as_ref(), Box::new(change))
     }

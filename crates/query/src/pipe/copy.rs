@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::pairs::{self, Pair};
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::field::TIME;
 use crate::lexer::Lexer;
 use crate::needs::Fields;
@@ -44,7 +44,7 @@ impl Stage for Copy {
 }
 
 impl Each for Copy {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         for pair in &self.pairs {
             let columns = block.columns().iter();
             let copied: Vec<_> = columns

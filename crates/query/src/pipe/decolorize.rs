@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Pipe, Run, Stage, update};
+use super::{Pipe, Room, Run, Stage, update};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
 use crate::quote::Plain;
@@ -41,15 +41,15 @@ impl Stage for Decolorize {
 }
 
 /// Appends `value` without `ESC [ … letter`.
-fn strip(value: &[u8], out: &mut Vec<u8>) {
+fn strip(value: &[u8], out: &mut Vec<u8>, room: &mut Room) {
     let mut rest = value;
     while let Some(at) = memchr::memmem::find(rest, b"\x1b[") {
-        out.extend_from_slice(&rest[..at]);
+        room.put(&rest[..at], out);
         let inside = &rest[at + 2..];
         let end = inside.iter().position(|byte| (0x40..=0x7e).contains(byte));
         rest = end.and_then(|end| inside.get(end + 1..)).unwrap_or_default();
     }
-    out.extend_from_slice(rest);
+    room.put(rest, out);
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::field::{TIME, resolve};
 use crate::lexer::Lexer;
 use crate::names::{Name, Names};
@@ -57,7 +57,7 @@ impl Stage for Delete {
 }
 
 impl Each for Delete {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         block.retain(|field| !self.drops(field));
         block
     }

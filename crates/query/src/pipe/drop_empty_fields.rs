@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
 use crate::stats::Context;
@@ -35,7 +35,7 @@ impl Stage for DropEmptyFields {
 }
 
 impl Each for DropEmptyFields {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         let empty: Vec<_> = block
             .columns()
             .iter()

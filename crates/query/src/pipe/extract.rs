@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use super::pattern::{self, Place};
 use super::produce::{Keeping, Produce, each_text};
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::condition::{Condition, Mask, compile};
 use crate::filter::Filter;
 use crate::lexer::{Lexer, VALUE};
@@ -134,14 +134,14 @@ struct Ready {
 }
 
 impl Each for Ready {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, room: &mut Room) -> Block {
         let (mask, mut new) = (Mask::new(self.predicate.as_ref(), &block), Produce::default());
         each_text(&block, &self.extract.from, &mask, |row, value| {
             let mut found = match_places(&self.extract.places, value).into_iter();
             for place in &self.extract.places {
                 let value = found.next().unwrap_or_default();
                 if !place.field.is_empty() {
-                    new.put(row, &place.field, &value);
+                    new.put(row, &place.field, &value, room);
                 }
             }
         });

@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 use super::extract::{needs, parse_parts, write_parts};
 use super::produce::{Keeping, Produce, each_text};
-use super::{Each, Pipe, Run, Stage, replace_regexp};
+use super::{Each, Pipe, Room, Run, Stage, replace_regexp};
 use crate::condition::{Condition, Mask, compile};
 use crate::filter::Filter;
 use crate::lexer::Lexer;
@@ -78,7 +78,7 @@ struct Ready {
 }
 
 impl Each for Ready {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, room: &mut Room) -> Block {
         let (mask, mut new) = (Mask::new(self.predicate.as_ref(), &block), Produce::default());
         let regex = &self.extract.regex;
         let mut places = regex.capture_locations();
@@ -87,7 +87,8 @@ impl Each for Ready {
             for (at, name) in regex.capture_names().enumerate() {
                 let Some(name) = name else { continue };
                 let place = if matches { places.get(at) } else { None };
-                new.put(row, name, place.and_then(|(from, to)| value.get(from..to)).unwrap_or_default());
+                let part = place.and_then(|(from, to)| value.get(from..to)).unwrap_or_default();
+                new.put(row, name, part, room);
             }
         });
         new.merge(block, self.extract.keeping)

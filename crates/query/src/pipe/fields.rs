@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::field::TIME;
 use crate::lexer::Lexer;
 use crate::names::{Name, Names};
@@ -70,7 +70,7 @@ fn needs_no_prefix(needs: &Fields) -> bool {
 }
 
 impl Each for Keep {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, _: &mut Room) -> Block {
         if self.names.is_all() {
             return block;
         }

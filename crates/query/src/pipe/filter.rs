@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::condition::{Condition, Mask};
 use crate::filter::Filter;
 use crate::lexer::Lexer;
@@ -46,7 +46,7 @@ impl Stage for Where {
 struct Matching(Arc<Predicate>);
 
 impl Each for Matching {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, _: &mut Room) -> Block {
         match Mask::new(Some(&self.0), &block).rows() {
             Some(rows) if rows.len() < block.rows() => block.select(&rows),
             _ => block,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pattern::{self, Place};
 use super::produce::{Keeping, Produce};
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, MOST, Pipe, Room, Run, Stage};
 use crate::block::write_value;
 use crate::condition::{Condition, Mask, compile};
 use crate::filter::Filter;
@@ -119,7 +119,7 @@ struct Ready {
 }
 
 impl Each for Ready {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, room: &mut Room) -> Block {
         let (mask, mut new) = (Mask::new(self.predicate.as_ref(), &block), Produce::default());
         let columns: Vec<_> =
             self.format.places.iter().map(|place| (place, block.column(&place.field))).collect();
@@ -132,8 +132,14 @@ impl Each for Ready {
                     let value = column.map_or(&b""[..], |column| column.value(row, &mut scratch));
                     write(&place.option, value, &mut text);
                 }
+                if text.len() > MOST {
+                    break;
+                }
             }
-            new.put(row, &self.format.result, &text);
+            new.put(row, &self.format.result, &text, room);
+            if room.is_full() {
+                break;
+            }
         }
         new.merge(block, self.format.keeping)
     }

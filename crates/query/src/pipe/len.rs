@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
 use crate::quote::Plain;
@@ -52,7 +52,7 @@ impl Stage for Len {
 }
 
 impl Each for Len {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         let scratch = &mut Vec::new();
         let column = match block.column(&self.field) {
             Some(column) => {

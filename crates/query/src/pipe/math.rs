@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
 use crate::quote::Plain;
@@ -73,7 +73,7 @@ impl Stage for Math {
 }
 
 impl Each for Math {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         for (expression, result) in &self.entries {
             let mut text = Text::default();
             for number in expression.compute(&block) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::lexer::Lexer;
 use crate::names::Names;
 use crate::needs::Fields;
@@ -55,11 +55,12 @@ impl Stage for PackJson {
 }
 
 impl Each for PackJson {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, room: &mut Room) -> Block {
         let fields = super::pairs::listed(&self.names, &block);
         let (mut packed, mut scratch) = (Text::default(), Vec::new());
         for row in 0..block.rows() {
             packed.push_with(|out| {
+                let start = out.len();
                 out.push(b'{');
                 let before = out.len();
                 for (name, column) in &fields {
@@ -75,6 +76,7 @@ impl Each for PackJson {
                     crate::block::write_value(value, out);
                 }
                 out.push(b'}');
+                room.take(out.len() - start);
             });
         }
         block.set(self.result.as_str(), Column::Text(packed));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::lexer::Lexer;
 use crate::names::Names;
 use crate::needs::Fields;
@@ -55,22 +55,23 @@ impl Stage for PackLogfmt {
 }
 
 impl Each for PackLogfmt {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, room: &mut Room) -> Block {
         let fields = super::pairs::listed(&self.names, &block);
         let (mut packed, mut scratch) = (Text::default(), Vec::new());
         for row in 0..block.rows() {
             packed.push_with(|out| {
-                let before = out.len();
+                let start = out.len();
                 for (name, column) in &fields {
                     let value = column.value(row, &mut scratch);
                     if value.is_empty() {
                         continue;
                     }
-                    if out.len() > before {
+                    if out.len() > start {
                         out.push(b' ');
                     }
                     super::logfmt::write_pair(name, value, out);
                 }
+                room.take(out.len() - start);
             });
         }
         block.set(self.result.as_str(), Column::Text(packed));

@@ -7,6 +7,8 @@ use crate::condition::Mask;
 use crate::lexer::Lexer;
 use crate::{Block, Column, Text};
 
+use super::Room;
+
 /// Most different fields that one pipe makes of the rows of a block; what is beyond stays in the text. Otherwise a few
 /// thousand rows with names of their own would fill the memory with empty columns.
 const MAX_FIELDS: usize = 1_000;
@@ -59,7 +61,7 @@ struct New {
 
 impl Produce {
     /// Gives `field` of `row` a value, if it has none in that row yet. Rows come in their order.
-    pub(super) fn put(&mut self, row: usize, field: &str, value: &[u8]) {
+    pub(super) fn put(&mut self, row: usize, field: &str, value: &[u8], room: &mut Room) {
         let Ok(row) = u32::try_from(row) else { return };
         let place = match self.places.get(field) {
             Some(&place) => place,
@@ -72,7 +74,7 @@ impl Produce {
             }
         };
         let Some(column) = self.columns.get_mut(place) else { return };
-        if column.rows.last() != Some(&row) {
+        if column.rows.last() != Some(&row) && room.take(value.len()) {
             column.rows.push(row);
             column.values.push(value);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::pairs::{self, Pair};
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::field::TIME;
 use crate::lexer::Lexer;
 use crate::needs::Fields;
@@ -45,7 +45,7 @@ impl Stage for Rename {
 }
 
 impl Each for Rename {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, _: &mut Room) -> Block {
         for pair in &self.pairs {
             let names = block.columns().iter().map(|(name, _)| name.clone());
             let moved: Vec<_> =

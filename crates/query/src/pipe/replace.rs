@@ -4,7 +4,7 @@ use std::fmt;
 
 use memchr::memmem::Finder;
 
-use super::{Pipe, Run, Stage, update};
+use super::{Pipe, Room, Run, Stage, update};
 use crate::condition::Condition;
 use crate::filter::Filter;
 use crate::lexer::{Lexer, VALUE};
@@ -79,16 +79,16 @@ impl Stage for Replace {
     fn run(&self, _: Context) -> Result<Run, Error> {
         let finder = Finder::new(self.old.as_bytes()).into_owned();
         let (new, times) = (self.new.clone().into_bytes(), self.times());
-        let change = move |value: &[u8], out: &mut Vec<u8>| {
+        let change = move |value: &[u8], out: &mut Vec<u8>, room: &mut Room| {
             let mut at = 0;
             if !finder.needle().is_empty() {
                 for found in finder.find_iter(value).take(times) {
-                    out.extend_from_slice(&value[at..found]);
-                    out.extend_from_slice(&new);
+                    room.put(&value[at..found], out);
+                    room.put(&new, out);
                     at = found + finder.needle().len();
                 }
             }
-            out.extend_from_slice(&value[at..]);
+            room.put(&value[at..], out);
         };
         update::run(&self.field, self.condition.as_ref(), Box::new(change))
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use regex::bytes::Regex;
 
 use super::replace::{Replace, parse_parts};
-use super::{Pipe, Run, Stage, update};
+use super::{Pipe, Room, Run, Stage, update};
 use crate::condition::Condition;
 use crate::filter::Filter;
 use crate::lexer::Lexer;
@@ -52,9 +52,18 @@ impl Stage for ReplaceRegexp {
     fn run(&self, _: Context) -> Result<Run, Error> {
         let regex = compile(&self.0.old).map_err(|message| Error::Syntax { offset: 0, len: 0, message })?;
         let (new, limit) = (self.0.new.clone().into_bytes(), self.0.limit);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let change = move |value: &[u8], out: &mut Vec<u8>| {
-            out.extend_from_slice(&regex.replacen(value, limit, &new[..]));
+        let limit = if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+        let change = move |value: &[u8], out: &mut Vec<u8>, room: &mut Room| {
+            let (mut at, mut text) = (0, Vec::new());
+            for groups in regex.captures_iter(value).take(limit) {
+                let Some(whole) = groups.get(0).filter(|_| !room.is_full()) else { break };
+                text.clear();
+                groups.expand(&new, &mut text);
+                room.put(value.get(at..whole.start()).unwrap_or_default(), out);
+                room.put(&text, out);
+                at = whole.end();
+            }
+            room.put(value.get(at..).unwrap_or_default(), out);
         };
         update::run(&self.0.field, self.0.condition.as_ref(), Box::new(change))
     }

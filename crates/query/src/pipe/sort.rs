@@ -12,13 +12,16 @@ use crate::field::TIME;
 use crate::lexer::Lexer;
 use crate::names::List;
 use crate::needs::Fields;
-use crate::quote::Plain;
+use crate::quote::{Plain, Quoted};
 use crate::stats::Context;
 
 mod heap;
 mod state;
 
 use state::State;
+
+/// Words that may follow `rank`, whose name may be left out.
+const OPTIONS: [&str; 5] = ["asc", "desc", "limit", "offset", "partition"];
 
 /// A field that rows are sorted by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +77,7 @@ impl Sort {
         }
         if lex.eat("rank") {
             lex.eat("as");
-            let is_name = !lex.is_done() && !lex.is_any(&["limit", "offset", "partition", "desc", "asc"]);
+            let is_name = !lex.is_done() && !lex.is_any(&OPTIONS);
             self.rank = Some(if is_name { lex.field_name()? } else { "rank".to_owned() });
             return Ok(true);
         }
@@ -95,7 +98,11 @@ impl Sort {
         if !self.partition.is_empty() {
             write!(f, " partition by ({})", List(&self.partition))?;
         }
-        self.rank.as_ref().map_or(Ok(()), |rank| write!(f, " rank as {}", Plain(rank)))
+        match &self.rank {
+            Some(rank) if OPTIONS.contains(&rank.as_str()) => write!(f, " rank as {}", Quoted(rank)),
+            Some(rank) => write!(f, " rank as {}", Plain(rank)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -214,6 +221,7 @@ mod tests {
         );
         prints("sort (a) desc partition by (b, \"c d\")", "sort by (a) desc partition by (b, \"c d\")");
         prints("sort", "sort");
+        prints("sort by (by, \"desc\") rank as \"limit\"", "sort by (\"by\", desc) rank as \"limit\"");
         before("sort by (a) partition by (b) rank as r", "c r", "a b c");
         before("sort", "c", "*");
         refused("sort by a", "missing '('");

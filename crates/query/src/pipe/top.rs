@@ -61,7 +61,11 @@ impl fmt::Display for Top {
         if self.hits != "hits" {
             write!(f, " hits as {}", Plain(&self.hits))?;
         }
-        self.rank.as_ref().map_or(Ok(()), |rank| write!(f, " rank as {}", Plain(rank)))
+        match self.rank.as_deref() {
+            Some("hits") => f.write_str(" rank as \"hits\""),
+            Some(rank) => write!(f, " rank as {}", Plain(rank)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -123,6 +127,7 @@ mod tests {
     fn needs_and_text() {
         prints("top by (a,b)", "top 10 by (a, b)");
         prints("top 5 (a) rank as r hits x", "top 5 by (a) hits as x rank as r");
+        prints("top 5 (a) hits as rank rank as 'hits'", "top 5 by (a) hits as rank rank as \"hits\"");
         before("top by (a)", "*", "a");
         before("top", "a", "*");
         refused("top 0 by (a)", "above 0");

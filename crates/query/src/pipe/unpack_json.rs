@@ -3,7 +3,6 @@
 
 use line::json::Scanner;
 
-use super::produce::Produce;
 use super::unpack_logfmt::{Parts, unpack_pipe};
 use super::{Pipe, Run, Stage};
 use crate::filter::Filter;
@@ -87,6 +86,11 @@ mod tests {
         turns("unpack_json keep_original_fields", &["_msg", "a"], rows, &["_msg", "a"], rows);
         let wanted: &[&[&str]] = &[rows[0], rows[1], &[r#"{"a":"n","#, "n"], rows[3]];
         turns("unpack_json skip_empty_results", &["_msg", "a"], rows, &["_msg", "a"], wanted);
+        let rows_with_time: &[&[&str]] = &[&[r#"{"_time":"1","a":"2"}"#, "t"]];
+        let wanted: &[&[&str]] = &[&[rows_with_time[0][0], "t", "2"]];
+        turns("unpack_json", &["_msg", "_time"], rows_with_time, &["_msg", "_time", "a"], wanted);
+        let wanted: &[&[&str]] = &[&[rows_with_time[0][0], "1"]];
+        turns("unpack_json fields (_time)", &["_msg", "_time"], rows_with_time, &["_msg", "_time"], wanted);
         turns("unpack_json if (a:z)", &["_msg", "a"], rows, &["_msg", "a"], rows);
     }
 

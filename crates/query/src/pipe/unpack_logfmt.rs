@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::logfmt::each_pair;
 use super::produce::{Keeping, Produce, each_text};
-use super::{Each, Pipe, Run, Stage};
+use super::{Each, Pipe, Room, Run, Stage};
 use crate::condition::{Condition, Mask, compile};
 use crate::filter::Filter;
 use crate::lexer::{Lexer, VALUE};
@@ -55,14 +55,16 @@ macro_rules! unpack_pipe {
             }
 
             fn run(&self, _: Context) -> Result<Run, Error> {
-                self.0.run(|text, names, prefix, row, new: &mut Produce| {
+                self.0.run(|text, parts, row, new, room| {
                     let mut name_in_full = String::new();
                     $each(text, &mut |name: &str, value: &[u8]| {
-                        if names.matches(name) {
+                        if parts.names.matches(name) {
                             name_in_full.clear();
-                            name_in_full.push_str(prefix);
+                            name_in_full.push_str(&parts.prefix);
                             name_in_full.push_str(name);
-                            new.put(row, &name_in_full, value);
+                            if name_in_full != field::TIME || parts.may_make(field::TIME) {
+                                new.put(row, &name_in_full, value, room);
+                            }
                         }
                     });
                 })
@@ -86,7 +88,7 @@ unpack_pipe!(UnpackLogfmt, "unpack_logfmt", |text: &[u8], take: &mut dyn FnMut(&
 });
 
 /// Puts what a text holds into a row.
-type Unpack = fn(&[u8], &Names, &str, usize, &mut Produce);
+type Unpack = fn(&[u8], &Parts, usize, &mut Produce, &mut Room);
 
 impl Parts {
     /// Reads what comes behind the name of the pipe.
@@ -131,9 +133,11 @@ impl Parts {
         f.write_str(self.keeping.text())
     }
 
-    /// Whether a field of this name may come of it.
+    /// Whether a field of this name comes of it because it is listed. A `_time` that only happens to be in a text must not
+    /// take the place of the row's.
     pub(super) fn may_make(&self, field: &str) -> bool {
-        field.strip_prefix(self.prefix.as_str()).is_some_and(|name| self.names.matches(name))
+        let listed = |name: &str| self.names.0.iter().any(|other| *other == Name::Exact(name.to_owned()));
+        field.strip_prefix(self.prefix.as_str()).is_some_and(listed)
     }
 
     /// Turns what is needed behind it into what is needed before it. What it finds may be any field that it may make, so
@@ -166,10 +170,10 @@ struct Ready {
 }
 
 impl Each for Ready {
-    fn apply(&self, block: Block) -> Block {
+    fn apply(&self, block: Block, room: &mut Room) -> Block {
         let (mask, mut new) = (Mask::new(self.predicate.as_ref(), &block), Produce::default());
         each_text(&block, &self.parts.from, &mask, |row, value| {
-            (self.unpack)(value, &self.parts.names, &self.parts.prefix, row, &mut new);
+            (self.unpack)(value, &self.parts, row, &mut new, room);
         });
         new.merge(block, self.parts.keeping)
     }

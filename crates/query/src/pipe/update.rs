@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Each, Run};
+use super::{Each, Room, Run};
 use crate::condition::{Condition, Mask, compile};
 use crate::lexer::Lexer;
 use crate::needs::Fields;
@@ -10,7 +10,7 @@ use crate::predicate::Predicate;
 use crate::{Block, Column, Error, Text};
 
 /// Appends the new value of an old one.
-pub(super) type Change = Box<dyn Fn(&[u8], &mut Vec<u8>) + Send + Sync>;
+pub(super) type Change = Box<dyn Fn(&[u8], &mut Vec<u8>, &mut Room) + Send + Sync>;
 
 /// Reads `at field`; without it the message is meant.
 pub(super) fn parse_at(lex: &mut Lexer<'_>) -> Result<String, Error> {
@@ -36,12 +36,12 @@ struct Update {
 }
 
 impl Each for Update {
-    fn apply(&self, mut block: Block) -> Block {
+    fn apply(&self, mut block: Block, room: &mut Room) -> Block {
         let Some(column) = block.column(&self.field) else { return block };
         let mask = Mask::new(self.predicate.as_ref(), &block);
-        let of = |value: &[u8]| {
+        let mut of = |value: &[u8]| {
             let mut out = Vec::new();
-            (self.change)(value, &mut out);
+            (self.change)(value, &mut out, room);
             out
         };
         let changed = match &**column {
@@ -56,9 +56,9 @@ impl Each for Update {
                     let value = column.value(row, &mut scratch);
                     text.push_with(|out| {
                         if mask.has(row) {
-                            (self.change)(value, out);
+                            (self.change)(value, out, room);
                         } else {
-                            out.extend_from_slice(value);
+                            room.put(value, out);
                         }
                     });
                 }

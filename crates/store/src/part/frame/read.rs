@@ -143,6 +143,13 @@ impl Frame {
         self.columns.iter().filter(|place| place.id == NAMED).map(|place| &*place.name)
     }
 
+    /// Names of all fields that some row may have.
+    #[must_use]
+    pub fn field_names(&self) -> Vec<String> {
+        let platform = crate::rows::PLATFORM_FIELDS.iter().copied();
+        platform.chain(self.further_fields()).map(str::to_owned).collect()
+    }
+
     /// The column of `field`; empty in every row if there is none.
     ///
     /// # Errors

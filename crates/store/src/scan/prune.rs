@@ -1,0 +1,154 @@
+//! Which units can have a row that matches. Never too few.
+
+use std::sync::Arc;
+
+use line::{Name, OrgId};
+use query::{FieldTest, Predicate};
+
+use super::Unit;
+use crate::part::{Lookup, Part, tokens};
+use crate::rows::{Kind, Source, is_of_kind, is_of_source, source_value};
+
+/// What is searched, and for what.
+pub(crate) struct Wanted<'a> {
+    /// Whose rows.
+    pub(crate) org: &'a OrgId,
+    /// Which of them.
+    pub(crate) predicate: &'a Predicate,
+    /// Only rows of this time or later, Unix nanoseconds.
+    pub(crate) from: i64,
+    /// Only rows before this time.
+    pub(crate) to: i64,
+    /// Only rows whose pos is at least that.
+    pub(crate) pos_from: u64,
+}
+
+impl Wanted<'_> {
+    /// Whether rows of `source` can match.
+    pub(crate) fn may_have(&self, app: &Name, source: &Source) -> bool {
+        let value = |field: &str| source_value(field, self.org, app, source);
+        decide(self.predicate, &mut |test| value(test.field()).map(|value| test.matches(value.as_bytes())))
+            != Some(false)
+    }
+
+    /// Bit `i`: rows of the level with code `i` can match.
+    fn levels(&self) -> u8 {
+        line::Level::ALL.into_iter().fold(0, |bits, level| {
+            let kind = Kind { level, ..Kind::PLAIN };
+            let mut value = |test: &FieldTest| {
+                let text = (test.field() == "level").then(|| kind.value("level")).flatten()?;
+                Some(test.matches(text.as_bytes()))
+            };
+            let may = decide(self.predicate, &mut value) != Some(false);
+            bits | u8::from(may) << level.code()
+        })
+    }
+
+    /// The units of `rows` that can have such a row.
+    pub(crate) fn in_memory(&self, rows: &[Arc<crate::Rows>], into: &mut Vec<Unit>) {
+        for rows in rows {
+            let is_in_time = rows.time_range().is_some_and(|(from, to)| from < self.to && to >= self.from);
+            let has_source = || rows.sources().iter().any(|source| self.may_have(rows.app(), source));
+            if rows.org() == self.org && is_in_time && has_source() {
+                into.push(Unit::Memory(Arc::clone(rows)));
+            }
+        }
+    }
+
+    /// The frames of `part` that can have such a row.
+    pub(crate) fn in_part(&self, part: &Arc<Part>, into: &mut Vec<Unit>) {
+        let summary = part.summary();
+        if summary.time.0 >= self.to || summary.time.1 < self.from || summary.pos.1 < self.pos_from {
+            return;
+        }
+        let sources = part.source_mask(|org, app, source| org == self.org && self.may_have(app, source));
+        if !sources.contains(&true) {
+            return;
+        }
+        let lookup = Lookup {
+            sources: Some(sources),
+            from: self.from,
+            to: self.to.saturating_sub(1),
+            pos_above: self.pos_from.checked_sub(1),
+            levels: self.levels(),
+            needs: needs(self.predicate),
+        };
+        // What cannot be read of the filters excludes nothing.
+        let frames = part.candidates(&lookup).unwrap_or_default();
+        into.extend(frames.into_iter().map(|frame| Unit::Frame(Arc::clone(part), frame)));
+    }
+}
+
+/// What a predicate is where some of its tests are decided: `None` if that depends on the others.
+pub(crate) fn decide(
+    predicate: &Predicate,
+    test: &mut dyn FnMut(&FieldTest) -> Option<bool>,
+) -> Option<bool> {
+    match predicate {
+        Predicate::All => Some(true),
+        Predicate::None => Some(false),
+        Predicate::And(all) => {
+            let mut whole = Some(true);
+            for one in all {
+                match decide(one, test) {
+                    Some(false) => return Some(false),
+                    Some(true) => {}
+                    None => whole = None,
+                }
+            }
+            whole
+        }
+        Predicate::Or(any) => {
+            let mut whole = Some(false);
+            for one in any {
+                match decide(one, test) {
+                    Some(true) => return Some(true),
+                    Some(false) => {}
+                    None => whole = None,
+                }
+            }
+            whole
+        }
+        Predicate::Not(one) => decide(one, test).map(|is| !is),
+        Predicate::Field(one) => test(one),
+        _ => None,
+    }
+}
+
+/// Sets of hashes of tokens: of each member of the list, a row that matches has all of one set.
+type Needs = Vec<Vec<Vec<u64>>>;
+
+/// What token filters can be asked.
+fn needs(predicate: &Predicate) -> Needs {
+    match predicate {
+        Predicate::And(all) => all.iter().flat_map(needs).collect(),
+        Predicate::Or(any) => {
+            let mut sets = Vec::new();
+            for one in any {
+                // Of each branch one need, the one that says most; a branch that says nothing lets everything through.
+                match needs(one).into_iter().max_by_key(|need| need.iter().map(Vec::len).min()) {
+                    Some(need) => sets.extend(need),
+                    None => return Vec::new(),
+                }
+            }
+            if sets.len() > MAX_SETS { Vec::new() } else { vec![sets] }
+        }
+        Predicate::Field(test) => need(test).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// With more sets than this it is cheaper to look.
+const MAX_SETS: usize = 256;
+
+fn need(test: &FieldTest) -> Option<Vec<Vec<u64>>> {
+    let field = test.field();
+    // Only messages and further fields are in the filters. An empty value has no tokens.
+    let is_platform = crate::rows::PLATFORM_FIELDS.contains(&field) && field != "_msg";
+    if is_platform || is_of_source(field) || is_of_kind(field) || test.matches_empty() {
+        return None;
+    }
+    let hashes = |set: &Vec<Box<[u8]>>| set.iter().filter_map(|token| tokens::hash(field, token)).collect();
+    let sets: Vec<Vec<u64>> = test.tokens().sets().iter().map(hashes).collect();
+    (!sets.iter().any(Vec::is_empty)).then_some(sets)
+}

@@ -1,0 +1,196 @@
+//! Counting without looking at rows: from the counts by stream, minute and level that parts carry.
+
+use std::sync::Arc;
+
+use line::{Level, Name};
+use query::{Block, Column, Predicate, Query, Worker};
+
+use super::Stored;
+use crate::part::{Count, Part};
+use crate::rows::{Source, source_value};
+use crate::scan::{Unit, Wanted, decide};
+
+/// Nanoseconds of a minute, which is what counts are by.
+const MINUTE: i64 = 60_000_000_000;
+
+/// How a query is answered from counts.
+pub(super) struct Plan {
+    /// What streams and levels are held against: the query's filter without its time.
+    rest: Vec<Predicate>,
+    /// The first minute that is counted whole, and the first that is not any more.
+    whole: (i64, i64),
+}
+
+/// What counts do not tell.
+#[derive(Default)]
+pub(super) struct Uncounted {
+    /// To be scanned in all of the time that is asked for.
+    pub(super) whole: Vec<Unit>,
+    /// To be scanned outside of the whole minutes only.
+    pub(super) edges: Vec<Unit>,
+}
+
+/// Whether, and how, counts can answer `query`.
+pub(super) fn plan(query: &Query, wanted: &Wanted<'_>) -> Option<Plan> {
+    let counts = query.counts()?;
+    let fits = |time: i64| time % MINUTE == 0;
+    if wanted.pos_from > 0 || !counts.step.is_none_or(fits) || !fits(counts.offset) {
+        return None;
+    }
+    let rest = without_time(wanted.predicate, wanted.org.as_str())?;
+    let whole = (ceil(wanted.from), floor(wanted.to));
+    (whole.0 < whole.1 && rest.iter().all(is_told)).then_some(Plan { rest, whole })
+}
+
+/// The first minute that begins at `time` or later.
+fn ceil(time: i64) -> i64 {
+    if time == i64::MIN {
+        time
+    } else {
+        time.saturating_add(MINUTE - 1).div_euclid(MINUTE).saturating_mul(MINUTE)
+    }
+}
+
+/// The last minute that begins at `time` or before.
+fn floor(time: i64) -> i64 {
+    if time == i64::MAX { time } else { time.div_euclid(MINUTE) * MINUTE }
+}
+
+/// What has to hold beside the time; `None` if the time stands elsewhere than in front.
+fn without_time(predicate: &Predicate, org: &str) -> Option<Vec<Predicate>> {
+    match predicate {
+        Predicate::All | Predicate::Time { .. } => Some(Vec::new()),
+        Predicate::Orgs(_) => predicate.has_org(org).then(Vec::new),
+        Predicate::And(all) => {
+            let rest = all.iter().map(|one| without_time(one, org)).collect::<Option<Vec<_>>>()?;
+            Some(rest.concat())
+        }
+        other => Some(vec![other.clone()]),
+    }
+}
+
+/// Whether stream and level tell it.
+fn is_told(predicate: &Predicate) -> bool {
+    match predicate {
+        Predicate::All | Predicate::None => true,
+        Predicate::And(list) | Predicate::Or(list) => list.iter().all(is_told),
+        Predicate::Not(one) => is_told(one),
+        // A stream has many boots.
+        Predicate::Field(test) => match test.field() {
+            "level" => true,
+            field => field != "boot" && crate::rows::is_of_source(field),
+        },
+        _ => false,
+    }
+}
+
+impl Plan {
+    /// The time of what is counted whole.
+    pub(super) const fn whole(&self) -> (i64, i64) {
+        self.whole
+    }
+
+    /// Hands the counts of all parts to `worker`, and says what they do not tell.
+    ///
+    /// # Errors
+    /// What the pipes say.
+    pub(super) fn count(
+        &self,
+        stored: Stored<'_>,
+        wanted: &Wanted<'_>,
+        worker: &mut Worker,
+    ) -> Result<Uncounted, query::Error> {
+        let mut uncounted = Uncounted::default();
+        wanted.in_memory(stored.rows, &mut uncounted.whole);
+        for part in stored.parts {
+            if part.summary().time.0 < self.whole.1 && part.summary().time.1 >= self.whole.0 {
+                self.count_part(part, wanted, worker, &mut uncounted)?;
+            }
+            for (from, to) in [(wanted.from, self.whole.0), (self.whole.1, wanted.to)] {
+                if from < to {
+                    Wanted { from, to, ..*wanted }.in_part(part, &mut uncounted.edges);
+                }
+            }
+        }
+        // Small parts, or a short time: a frame may lie over both edges.
+        uncounted.edges.sort_by_key(Unit::place);
+        uncounted.edges.dedup_by_key(|unit| unit.place());
+        Ok(uncounted)
+    }
+
+    fn count_part(
+        &self,
+        part: &Arc<Part>,
+        wanted: &Wanted<'_>,
+        worker: &mut Worker,
+        uncounted: &mut Uncounted,
+    ) -> Result<(), query::Error> {
+        let streams = self.streams(part, wanted);
+        for (number, (org, app)) in part.apps().enumerate() {
+            let is_wanted = || {
+                part.streams()
+                    .iter()
+                    .zip(&streams)
+                    .any(|(stream, levels)| stream.app as usize == number && levels.contains(&true))
+            };
+            if org != wanted.org || !is_wanted() {
+                continue;
+            }
+            let Ok(mut counts) = part.counts(number) else {
+                // The rows say the same, and whoever reads them says what is damaged.
+                let frames = part.frames_of(number).filter_map(|frame| u32::try_from(frame).ok());
+                uncounted.whole.extend(frames.map(|frame| Unit::Frame(Arc::clone(part), frame)));
+                continue;
+            };
+            counts.retain(|count| {
+                let is_whole = count.minute >= self.whole.0 && count.minute < self.whole.1;
+                is_whole && streams[count.stream as usize][usize::from(count.level & 3)]
+            });
+            if !counts.is_empty() {
+                let flow = worker.push(block(part, app, &counts), &mut |_| {});
+                flow?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of each stream of a part and each level, whether its rows are asked for.
+    fn streams(&self, part: &Part, wanted: &Wanted<'_>) -> Vec<[bool; 4]> {
+        let apps: Vec<_> = part.apps().collect();
+        let levels = |stream: &crate::part::Stream| {
+            let (region, instance) = (stream.region.clone(), stream.instance.clone());
+            let source =
+                Source { region, instance, host: Arc::clone(&stream.host), boot: line::Boot::from_bits(0) };
+            let Some((org, app)) = apps.get(stream.app as usize) else { return [false; 4] };
+            Level::ALL.map(|level| {
+                *org == wanted.org
+                    && self.rest.iter().all(|predicate| {
+                        let mut test = |test: &query::FieldTest| match test.field() {
+                            "level" => Some(test.matches(level.as_str().as_bytes())),
+                            field => source_value(field, org, app, &source)
+                                .map(|value| test.matches(value.as_bytes())),
+                        };
+                        decide(predicate, &mut test) == Some(true)
+                    })
+            })
+        };
+        part.streams().iter().map(levels).collect()
+    }
+}
+
+/// Counts as rows with weights.
+fn block(part: &Part, app: &Name, counts: &[Count]) -> Block {
+    let streams = part.streams();
+    let regions: Vec<_> = streams.iter().map(|stream| stream.region.as_str()).collect();
+    let instances: Vec<_> = streams.iter().map(|stream| stream.instance.as_str()).collect();
+    let of_stream = || counts.iter().map(|count| count.stream as usize);
+    let levels = Level::ALL.map(Level::as_str);
+    let mut block = Block::new(counts.len())
+        .with("app", Column::of(app.as_str()))
+        .with("region", crate::rows::by_ref(&regions, of_stream()))
+        .with("instance", crate::rows::by_ref(&instances, of_stream()))
+        .with("level", crate::rows::by_ref(&levels, counts.iter().map(|count| usize::from(count.level & 3))))
+        .with("_time", Column::Time(counts.iter().map(|count| count.minute).collect()));
+    block.set_weights(counts.iter().map(|count| count.rows).collect());
+    block
+}
