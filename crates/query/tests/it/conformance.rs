@@ -306,3 +306,28 @@ fn not_supported_yet() {
         assert!(error.to_string().contains(name), "{text}: {error}");
     }
 }
+
+#[test]
+fn filters_behind_a_bar() {
+    means(&[
+        ("a | filter b", "a | filter b"),
+        ("a | where b:c", "a | filter b:c"),
+        ("a | b:c", "a | filter b:c"),
+    ]);
+    let error = refusal("* | error");
+    assert!(error.to_string().contains("filter"), "{error}");
+    assert!(refusal("* | sotr").to_string().contains("sort"));
+}
+
+#[test]
+fn words_that_are_pipes_elsewhere() {
+    means(&[
+        ("len:5 | len:6", "\"len\":5 | filter \"len\":6"),
+        ("a | head 5", "a | limit 5"),
+        ("a | skip 5 ;", "a | offset 5"),
+    ]);
+    refuses(&[("a |", 3), ("a | | b", 4), ("a | head x", 9), ("a | )", 4)]);
+    for name in ["union (a)", "join by (a) (b)", "facets", "sample 5", "stream_context before 5"] {
+        assert_eq!(refusal(&format!("a | {name}")).code(), "LQ02", "{name}");
+    }
+}

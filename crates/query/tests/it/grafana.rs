@@ -84,3 +84,54 @@ fn fly_dashboard() {
     // A word filter is no limit: this is why limits are never made of text.
     assert!(matches("fly.app.name:my-app", &[("app", "my-app-2")]));
 }
+
+/// Each of these reads, and prints as what reads as the same.
+#[track_caller]
+fn reads(texts: &[&str]) {
+    for text in texts {
+        let query = query::parse(text, NOW).unwrap_or_else(|why| panic!("{}", why.render(text)));
+        let printed = query.to_string();
+        assert_eq!(query::parse(&printed, NOW).as_ref(), Ok(&query), "{text} prints as {printed}");
+    }
+}
+
+#[test]
+fn what_is_put_behind_a_query() {
+    reads(&[
+        "* | sort by (_time) desc",
+        "error | sort by (_time) asc",
+        "_stream_id:\"0123456789abcdef0123456789abcdef0123456789abcdef\" _time:<=2026-11-22T09:59:59Z | sort by (_time) desc limit 50",
+        "_stream:{app=\"web\",instance=\"i\"} _time:>2026-11-22T09:59:59Z | sort by (_time) asc limit 50",
+        "k:=\"v\" AND j:!=\"w\" | {app=\"web\"}",
+        "k:=\"v\" | j:~\"w\" | {app in(*)}",
+        "_time:[1700000000, 1700003600] error | stats by (_time:1m0s, level) count() as hits",
+        "* | stats by (_time:1h0m0s) count()",
+    ]);
+}
+
+#[test]
+fn fly_panels() {
+    reads(&[
+        "fly.app.name: * fly.app.instance: * _msg:*|stats by (fly.app.name) count() as logs",
+        "fly.app.name: my-app fly.app.instance: 148e _msg:foo bar|stats by (fly.app.name) count() as logs",
+    ]);
+    let query = query::parse("fly.app.name: a _msg:*|stats by (fly.app.name) count() as logs", NOW).unwrap();
+    assert_eq!(query.filter.to_string(), "fly.app.name:a *");
+}
+
+#[test]
+fn visual_builder() {
+    reads(&[
+        "level:=\"error\" | stats by (app) count() as n, sum(size), avg(size), min(size), max(size), median(size)",
+        "level:in(\"a\",\"b\") | stats quantile(0.9, size) as p90, rate() as r, histogram(size) as h",
+        "size:>10 size:>=5 size:<100 size:<=90 | math size / 2 as half | format \"<app>: <_msg>\" as _msg",
+        "* | pack_json fields (a, b) as x | pack_logfmt fields (a) as y",
+        "* | unpack_json from _msg | unpack_logfmt from _msg",
+        "* | rename a as b | copy c as d | delete e | keep b, d",
+        "* | replace (\"a\", \"b\") at _msg | replace_regexp (\"a+\", \"b\") at _msg",
+        "* | extract \"ip=<ip> \" from _msg | extract_regexp \"(?P<n>[0-9]+)\" from _msg",
+        "* | drop_empty_fields | sort by (a desc, b) limit 10 rank as r | limit 5 | offset 1",
+        "* | first 5 by (_time) | last 2 by (_time) | top 5 by (app)",
+        "a:i(\"x\") !b:i(\"y\") c:~\"x\" c:!~\"y\" {app in (\"a\")} {app not_in (\"b\")} | filter app:=web",
+    ]);
+}

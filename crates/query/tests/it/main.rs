@@ -3,6 +3,7 @@
 mod conformance;
 mod grafana;
 mod hostile;
+mod limits;
 
 use query::{Predicate, Row};
 
