@@ -34,7 +34,9 @@ pub(crate) fn start(config: &Config, context: &Arc<Context>, writer: &Running) -
     let source = Source::new(Arc::clone(&writer.feeds.live), context.reader.clone(), cursor.get());
     let durable = start_durable(config, context, writer, (&client, &stopped));
     let lines = match config.vector.clone() {
-        Some(path) => tokio::spawn(Vector::new(Arc::clone(context), path, source, cursor, stopped).run()),
+        Some(path) => tokio::spawn(
+            Vector::new(Arc::clone(context), path, source, cursor, config.live_lag, stopped).run(),
+        ),
         None => {
             let (context, client) = (Arc::clone(context), client.clone());
             tokio::spawn(Publisher::new(context, client, source, cursor, config.live_lag, stopped).run())

@@ -3,7 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::live::LiveBatch;
+use line::{Clock, Entry, GapReason};
+
+use crate::assemble::gap_entry;
+use crate::live::{LiveBatch, Source};
+use crate::spool;
+
+/// Entries that are read at once when they are left out, in bytes.
+const READ_BYTES: usize = 256 << 10;
 
 /// A run of seqs that was left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +30,45 @@ pub(crate) struct LeftOut {
 pub(crate) struct Ranges(pub(crate) BTreeMap<(Arc<[u8]>, u64), Vec<LeftOut>>);
 
 impl Ranges {
+    /// Whether nothing was left out.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads `batches`, which were read last, and all that follows up to the present end, to leave it out. Returns how many bytes
+    /// can no longer be read.
+    ///
+    /// # Errors
+    /// When a segment cannot be read; what was read before is left out.
+    pub(crate) async fn leave_out(
+        &mut self,
+        source: &mut Source,
+        batches: &mut Vec<LiveBatch>,
+    ) -> Result<u64, spool::Error> {
+        let (end, mut unreadable) = (source.end(), 0);
+        loop {
+            batches.drain(..).for_each(|batch| self.add(&batch));
+            let before = source.at();
+            if before >= end {
+                return Ok(unreadable);
+            }
+            unreadable += source.try_next(READ_BYTES, batches).await?;
+            if source.at() == before {
+                return Ok(unreadable);
+            }
+        }
+    }
+
+    /// The gap records of the live copy for it, as of `time` (Unix nanoseconds): Machine, boot, entry.
+    pub(crate) fn live_gaps(&self, time: i64) -> impl Iterator<Item = (&Arc<[u8]>, u64, Entry<'static>)> {
+        let all = self.0.iter().flat_map(|((key, boot), runs)| runs.iter().map(move |run| (key, *boot, run)));
+        all.map(move |(key, boot, run)| {
+            let span = run.next_seq - run.first_seq;
+            let gap = gap_entry(run.first_seq, span, time, Clock::Host, GapReason::LiveLag, run.bytes);
+            (key, boot, gap)
+        })
+    }
+
     /// Adds what a batch holds.
     pub(crate) fn add(&mut self, batch: &LiveBatch) {
         let bytes = batch.bytes.len() as u64;

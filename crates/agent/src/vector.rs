@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use line::GapReason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::LiveLag;
+use crate::clock::unix_ns;
 use crate::context::Context;
 use crate::error::chain;
 use crate::lag::Lag;
@@ -19,6 +22,7 @@ use crate::lines::Outs;
 use crate::live::{LiveBatch, Source};
 use crate::publish::told;
 use crate::quiet::quiet_warn;
+use crate::ranges::Ranges;
 use crate::writer::OutCursor;
 
 /// Entries that are written at once, in bytes before encoding.
@@ -40,6 +44,9 @@ pub(crate) struct Vector {
     lag: Lag,
     batches: Vec<LiveBatch>,
     text: Vec<u8>,
+    live_lag: Option<LiveLag>,
+    /// What Vector will not get, because it was away for too long, and what it was not told of yet.
+    left_out: Ranges,
 }
 
 impl Vector {
@@ -49,6 +56,7 @@ impl Vector {
         path: PathBuf,
         source: Source,
         cursor: Arc<OutCursor>,
+        live_lag: Option<LiveLag>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
@@ -61,6 +69,8 @@ impl Vector {
             stop,
             batches: Vec::new(),
             text: Vec::new(),
+            live_lag,
+            left_out: Ranges::default(),
         }
     }
 
@@ -96,6 +106,7 @@ impl Vector {
                 tracing::warn!(path = %self.path.display(), %error, "Vector is not reachable, lines are spooled meanwhile");
             }
             self.lag.look(&self.source, self.cursor.get(), None).await;
+            self.skip_ahead().await;
             tokio::select! {
                 () = told(&mut self.stop) => return None,
                 () = sleep(delay) => delay = (delay * 2).min(longest),
@@ -103,8 +114,54 @@ impl Vector {
         }
     }
 
+    /// Lets go of what Vector is too far behind with, so that it does not hold up the spool: the store has the lines. Vector is told
+    /// when it is back.
+    async fn skip_ahead(&mut self) {
+        let Some(limit) = self.live_lag else { return };
+        // Positions are nearly bytes: only the heads of segments lie between.
+        let behind_bytes = self.source.end().0.saturating_sub(self.cursor.get().0);
+        if self.context.health.lag() <= limit.after && behind_bytes <= limit.bytes {
+            return;
+        }
+        self.source.seek(self.cursor.get());
+        // What cannot be read now is tried again with the next look.
+        let _read = self.left_out.leave_out(&mut self.source, &mut self.batches).await;
+        self.cursor.advance(self.source.at());
+        self.context.outlet.set("vector away, lines are left out");
+        self.source.release();
+    }
+
+    /// Tells Vector what it does not get.
+    async fn tell_left_out(&mut self, stream: &mut UnixStream) -> bool {
+        if self.left_out.is_empty() {
+            return true;
+        }
+        self.text.clear();
+        let mut records = 0;
+        for (key, boot, gap) in self.left_out.live_gaps(unix_ns()) {
+            let Some(machine) = self.outs.get(key) else { continue };
+            machine.encoder.write(line::Boot::from_bits(boot), &gap, &mut self.text);
+            self.text.push(b'\n');
+            self.context.metrics.app(&machine.address).gap(GapReason::LiveLag, gap.span);
+            records += 1;
+        }
+        if stream.write_all(&self.text).await.is_err() {
+            return false;
+        }
+        self.left_out = Ranges::default();
+        tracing::warn!(
+            code = "LA05",
+            gap_records = records,
+            "Vector was away for too long and was not given all lines"
+        );
+        true
+    }
+
     /// True: told to stop, and all is out. False: the connection is gone.
     async fn carry(&mut self, mut stream: UnixStream) -> bool {
+        if !self.tell_left_out(&mut stream).await {
+            return false;
+        }
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
