@@ -16,6 +16,7 @@ pub struct Directory {
     /// The slug of each living org.
     orgs: HashMap<OrgId, String>,
     slugs: HashMap<String, OrgId>,
+    accounts: HashMap<OrgId, u32>,
     keyring: Keyring,
     /// The time of each key of the ring.
     keys: BTreeMap<u32, KeyTime>,
@@ -65,6 +66,11 @@ impl Directory {
             self.slugs.remove(&before);
         }
         self.slugs.insert(slug.to_owned(), id);
+    }
+
+    /// The account number of an org, by which clients of VictoriaLogs name a tenant.
+    pub fn set_account(&mut self, id: OrgId, account: u32) {
+        self.accounts.insert(id, account);
     }
 
     /// A key whose tokens are good from `from_s` on, and no more from `retired_s` on (Unix seconds). Of two with the same number
@@ -124,6 +130,12 @@ impl Directory {
     #[must_use]
     pub fn slug(&self, org: &OrgId) -> Option<&str> {
         self.orgs.get(org).map(String::as_str)
+    }
+
+    /// The account number of an org, if it has one.
+    #[must_use]
+    pub fn account(&self, org: &OrgId) -> Option<u32> {
+        self.accounts.get(org).copied()
     }
 
     /// The living org that is called `name` now, or whose id it is.

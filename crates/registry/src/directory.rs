@@ -12,6 +12,7 @@ impl State {
         let mut directory = Directory::new(self.version());
         for org in self.orgs() {
             directory.add_org(org.id.clone(), org.slug.as_str());
+            directory.set_account(org.id.clone(), org.account);
         }
         self.ended_orgs().for_each(|org| directory.end_org(org.id.clone()));
         directory.set_stores((0..=u8::MAX).map(|shard| self.store_of(shard).clone()).collect());
@@ -94,6 +95,7 @@ mod tests {
         ];
         let directory = state(changes.clone()).directory();
         assert_eq!(directory.version(), 5);
+        assert_eq!(directory.account(&line::OrgId::new("k1").unwrap()), Some(1));
         for (token, now_s, wanted) in [
             (&good, 9, Err(Refusal::KeyNotValid(2))),
             // Signed and used within the key's first second.

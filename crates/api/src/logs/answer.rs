@@ -103,6 +103,12 @@ impl Answering {
         flow(self.sender.blocking_send(Ok(Piece::Rows(block))).is_ok())
     }
 
+    /// Waits until there is room, or nobody reads the answer any more.
+    pub async fn room(&self) {
+        // The place is given back: whoever hands over alone finds it.
+        let _ = self.sender.reserve().await;
+    }
+
     /// Hands over rows if there is room for them now. Gives them back if not.
     ///
     /// # Errors

@@ -1,0 +1,96 @@
+//! Connections: how many, how long, and how they end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::serve::Api;
+use crate::stall::{Impatient, Patience};
+
+/// What one is told who comes when there are as many connections as may be.
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// Most bytes of a request's head, and of what is read ahead of its body.
+const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+/// How long requests that run may take to end when the door closes.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// How long nobody new is let in when the system has no descriptor left.
+const OUT_OF_FILES: Duration = Duration::from_millis(100);
+
+/// Serves whoever comes until `shutdown` resolves, then lets requests that run come to their end.
+pub(crate) async fn serve(api: Arc<Api>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(api.limits.connections));
+    let (end, ending) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, from)) => match Arc::clone(&places).try_acquire_owned() {
+                    Ok(place) => {
+                        let serving = connection(Arc::clone(&api), stream, from, ending.clone());
+                        connections.spawn(async move {
+                            serving.await;
+                            drop(place);
+                        });
+                    }
+                    // It may not be written: then it is closed without a word.
+                    Err(_) => _ = stream.try_write(FULL),
+                },
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was not accepted");
+                    tokio::time::sleep(OUT_OF_FILES).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    api.end();
+    end.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_REQUESTS, all).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(api: Arc<Api>, stream: TcpStream, from: SocketAddr, mut ending: watch::Receiver<bool>) {
+    // Rows of a tail are small and must not wait for each other.
+    let _ = stream.set_nodelay(true);
+    let patience = Patience::new(api.limits.stall);
+    let io = TokioIo::new(Impatient::new(stream, patience.clone()));
+    let head_time = api.limits.head_time;
+    let service = service_fn(move |request| {
+        let (api, patience) = (Arc::clone(&api), patience.clone());
+        async move { Ok::<_, Infallible>(api.reply(request, patience).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(head_time);
+    builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEADERS);
+    let mut serving = pin!(builder.serve_connection(io, service));
+    let ends = async { ending.wait_for(|end| *end).await.map(drop) };
+    let served = tokio::select! {
+        served = &mut serving => served,
+        _ = ends => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        // Clients that go away in the middle are the rule.
+        tracing::trace!(%error, %from, "a connection ended early");
+    }
+}

@@ -1,0 +1,59 @@
+//! Questions: what stands in the request becomes a query, and what the store answers becomes what VictoriaLogs would say.
+
+mod hidden;
+mod hits;
+mod json;
+mod question;
+mod rows;
+mod series;
+mod stats;
+mod tail;
+mod values;
+
+use std::sync::Arc;
+
+use access::Action;
+use serde_json::json;
+
+use crate::reply::{self, Refused, Reply, refusal_of};
+use crate::route::Route;
+use crate::serve::{Api, Asked};
+use crate::tenant;
+
+/// The answer to a question.
+pub(crate) async fn answer(api: &Arc<Api>, route: Route, asked: Asked) -> Result<Reply, Refused> {
+    let action = if route == Route::ForceFlush { Action::Admin } else { Action::Read };
+    asked.caller.must(action)?;
+    match route {
+        Route::Query => rows::answer(api, &asked).await,
+        Route::Tail => tail::answer(api, &asked).await,
+        Route::Hits => hits::answer(api, &asked).await,
+        Route::StatsQuery => stats::at_once(api, &asked).await,
+        Route::StatsQueryRange => stats::over_time(api, &asked).await,
+        Route::FieldNames
+        | Route::FieldValues
+        | Route::StreamFieldNames
+        | Route::StreamFieldValues
+        | Route::Streams
+        | Route::StreamIds => values::answer(api, route, &asked).await,
+        Route::TenantIds => tenant_ids(&asked),
+        Route::ForceFlush => {
+            api.logs.flush().await.map_err(|failure| refusal_of(&failure, ""))?;
+            Ok(reply::ok(reply::TEXT, ""))
+        }
+        // The rest is answered before it comes here.
+        _ => Err(Refused::bad("LQ02: facets are not supported yet: docs/http.md says what is")),
+    }
+}
+
+/// The token's own tenant, the only one that it can see.
+fn tenant_ids(asked: &Asked) -> Result<Reply, Refused> {
+    if tenant::is_named(&asked.headers) {
+        return Err(Refused::bad(
+            "the headers AccountID and ProjectID are not taken here: the token says whose tenants",
+        ));
+    }
+    let own = asked.caller.account.map(|account| json!({ "account_id": account, "project_id": 0 }));
+    let list: Vec<_> = own.into_iter().collect();
+    Ok(reply::ok(reply::JSON, json!(list).to_string()))
+}

@@ -1,0 +1,167 @@
+//! One request: whose it is, what it wants, and the reply.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Request, StatusCode};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::args::{Args, short};
+use crate::body::{MAX_FORM_BYTES, read_whole};
+use crate::caller::Login;
+use crate::insert::Seqs;
+use crate::limits::{Gate, Limits};
+use crate::logins::{Caller, Logins};
+use crate::logs::Logs;
+use crate::metrics::{Counts, OPENMETRICS};
+use crate::reply::{self, Refused, Reply};
+use crate::route::{self, Route};
+use crate::stall::Patience;
+use crate::{insert, select, tenant};
+
+/// Figures of others, to be served beside one's own.
+pub type Figures = Box<dyn Fn() -> String + Send + Sync>;
+
+/// What all requests share.
+pub(crate) struct Api {
+    pub(crate) logs: Arc<dyn Logs>,
+    pub(crate) logins: Logins,
+    pub(crate) gate: Gate,
+    pub(crate) limits: Limits,
+    pub(crate) counts: Counts,
+    pub(crate) seqs: Seqs,
+    pub(crate) host: String,
+    /// `None`: `/metrics` is not served.
+    pub(crate) figures: Option<Figures>,
+    /// True when tails have to end.
+    pub(crate) ending: watch::Sender<bool>,
+}
+
+/// A request whose caller is known.
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) args: Args,
+    pub(crate) headers: HeaderMap,
+    /// How long its connection may take nothing.
+    pub(crate) patience: Patience,
+    /// When it came: Unix nanoseconds.
+    pub(crate) now: i64,
+}
+
+impl Api {
+    /// Tells tails to end.
+    pub(crate) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// The reply to a request, whatever it is.
+    pub(crate) async fn reply(self: &Arc<Self>, request: Request<Incoming>, patience: Patience) -> Reply {
+        let began = Instant::now();
+        // The patience that the request before may have changed.
+        patience.set(self.limits.stall);
+        let path = route::plain(request.uri().path());
+        let Some(route) = Route::of(&path) else {
+            self.counts.note(None, 400);
+            return Refused::bad(format!("unsupported path requested: {}", short(&path))).into_reply();
+        };
+        let mut reply = match self.answer(route, request, patience).await {
+            Ok(reply) => reply,
+            Err(refused) if route.is_prometheus() => refused.into_prometheus(),
+            Err(refused) => refused.into_reply(),
+        };
+        if reply.status() == StatusCode::METHOD_NOT_ALLOWED {
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
+        }
+        let took = began.elapsed();
+        reply::set_header(&mut reply, "vl-request-duration-seconds", &format!("{:.3}", took.as_secs_f64()));
+        self.counts.note(Some(route), reply.status().as_u16());
+        self.counts.took(route, took);
+        reply
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        route: Route,
+        request: Request<Incoming>,
+        patience: Patience,
+    ) -> Result<Reply, Refused> {
+        if !route.takes(request.method()) {
+            let text = format!("{} is not taken here, but {}", request.method(), route.methods());
+            return Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, text));
+        }
+        match route {
+            Route::Health => return Ok(self.health()),
+            Route::InsertReady => return Ok(reply::ok(reply::JSON, "{\"status\":\"ok\"}")),
+            Route::Metrics => return self.metrics(),
+            _ => {}
+        }
+        let login = Login::of(request.headers())?;
+        let caller = self.logins.check(&login, unix_s).await?;
+        tenant::check(request.headers(), &caller)?;
+        let (head, body) = request.into_parts();
+        let url = head.uri.query().unwrap_or_default();
+        let asked = |args| Asked { caller, args, headers: head.headers.clone(), patience, now: unix_ns() };
+        if route == Route::InsertJsonLine {
+            return insert::jsonline(self, asked(Args::read(url, b"")?), body).await;
+        }
+        let form = match form_kind(&head.headers)? {
+            true => read_whole(body, MAX_FORM_BYTES, self.limits.head_time).await?,
+            false => Vec::new(),
+        };
+        let args = Args::read(url, &form)?;
+        select::answer(self, route, asked(args)).await
+    }
+
+    /// 200 `OK` as VictoriaLogs says it, or 503 with what is wrong.
+    fn health(&self) -> Reply {
+        if self.logins.directory(Instant::now()).is_some() {
+            return reply::ok(reply::TEXT, "OK");
+        }
+        let text = "the registry has not been heard for five minutes, or not at all: nobody is let in";
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, text).into_reply()
+    }
+
+    fn metrics(&self) -> Result<Reply, Refused> {
+        let figures = self.figures.as_ref().ok_or_else(|| {
+            Refused::new(
+                StatusCode::NOT_FOUND,
+                "no metrics are served here: see docs/metrics.md for where they are",
+            )
+        })?;
+        Ok(reply::ok(OPENMETRICS, figures()))
+    }
+}
+
+/// Whether the body is a form; 415 for a form of a kind that is not read.
+fn form_kind(headers: &HeaderMap) -> Result<bool, Refused> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("multipart/form-data") {
+        let text = "forms of many parts are not read: send application/x-www-form-urlencoded, or the arguments in the URL";
+        return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+    }
+    Ok(kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Unix seconds.
+pub(crate) fn unix_s() -> u64 {
+    since_1970().as_secs()
+}
+
+/// Unix nanoseconds.
+pub(crate) fn unix_ns() -> i64 {
+    i64::try_from(since_1970().as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A counter's value.
+pub(crate) fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}

@@ -1,0 +1,104 @@
+//! Requests of those who mean harm, or know no better.
+
+use std::time::Duration;
+
+use crate::support::{Api, Client, Line, get, post};
+
+#[tokio::test]
+async fn heads_that_are_none() {
+    let api =
+        Api::start_with(Vec::new(), |config| config.limits.head_time = Duration::from_millis(500)).await;
+    let long = "x".repeat(200_000);
+    for request in [
+        "\r\n\r\n".to_owned(),
+        "GET\r\n\r\n".to_owned(),
+        "NATS / HTTP/1.1\r\n\r\n\0".to_owned(),
+        "GET / HTTP/9.9\r\n\r\n".to_owned(),
+        format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nX: {long}\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200)),
+        "POST /insert/jsonline HTTP/1.1\r\nContent-Length: -1\r\n\r\n".to_owned(),
+        "POST /insert/jsonline HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+            .to_owned(),
+        "\u{16}\u{3}\u{1}".to_owned() + &"\0".repeat(100),
+    ] {
+        let mut client = Client::connect(api.address).await;
+        client.try_send(request.as_bytes()).await;
+        if let Some((status, _)) = client.head().await {
+            assert!((400..500).contains(&status), "{status}");
+        }
+    }
+    // It goes on.
+    assert_eq!(api.send(get("/health").as_bytes()).await.status, 200);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn arguments_that_are_too_much() {
+    let api = Api::start(vec![Line::new("k3f9", "web", "T10:00:00Z", "a")]).await;
+    let deep = "(".repeat(10_000);
+    let long = "a%20or%20".repeat(60_000) + "a";
+    let many = "x=1&".repeat(2000) + "query=*";
+    let fields = "field=a&".repeat(100) + "query=*";
+    for (path, form, status) in [
+        ("query", format!("query={deep}"), 400),
+        ("query", format!("query={long}"), 400),
+        ("query", many, 400),
+        ("hits", fields, 400),
+        ("query", "query=*&limit=99999999999999999999".to_owned(), 400),
+        ("query", "query=*&timeout=-5s".to_owned(), 400),
+        ("query", "query=*&timeout=99999999h".to_owned(), 200),
+        ("query", "query=*&start=99999999999999999999".to_owned(), 400),
+        ("hits", "query=*&step=0".to_owned(), 400),
+        ("hits", "query=*&step=-1m".to_owned(), 400),
+        ("hits", "query=*&step=1ns".to_owned(), 200),
+        ("hits", "query=*&step=NaN".to_owned(), 400),
+        ("stats_query_range", "query=*|stats count()&step=month".to_owned(), 422),
+        ("field_values", "query=*".to_owned(), 400),
+        ("query", format!("query=*&x={}", "y".repeat(3 << 20)), 413),
+        ("query", "query=\u{0}".to_owned(), 400),
+    ] {
+        let answered = api.ask(&post(&format!("/select/logsql/{path}"), &form)).await;
+        let shown: String = form.chars().take(60).collect();
+        assert_eq!(answered.status, status, "{path} {shown}: {answered:?}");
+        assert!(answered.body.len() < 1000, "{path} {shown}");
+    }
+    let parts = "POST /select/logsql/query HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(api.ask(parts).await.status, 415);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn connections_have_a_bound() {
+    let api = Api::start_with(Vec::new(), |config| config.limits.connections = 2).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(api.address).await;
+        client.send(get("/health").as_bytes()).await;
+        assert_eq!(client.answer().await.status, 200);
+        clients.push(client);
+    }
+    let mut more = Client::connect(api.address).await;
+    assert_eq!(more.head().await.map(|(status, _)| status), Some(503));
+    // A connection takes one request after the other.
+    clients[0].send(get("/health").as_bytes()).await;
+    assert_eq!(clients[0].answer().await.status, 200);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed() {
+    let api = Api::start_with(Vec::new(), |config| config.limits.head_time = Duration::from_millis(50)).await;
+    let mut client = Client::connect(api.address).await;
+    client.send(b"GET /hea").await;
+    assert!(client.is_closed().await);
+    // So is one that begins a body and does not go on.
+    let mut client = Client::connect(api.address).await;
+    let token = api.world.token("k3f9");
+    let head = format!(
+        "POST /insert/jsonline HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n"
+    );
+    client.send(head.as_bytes()).await;
+    assert_eq!(client.answer().await.status, 408);
+    api.stop().await;
+}

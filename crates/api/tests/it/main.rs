@@ -1,0 +1,18 @@
+//! The HTTP face as clients see it: what they send, and what they read of the answers.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that cannot go on ends here"
+)]
+
+mod auth;
+mod ending;
+mod grafana;
+mod hostile;
+mod inserting;
+mod partial;
+mod support;
+mod tailing;
+mod tenancy;
