@@ -380,7 +380,9 @@ impl Durable {
         metrics.lag_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         metrics.failing_shards.set(i64::try_from(failing).unwrap_or(i64::MAX));
         self.state.lags(lag, bytes);
-        self.context.health.store_lags(lag, &self.state.word());
+        let word = self.state.word();
+        let why = if word == OK { "what was spooled before is still on its way" } else { &word };
+        self.context.health.store_lags(lag, why);
     }
 }
 

@@ -168,8 +168,8 @@ pub const ALL: &[Code] = &[
     code(
         "LA16",
         "Batch refused by the store",
-        "The store refused a batch of lines; they are in the agent's dead-letter file.",
-        "See the reason in the store's own log, then feed the dead-letter file to it again.",
+        "The store refused a batch of lines; they are in a dead-letter file of the agent, and stated as missing.",
+        "See the reason in the agent's log and mend what it names. Each file in the agent's `dead-letter` folder is a request as it was sent: send it again on `sys.append.<shard>`, whose number ends its name, then remove it.",
     ),
     code(
         "LA17",
