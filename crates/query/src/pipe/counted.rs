@@ -77,8 +77,7 @@ impl Counted {
     /// The combinations that are given, in their order.
     fn given(&self) -> Vec<usize> {
         let (keys, counts) = (self.groups.keys(), &self.counts);
-        let mut order: Vec<usize> = (0..keys.len()).collect();
-        order.sort_unstable_by(|&one, &other| {
+        let compare = |&one: &usize, &other: &usize| {
             let hits = |group: usize| counts.get(group).copied().unwrap_or(0);
             let by_hits = match self.plan.order {
                 Order::Values => std::cmp::Ordering::Equal,
@@ -88,10 +87,14 @@ impl Counted {
                 (Some(one), Some(other)) => key_values(one).cmp(key_values(other)),
                 _ => one.cmp(&other),
             })
-        });
-        if self.plan.limit > 0 {
+        };
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        if self.plan.limit > 0 && self.plan.limit < order.len() {
+            // Few of many: there is no need to sort those that are not given.
+            order.select_nth_unstable_by(self.plan.limit - 1, compare);
             order.truncate(self.plan.limit);
         }
+        order.sort_unstable_by(compare);
         order
     }
 

@@ -43,6 +43,38 @@ impl State {
         self.sort.by.get(at).is_some_and(|key| key.desc) != self.sort.desc
     }
 
+    /// The rows that may be among those that are kept, with their first key. Of a block that has more rows than are kept,
+    /// it is those whose first key is good enough, so that the others are neither packed nor compared any further.
+    fn candidates(&self, block: &Block, column: Option<&Column>) -> Vec<(usize, Option<Directed>)> {
+        if self.sort.by.is_empty() {
+            return (0..block.rows()).map(|row| (row, None)).collect();
+        }
+        let (mut scratch, desc, most) = (Vec::new(), self.desc(0), self.most());
+        let mut key = |row| {
+            let key = column.map_or(Key::Empty, |column| Key::at(column, row, &mut scratch));
+            Directed::new(key, desc)
+        };
+        let mut rows: Vec<(Directed, usize)> = (0..block.rows()).map(|row| (key(row), row)).collect();
+        if self.sort.partition.is_empty() {
+            // Most rows of most blocks are behind what is kept already.
+            if let Some(bar) = self.parts.values().next().and_then(|part| part.bar(most)) {
+                rows.retain(|(first, _)| first <= bar);
+            }
+            if most < rows.len() {
+                let (_, last, _) = rows.select_nth_unstable(most - 1);
+                let bar = last.0.clone();
+                rows.retain(|(first, _)| *first <= bar);
+            }
+        }
+        rows.into_iter().map(|(first, row)| (row, Some(first))).collect()
+    }
+
+    /// Whether a row with `first` as its first key is behind all that are kept, however good its others are.
+    fn is_behind(&self, partition: &[u8], first: Option<&Directed>) -> bool {
+        let bar = self.parts.get(partition).and_then(|part| part.bar(self.most()));
+        bar.zip(first).is_some_and(|(bar, first)| first > bar)
+    }
+
     fn insert(&mut self, partition: Box<[u8]>, placed: Placed) -> Result<(), Error> {
         let most = self.most();
         let new = if self.parts.contains_key(&partition) { 0 } else { partition.len() + 96 };
@@ -71,31 +103,21 @@ impl State {
 
 impl Gather for State {
     fn push(&mut self, block: &Block) -> Result<Flow, Error> {
-        let (sort, most) = (self.sort.clone(), self.most());
+        let sort = self.sort.clone();
         let columns: Vec<Option<&Column>> =
             sort.by.iter().map(|key| block.column(&key.field).map(|column| &**column)).collect();
         let mut packer = Packer::new(block, |_| true);
-        let (mut scratch, mut only) = (Vec::new(), Box::default());
-        for row in 0..block.rows() {
-            let mut key = |at: usize| {
-                let column = columns.get(at).copied().flatten();
-                let key = column.map_or(Key::Empty, |column| Key::at(column, row, &mut scratch));
-                Directed::new(key, self.desc(at))
-            };
-            let first = if columns.is_empty() { None } else { Some(key(0)) };
-            let partition = if sort.partition.is_empty() {
-                std::mem::take(&mut only)
-            } else {
-                self.partition(|field| block.value(field, row, &mut Vec::new()).to_vec().into())
-            };
-            // Most rows are behind the last one that is kept, and their first key tells.
-            let bar = self.parts.get(&partition).and_then(|part| part.bar(most));
-            if let (Some(bar), Some(first)) = (bar, &first)
-                && first > bar
-            {
+        let mut scratch = Vec::new();
+        for (row, first) in self.candidates(block, columns.first().copied().flatten()) {
+            let partition = self.partition(|field| block.value(field, row, &mut Vec::new()).to_vec().into());
+            if self.is_behind(&partition, first.as_ref()) {
                 continue;
             }
-            let keys = first.into_iter().chain((1..columns.len()).map(key)).collect();
+            let others = columns.iter().enumerate().skip(1).map(|(at, column)| {
+                let key = column.map_or(Key::Empty, |column| Key::at(column, row, &mut scratch));
+                Directed::new(key, self.desc(at))
+            });
+            let keys = first.into_iter().chain(others).collect();
             self.insert(partition, Placed { keys, row: packer.pack(row) })?;
         }
         Ok(Flow::More)
