@@ -191,6 +191,19 @@ impl Journal {
     }
 }
 
+/// Reads the journal at `path` as it is and changes nothing. A damaged header leaves no records.
+///
+/// # Errors
+/// `NotFound` when there is none; otherwise what the file system reports.
+pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<(Vec<Vec<u8>>, Report)> {
+    let content = read_file(disk, path, MAX_FILE_BYTES)?;
+    let Some(nonce) = decode_header(&content) else {
+        return Ok((Vec::new(), Report { torn_bytes: 0, damaged_bytes: content.len() as u64 }));
+    };
+    let (records, end, damaged_bytes) = scan(&content, nonce);
+    Ok((records, Report { torn_bytes: (content.len() - end) as u64, damaged_bytes }))
+}
+
 fn check_size(record: &[u8]) -> Result<(), Error> {
     if record.is_empty() || record.len() > MAX_RECORD_BYTES { Err(Error::Size(record.len())) } else { Ok(()) }
 }

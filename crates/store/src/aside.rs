@@ -11,6 +11,8 @@ pub(crate) struct Aside<'a> {
     dir: PathBuf,
 }
 
+/// The folder's name.
+pub(crate) const NAME: &str = "damaged";
 /// Files that are kept; beyond, none is added: bytes that nobody looks at must not fill the disk.
 const MAX_FILES: usize = 1000;
 /// Most bytes of a piece that is copied.
@@ -19,7 +21,7 @@ const MAX_COPY_BYTES: usize = 64 << 20;
 impl<'a> Aside<'a> {
     /// The folder `damaged` in the store's directory; it is made when it is needed.
     pub(crate) fn new(disk: &'a dyn Disk, store: &Path) -> Self {
-        Self { disk, dir: store.join("damaged") }
+        Self { disk, dir: store.join(NAME) }
     }
 
     /// Moves a file there. What cannot be moved stays where it is, and is found again by the next start.

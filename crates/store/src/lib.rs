@@ -9,6 +9,7 @@ mod clock;
 mod engine;
 mod error;
 pub mod flatten;
+pub mod inspect;
 mod manifest;
 mod memtable;
 pub mod part;

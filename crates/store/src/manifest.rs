@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use disk::Disk;
-use disk::journal::Journal;
+use disk::journal::{self, Journal, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -77,6 +77,19 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// What the records of a journal say together.
+    fn of(records: &[Vec<u8>], report: Report) -> (Self, Damage) {
+        let mut known = Self { next_id: 1, ..Self::default() };
+        let mut damage = Damage { bytes: report.damaged_bytes, is_torn: report.torn_bytes > 0 };
+        for record in records {
+            match serde_json::from_slice::<Change>(record) {
+                Ok(change) => known.apply(&change),
+                Err(_) => damage.bytes += record.len() as u64,
+            }
+        }
+        (known, damage)
+    }
+
     fn apply(&mut self, change: &Change) {
         for part in &change.added {
             self.next_id = self.next_id.max(part.id + 1);
@@ -125,6 +138,15 @@ impl Known {
     }
 }
 
+/// What is wrong with the manifest's file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Bytes that are unreadable: what they said is not known.
+    pub(crate) bytes: u64,
+    /// It ends in a record that is not whole: one that was never made, or one that was and is damaged.
+    pub(crate) is_torn: bool,
+}
+
 /// The open manifest.
 #[derive(Debug)]
 pub(crate) struct Manifest {
@@ -134,28 +156,32 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Opens the manifest in `dir`, made if missing. Says how many bytes of it are damaged: what they said is not known then.
+    /// Opens the manifest in `dir`, made if missing. Damage never stops it.
     ///
     /// It is written anew: if a sync had failed before a kill, what is read may be in the page cache only, and no sync of
     /// that file will ever bring it to the disk. Files are removed by what it says, so it must be durable.
     ///
     /// # Errors
     /// When the file cannot be made, read or written.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, u64), Error> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, dir: &Path) -> Result<(Self, Damage), Error> {
         let (journal, records, report) = Journal::open(Arc::clone(disk), &dir.join(NAME))?;
-        let mut known = Known { next_id: 1, ..Known::default() };
-        let mut damaged_bytes = report.damaged_bytes;
-        for record in &records {
-            match serde_json::from_slice::<Change>(record) {
-                Ok(change) => known.apply(&change),
-                Err(_) => damaged_bytes += record.len() as u64,
-            }
-        }
+        let (known, damage) = Known::of(&records, report);
         let mut manifest = Self { journal, known, compact_at: COMPACT_BYTES };
         if !records.is_empty() {
             manifest.compact()?;
         }
-        Ok((manifest, damaged_bytes))
+        Ok((manifest, damage))
+    }
+
+    /// Reads what the manifest in `dir` says, and changes nothing.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<(Known, Damage), Error> {
+        let path = dir.join(NAME);
+        let (records, report) =
+            journal::read(disk, &path).map_err(|error| Error::io("read", &path, error))?;
+        Ok(Known::of(&records, report))
     }
 
     /// What it says.
@@ -226,7 +252,7 @@ mod tests {
         }
     }
 
-    fn open(disk: &FaultDisk) -> (Manifest, u64) {
+    fn open(disk: &FaultDisk) -> (Manifest, Damage) {
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         Manifest::open(&disk, Path::new("/s")).unwrap()
     }
@@ -253,7 +279,7 @@ mod tests {
             manifest.commit(&change).unwrap();
         }
         let (again, damaged) = open(&disk);
-        assert_eq!((again.known(), damaged), (manifest.known(), 0));
+        assert_eq!((again.known(), damaged), (manifest.known(), Damage::default()));
         assert_eq!((again.known().parts.len(), again.known().next_id), (285 + 4, 2000));
         assert!(manifest.journal.len_bytes() < 2 * COMPACT_BYTES);
         manifest.forget_deleted(&["org1".to_owned()]).unwrap();

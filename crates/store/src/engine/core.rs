@@ -33,6 +33,13 @@ pub(super) struct Trouble {
     pub(super) what: String,
 }
 
+impl Trouble {
+    /// The catalogue's code.
+    pub(super) const fn code(&self) -> &'static str {
+        if self.is_full { "LS02" } else { "LS03" }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) active: Memtable,

@@ -31,7 +31,8 @@ struct Written {
 }
 
 impl Engine {
-    /// Puts everything that was acknowledged before into parts, and waits for it.
+    /// Puts everything that was acknowledged before into parts, and waits for it. Finds out, too, whether a disk that was full
+    /// or failed still does.
     ///
     /// # Errors
     /// When an attempt fails. Nothing is lost; it is tried again later.
@@ -39,10 +40,16 @@ impl Engine {
         let shared = &self.shared;
         let target = lock(&shared.core).applied_lsn;
         let mut flushing = lock(&shared.flushing);
-        while lock(&shared.core).flushed_lsn < target {
+        loop {
+            let is_done = {
+                let core = lock(&shared.core);
+                core.flushed_lsn >= target && core.trouble.is_none()
+            };
+            if is_done {
+                return Ok(());
+            }
             shared.flush(&mut flushing)?;
         }
-        Ok(())
     }
 }
 
@@ -63,8 +70,7 @@ impl Shared {
                 let mut flushing = lock(&self.flushing);
                 self.flush(&mut flushing)
             };
-            if let Err(error) = flushed {
-                tracing::warn!(code = "LS03", %error, "cannot put lines into a part; it is tried again");
+            if flushed.is_err() {
                 let core = lock(&self.core);
                 if !core.stopping {
                     drop(self.changed.wait_timeout(core, TICK).unwrap_or_else(PoisonError::into_inner));
@@ -100,10 +106,18 @@ impl Shared {
     fn settle_trouble(&self, outcome: Result<(), Error>) -> Result<(), Error> {
         let mut core = lock(&self.core);
         match &outcome {
-            Ok(()) => core.trouble = None,
+            Ok(()) if core.trouble.is_some() => {
+                core.trouble = None;
+                tracing::info!("the store's disk takes lines again");
+            }
+            Ok(()) => {}
             Err(error) => {
                 core.counters.disk_errors += 1;
-                core.trouble = Some(Trouble { is_full: error.is_full(), what: error.to_string() });
+                let trouble = Trouble { is_full: error.is_full(), what: error.to_string() };
+                if core.trouble.as_ref() != Some(&trouble) {
+                    tracing::warn!(code = trouble.code(), %error, "batches are told to come later");
+                }
+                core.trouble = Some(trouble);
             }
         }
         if outcome.as_ref().is_err_and(Error::is_full) {

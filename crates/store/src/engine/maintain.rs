@@ -3,6 +3,7 @@
 mod choose;
 mod keep;
 mod run;
+mod salvage;
 
 use super::{Engine, Shared, lock};
 use crate::clock::SECOND;

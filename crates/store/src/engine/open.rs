@@ -7,7 +7,7 @@ use crate::aside::Aside;
 use crate::batch::{self, Terms};
 use crate::clock::{Clock, Trusted};
 use crate::error::Error;
-use crate::manifest::{Known, Manifest};
+use crate::manifest::{Damage, Known, Manifest};
 use crate::seen::{self, Seen};
 use crate::shelf::{self, Stored};
 use crate::wal::{FindingKind, Opened, Wal};
@@ -172,11 +172,11 @@ impl Found {
         (reserve, report): (&mut Reserve, &mut Report),
     ) -> Result<Self, Error> {
         let aside = Aside::new(&**disk, dir);
-        let (mut manifest, damaged_bytes) = open_manifest(disk, dir, reserve)?;
-        if damaged_bytes > 0 {
-            report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damaged_bytes)));
+        let (mut manifest, damage) = open_manifest(disk, dir, reserve)?;
+        if damage.bytes > 0 {
+            report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damage.bytes)));
         }
-        let parts = parts::read(disk, dir, &mut manifest, damaged_bytes > 0, &aside, report)?;
+        let parts = parts::read(disk, dir, &mut manifest, damage, &aside, report)?;
         let known = manifest.known().clone();
         let last_seen = shelf::remove_other_seen(&**disk, dir, known.seen);
         let seen = read_seen(disk, dir, &known, &parts.stored, report);
@@ -214,7 +214,11 @@ impl Found {
 }
 
 /// Opens the manifest. It is written anew then: on a full disk, into the reserve.
-fn open_manifest(disk: &Arc<dyn Disk>, dir: &Path, reserve: &mut Reserve) -> Result<(Manifest, u64), Error> {
+fn open_manifest(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    reserve: &mut Reserve,
+) -> Result<(Manifest, Damage), Error> {
     match Manifest::open(disk, dir) {
         Err(error) if error.is_full() => {
             reserve.give(&**disk);

@@ -10,11 +10,25 @@ mod recover;
 mod scan;
 mod write;
 
+use format::SegmentHeader;
+
 pub use format::{MAX_PAYLOAD_BYTES, Record};
-pub(crate) use recover::Opened;
 pub use recover::{Finding, FindingKind};
+pub(crate) use recover::{Opened, contents, places};
+pub(crate) use scan::scan_whole;
 pub use scan::{Found, scan};
 pub(crate) use write::{CommitError, NewRecord, Wal};
+
+/// The bytes of a segment with these records and no unused space, as the log writes them: for tools and tests.
+#[must_use]
+pub fn segment(number: u64, nonce: u64, records: &[Record<'_>]) -> Vec<u8> {
+    let first_lsn = records.first().map_or(1, |record| record.lsn);
+    let mut bytes = SegmentHeader { number, nonce, first_lsn, void_from: first_lsn }.encode();
+    for record in records {
+        record.encode(nonce, &mut bytes);
+    }
+    bytes
+}
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::aside::Aside;
 use crate::error::Error;
 use disk::{Disk, SyncPoint, read_file};
 use std::collections::VecDeque;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -266,4 +267,27 @@ impl Start<'_> {
             self.findings.push(Finding { path: self.dir.to_path_buf(), kind, records, bytes: 0 });
         }
     }
+}
+
+/// The segments' files with their content, in the order of their names, for those who only look.
+pub(crate) fn contents(disk: &dyn Disk, dir: &Path) -> impl Iterator<Item = (PathBuf, io::Result<Vec<u8>>)> {
+    let names = disk.list(dir).unwrap_or_default();
+    let paths = names.into_iter().filter(|name| segment_number(name).is_some()).map(|name| dir.join(name));
+    paths.map(|path| {
+        let content = read_file(disk, &path, MAX_SEGMENT_BYTES);
+        (path, content)
+    })
+}
+
+/// The lsns that stand in the log, with the pos that each begins at, rising; void ones too. What cannot be read is left out.
+pub(crate) fn places(disk: &dyn Disk, dir: &Path) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    for content in contents(disk, dir).filter_map(|(_, content)| content.ok()) {
+        found.extend(super::scan::scan(&content).iter().filter_map(|found| match found {
+            Found::Record(record, _) => Some((record.lsn, record.base)),
+            Found::Bad(_) => None,
+        }));
+    }
+    found.sort_unstable();
+    found
 }

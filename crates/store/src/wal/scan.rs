@@ -15,7 +15,12 @@ pub enum Found<'a> {
 /// Everything in a segment's bytes, in order; nothing if its header is damaged. Never fails, whatever the bytes are.
 /// Unused space at the end is left out; a half-written record there is `Bad`.
 pub fn scan(content: &[u8]) -> Vec<Found<'_>> {
-    SegmentHeader::decode(content).map_or_else(Vec::new, |header| records(content, &header))
+    scan_whole(content).unwrap_or_default()
+}
+
+/// As [`scan`]; `None` if the header is damaged.
+pub(crate) fn scan_whole(content: &[u8]) -> Option<Vec<Found<'_>>> {
+    SegmentHeader::decode(content).map(|header| records(content, &header))
 }
 
 /// As [`scan`], with the header at hand.

@@ -7,6 +7,11 @@
 )]
 
 mod basics;
+mod damage;
+mod faults;
+mod inspect;
+mod kill;
+mod model;
 mod power;
 mod retention;
 mod support;

@@ -6,8 +6,9 @@
 use super::{Problem, Report};
 use crate::aside::Aside;
 use crate::error::Error;
-use crate::manifest::{Change, Manifest, PartEntry};
+use crate::manifest::{Change, Damage, Manifest, PartEntry};
 use crate::shelf::{self, Stored};
+use crate::wal;
 use disk::Disk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ pub(super) fn read(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     manifest: &mut Manifest,
-    is_manifest_damaged: bool,
+    damage: Damage,
     aside: &Aside<'_>,
     report: &mut Report,
 ) -> Result<Parts, Error> {
@@ -48,10 +49,11 @@ pub(super) fn read(
             }
         }
     }
+    let log = Log::look(disk, dir, manifest, damage != Damage::default());
     let mut change = Change::default();
-    let may_be_forgotten = is_manifest_damaged || !lost.is_empty();
+    let may_be_forgotten = damage != Damage::default() || !lost.is_empty();
     for (id, path) in files {
-        match may_be_forgotten.then(|| adopt(disk, &path, id, &stored, manifest.known().next_pos)).flatten() {
+        match may_be_forgotten.then(|| adopt(disk, &path, id, &stored, log.begins_at)).flatten() {
             Some(part) => {
                 report.problems.push((path, Problem::AdoptedPart(part.entry.rows)));
                 // What it is another form of is not missed.
@@ -59,7 +61,7 @@ pub(super) fn read(
                 change.added.push(part.entry.clone());
                 stored.push(Arc::new(part));
             }
-            None if is_manifest_damaged => {
+            None if damage.bytes > 0 => {
                 aside.put(&path);
                 report.problems.push((path, Problem::UnknownPart));
             }
@@ -71,12 +73,42 @@ pub(super) fn read(
     }
     let known: Vec<u64> = stored.iter().map(|stored| stored.entry.id).collect();
     change.removed = manifest.known().parts.keys().filter(|id| !known.contains(id)).copied().collect();
+    let next_pos = stored.iter().map(|stored| stored.entry.pos.1 + 1).max().unwrap_or(0);
+    if change.added.iter().any(|entry| entry.pos.1 >= manifest.known().next_pos) {
+        // They are flushes that the manifest has forgotten: what they hold must not come out of the log again.
+        (change.flushed_lsn, change.next_pos) = (log.lsn_before(next_pos), next_pos);
+    }
     report.problems.extend(lost.into_iter().map(|(_, path, problem)| (path, problem)));
     if change != Change::default() {
         manifest.commit(&change)?;
     }
-    let next_pos = stored.iter().map(|stored| stored.entry.pos.1 + 1).max().unwrap_or(0);
     Ok(Parts { stored, next_pos, last_id })
+}
+
+/// What stands in the log, as far as that decides about parts.
+struct Log {
+    places: Vec<(u64, u64)>,
+    /// All rows from this pos on that are not in parts that count are in the log.
+    begins_at: u64,
+}
+
+impl Log {
+    /// A log goes on where the manifest's last flush ended. If it begins later, the manifest has forgotten flushes.
+    fn look(disk: &Arc<dyn Disk>, dir: &Path, manifest: &Manifest, is_in_doubt: bool) -> Self {
+        let known = manifest.known();
+        let places = if is_in_doubt { wal::places(&**disk, &dir.join("wal")) } else { Vec::new() };
+        // Segments that are kept to be used again may still have old records: only a log without a hole is whole.
+        let new = places.iter().map(|(lsn, _)| *lsn).filter(|lsn| *lsn > known.flushed_lsn);
+        let goes_on = !places.is_empty() && new.zip(known.flushed_lsn + 1..).all(|(lsn, due)| lsn == due);
+        let begins_at = if goes_on || !is_in_doubt { known.next_pos } else { u64::MAX };
+        Self { places, begins_at }
+    }
+
+    /// The last lsn whose rows are below `pos`; if there is none in the log, the one before its first.
+    fn lsn_before(&self, pos: u64) -> u64 {
+        let before = self.places.iter().filter(|(_, base)| *base < pos).map(|(lsn, _)| *lsn).max();
+        before.or_else(|| Some(self.places.first()?.0.saturating_sub(1))).unwrap_or(0)
+    }
 }
 
 fn open(disk: &Arc<dyn Disk>, path: &Path, entry: &PartEntry) -> Result<Stored, Problem> {
@@ -98,13 +130,14 @@ fn adopt(
     path: &Path,
     id: u64,
     stored: &[Arc<Stored>],
-    next_pos: u64,
+    log_begins_at: u64,
 ) -> Option<Stored> {
     let part = shelf::open_part(disk, path).ok()?;
     let summary = part.summary();
     let day = shelf::day_of_part(summary.time);
     let entry = shelf::entry(id, (day, 0, false), summary);
-    let is_elsewhere = entry.pos.1 >= next_pos || stored.iter().any(|other| overlaps(&other.entry, &entry));
+    let is_elsewhere =
+        entry.pos.1 >= log_begins_at || stored.iter().any(|other| overlaps(&other.entry, &entry));
     (!is_elsewhere && shelf::day_of_part((summary.time.1, 0)) == day)
         .then(|| Stored { entry, part: Arc::new(part) })
 }

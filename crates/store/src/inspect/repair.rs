@@ -1,0 +1,36 @@
+//! Damaged parts are written anew from what is whole in them.
+
+use crate::clock::Clock;
+use crate::engine::{Config, Engine, Report};
+use crate::error::Error;
+use disk::Disk;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a repair did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// What the start found, and mended: missing files, the manifest, the log.
+    pub report: Report,
+    /// Parts that were damaged inside: the file, how many of its rows could be read and are in a new part now, and how many were lost.
+    /// The damaged file is in `damaged`.
+    pub parts: Vec<(PathBuf, u64, u64)>,
+}
+
+/// Sets damaged files aside, writes damaged parts anew from the frames that are whole, and brings the manifest in line with what is
+/// there.
+///
+/// # Errors
+/// [`Error::InUse`] while a store runs on the directory; when the disk fails or is full. It can be called again.
+pub fn repair(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    config: Config,
+    clock: Arc<dyn Clock>,
+) -> Result<Repaired, Error> {
+    let config = Config { background: false, ..config };
+    let (engine, report) = Engine::open(Arc::clone(disk), dir, config, clock)?;
+    let parts = engine.salvage()?;
+    engine.close()?;
+    Ok(Repaired { report, parts })
+}

@@ -1,0 +1,120 @@
+//! Disks that are full or fail at one call: nothing that was acknowledged is lost, and the store goes on when it can.
+
+use crate::support::{DAY, HOUR, Machine, NOON, Paused, World, config, lines, once};
+use disk::fault::{Call, FaultDisk};
+use std::io;
+use store::Refusal;
+
+/// What is sent until it is taken; every error of the disk passes.
+fn insist(world: &World, request: &[u8]) -> Result<(), String> {
+    for _ in 0..4 {
+        match world.append(request.to_vec()) {
+            Ok(_) => return Ok(()),
+            Err(Refusal::Busy { .. }) => {
+                let _flushed = world.engine().flush_now();
+            }
+            Err(rejected) => return Err(format!("{rejected:?}")),
+        }
+    }
+    Err("still busy".to_owned())
+}
+
+/// A life in which one call fails. Returns how many calls there were.
+fn life(call: Call, nth: u64, kind: io::ErrorKind) -> Result<u64, String> {
+    let (disk, clock) = (FaultDisk::new(), Paused::at(NOON));
+    disk.fail_nth(call, nth, kind);
+    // A start that fails says so; the next one does not.
+    let opened =
+        World::on(disk.clone(), &clock, config()).or_else(|_| World::on(disk.clone(), &clock, config()));
+    let mut world = opened.map_err(|error| error.to_string())?;
+    let (web, api) = (Machine::new("o1", "web", "m1"), Machine::new("o1", "api", "m2"));
+    for round in 0..5u64 {
+        insist(&world, &lines(&web, 1 + round * 30..31 + round * 30, NOON + 10 * HOUR))?;
+        insist(&world, &lines(&api, 1 + round * 3..4 + round * 3, NOON + 14 * HOUR))?;
+        let _flushed = world.engine().flush_now();
+        let _merged = world.engine().maintain();
+        if round == 2 {
+            let calls = disk.calls(call);
+            drop(world.engine.take());
+            let opened = World::on(disk.clone(), &clock, config())
+                .or_else(|_| World::on(disk.clone(), &clock, config()));
+            world = opened.map_err(|error| format!("after {calls}: {error}"))?;
+        }
+    }
+    clock.pass(2 * DAY);
+    for _ in 0..2 {
+        let _flushed = world.engine().flush_now();
+        let _merged = world.engine().maintain();
+    }
+    let stats = world.engine().stats();
+    if stats.trouble.is_some() {
+        return Err(format!("still in trouble: {:?}", stats.trouble));
+    }
+    for _ in 0..2 {
+        let found = once(&world.rows());
+        if found.len() != 150 + 15 {
+            return Err(format!("{} rows, {:?}", found.len(), world.report));
+        }
+        if world.report.is_lossy() {
+            return Err(format!("{:?}", world.report));
+        }
+        drop(world.engine.take());
+        let opened =
+            World::on(disk.clone(), &clock, config()).or_else(|_| World::on(disk.clone(), &clock, config()));
+        world = opened.map_err(|error| error.to_string())?;
+    }
+    Ok(disk.calls(call))
+}
+
+#[test]
+fn one_call_that_fails_costs_nothing_whichever_it_is() {
+    for (call, kinds) in [
+        (Call::Write, [io::ErrorKind::StorageFull, io::ErrorKind::Other]),
+        (Call::Sync, [io::ErrorKind::Other, io::ErrorKind::StorageFull]),
+        (Call::Entry, [io::ErrorKind::Other, io::ErrorKind::StorageFull]),
+    ] {
+        let all = life(call, u64::MAX, io::ErrorKind::Other).unwrap();
+        assert!(all > 10, "{call:?} {all}");
+        for nth in 1..=all {
+            for kind in kinds {
+                life(call, nth, kind)
+                    .unwrap_or_else(|what| panic!("{call:?} {nth} of {all}, {kind:?}: {what}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_batches_serves_readers_and_goes_on_when_there_is_room() {
+    let mut world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..100, NOON));
+    world.engine().flush_now().unwrap();
+    world.take(lines(&web, 100..200, NOON));
+    let used: u64 = world.files("").iter().map(|path| world.disk.content(path).unwrap().len() as u64).sum();
+    world.disk.set_space(Some(used));
+    // What is in memory still finds room: that of the reserve.
+    let mut seq = 200;
+    let refused = loop {
+        match world.append(lines(&web, seq..seq + 100, NOON)) {
+            Ok(_) => seq += 100,
+            Err(refusal) => break refusal,
+        }
+        let _flushed = world.engine().flush_now();
+    };
+    assert!(matches!(&refused, Refusal::Busy { reason, .. } if reason.starts_with("LS02")), "{refused:?}");
+    assert!(world.engine().flush_now().is_err());
+    assert_eq!(world.engine().stats().memory_rows, 0, "the reserve is there for this");
+    assert_eq!(once(&world.rows()).len() as u64, seq - 1);
+    // A start on the full disk is none the worse.
+    world = world.restart();
+    assert_eq!(once(&world.rows()).len() as u64, seq - 1);
+    assert!(world.append(lines(&web, seq..seq + 100, NOON)).is_err());
+    // It was taken before, and need not be written.
+    assert_eq!(world.append(lines(&web, 1..100, NOON)).unwrap().duplicates, 99);
+    world.disk.set_space(Some(used + (1 << 20)));
+    world.engine().flush_now().unwrap();
+    world.take(lines(&web, seq..seq + 100, NOON));
+    assert_eq!(world.engine().stats().trouble, None);
+    assert_eq!(once(&world.restart().rows()).len() as u64, seq + 99);
+}
