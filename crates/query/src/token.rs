@@ -29,18 +29,48 @@ impl<'a> Iterator for Tokens<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         let mut start = 0;
-        while let Err(len) = token_char(self.rest.get(start..)?)? {
-            start += len;
+        loop {
+            start += ascii_run(self.rest.get(start..)?, false);
+            match token_char(self.rest.get(start..)?)? {
+                Ok(_) => break,
+                Err(len) => start += len,
+            }
         }
         let mut end = start;
-        while let Some(Ok(len)) = self.rest.get(end..).and_then(token_char) {
-            end += len;
+        loop {
+            end += ascii_run(self.rest.get(end..)?, true);
+            match self.rest.get(end..).and_then(token_char) {
+                Some(Ok(len)) => end += len,
+                _ => break,
+            }
         }
         let token = self.rest.get(start..end)?;
         self.rest = self.rest.get(end..).unwrap_or_default();
         Some(token)
     }
 }
+
+/// How many bytes at the front are ASCII and belong to a token, or do not.
+fn ascii_run(text: &[u8], inside: bool) -> usize {
+    let wanted = if inside { INSIDE } else { OUTSIDE };
+    text.iter().position(|&byte| KINDS[usize::from(byte)] != wanted).unwrap_or(text.len())
+}
+
+const OUTSIDE: u8 = 0;
+const INSIDE: u8 = 1;
+/// Bytes from 128 on: what they are depends on those around them.
+const OTHER: u8 = 2;
+
+/// What each byte is by itself.
+const KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        kinds[byte as usize] = if is_token_byte(byte) { INSIDE } else { OUTSIDE };
+        byte += 1;
+    }
+    kinds
+};
 
 /// The bytes of the first character: `Ok` when it belongs to a token, `Err` when not. None at the end.
 fn token_char(text: &[u8]) -> Option<Result<usize, usize>> {

@@ -2,6 +2,7 @@
 //! letters; a phrase with others by Unicode's simple case folding.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use regex::bytes::Regex;
 
@@ -54,6 +55,7 @@ pub(crate) struct AnyCaseSearch {
     rare: (usize, u8, u8),
     /// For a text with other letters.
     folded: Option<Regex>,
+    bulk: OnceLock<Option<Regex>>,
     left: bool,
     right: bool,
 }
@@ -71,6 +73,7 @@ impl AnyCaseSearch {
         Ok(Self {
             rare: (at, byte, byte.to_ascii_uppercase()),
             folded,
+            bulk: OnceLock::new(),
             left: token::begins_inside(text.as_bytes()),
             right: !is_prefix && token::ends_inside(text.as_bytes()),
             text: small,
@@ -107,9 +110,20 @@ impl AnyCaseSearch {
         }
     }
 
-    /// Whether it is made of ASCII letters, so that what is found is as long as the text.
-    pub(crate) const fn is_plain(&self) -> bool {
-        self.folded.is_none()
+    /// An expression that finds the text in long runs of values quicker than [`AnyCaseSearch::candidate`] does, borders aside;
+    /// none for text with letters that are not ASCII. It is made when it is first asked for.
+    pub(crate) fn bulk(&self) -> Option<&Regex> {
+        let make = || {
+            let text = std::str::from_utf8(&self.text).ok()?;
+            regexp::build(&format!("(?i-u:{})", regex::escape(text)), false).ok()
+        };
+        self.bulk.get_or_init(|| if self.folded.is_some() { None } else { make() }).as_ref()
+    }
+
+    /// Whether there is a match at or behind byte `at`, where the text was found, perhaps going on behind the value's end.
+    pub(crate) fn matches_from(&self, value: &[u8], at: usize) -> bool {
+        let end = at + self.text.len();
+        end <= value.len() && (self.fits(value, at, end) || self.find(value, at + 1).is_some())
     }
 
     /// Whether the borders are right for a match from byte `start` to byte `end`.

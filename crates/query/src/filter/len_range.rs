@@ -30,6 +30,9 @@ impl LenRange {
 
 /// How many characters `value` has; each byte that is not UTF-8 counts as one.
 pub(crate) fn length(value: &[u8]) -> u64 {
+    if value.is_ascii() {
+        return value.len() as u64;
+    }
     let chunks = value.utf8_chunks();
     chunks.map(|chunk| (chunk.valid().chars().count() + chunk.invalid().len()) as u64).sum()
 }

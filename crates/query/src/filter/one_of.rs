@@ -22,10 +22,12 @@ impl OneOf {
     }
 }
 
-/// Values to be found quickly: most are ruled out by their length.
+/// Values to be found quickly: most are ruled out by their length or their first byte.
 #[derive(Debug, Clone)]
 pub(crate) struct Values {
     set: HashSet<Box<[u8]>>,
+    /// A bit for each first byte that there is.
+    firsts: [u64; 4],
     shortest: usize,
     longest: usize,
 }
@@ -34,11 +36,18 @@ impl Values {
     pub(crate) fn new(set: HashSet<Box<[u8]>>) -> Self {
         let lengths = || set.iter().map(|value| value.len());
         let (shortest, longest) = (lengths().min().unwrap_or(1), lengths().max().unwrap_or(0));
-        Self { set, shortest, longest }
+        let mut firsts = [0; 4];
+        for &first in set.iter().filter_map(|value| value.first()) {
+            firsts[usize::from(first >> 6)] |= 1_u64 << (first & 63);
+        }
+        Self { set, firsts, shortest, longest }
     }
 
     pub(crate) fn has(&self, value: &[u8]) -> bool {
-        (self.shortest..=self.longest).contains(&value.len()) && self.set.contains(value)
+        let begins_so = |&first: &u8| self.firsts[usize::from(first >> 6)] >> (first & 63) & 1 == 1;
+        (self.shortest..=self.longest).contains(&value.len())
+            && value.first().is_none_or(begins_so)
+            && self.set.contains(value)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

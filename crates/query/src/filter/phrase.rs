@@ -59,6 +59,12 @@ impl Search {
         }
     }
 
+    /// Whether there is a match at or behind byte `at`, where the text was found, perhaps going on behind the value's end.
+    pub(crate) fn matches_from(&self, value: &[u8], at: usize) -> bool {
+        let whole = at + self.needle().len() <= value.len();
+        whole && (self.fits(value, at) || self.find(value, at + 1).is_some())
+    }
+
     /// The next place at or behind byte `from` that has the text, whatever lies around it.
     pub(crate) fn candidate(&self, value: &[u8], from: usize) -> Option<usize> {
         Some(from + self.finder.find(value.get(from..)?)?)

@@ -53,8 +53,10 @@ impl Regexp {
 pub(super) fn compile(pattern: &str, anchored: bool) -> Result<Matcher, Error> {
     let refused = |(message, _)| Error::Syntax { offset: 0, len: 0, message };
     let regex = build(pattern, anchored).map_err(refused)?;
-    let hint = regex_syntax::parse(regex.as_str()).map(|hir| Hint::of(&hir)).unwrap_or_default();
-    Ok(Matcher::Regex(Box::new(Expression { regex, literal: hint.literal(), need: hint.need })))
+    let hir = regex_syntax::parse(regex.as_str()).ok();
+    let is_local = hir.as_ref().is_some_and(is_local);
+    let hint = hir.map(|hir| Hint::of(&hir)).unwrap_or_default();
+    Ok(Matcher::Regex(Box::new(Expression { regex, literal: hint.literal(), need: hint.need, is_local })))
 }
 
 pub(super) fn build(pattern: &str, anchored: bool) -> Result<Regex, (String, bool)> {
@@ -79,15 +81,40 @@ fn reason(why: &regex::Error) -> String {
     last.trim_start_matches("error: ").to_owned()
 }
 
+/// Longest match of an expression that is looked for in many values at once.
+const MAX_LOCAL_BYTES: usize = 256;
+
+/// Whether a match depends on nothing but its own, few bytes.
+fn is_local(hir: &Hir) -> bool {
+    let properties = hir.properties();
+    properties.look_set().is_empty()
+        && properties.minimum_len().is_some_and(|len| len > 0)
+        && properties.maximum_len().is_some_and(|len| len <= MAX_LOCAL_BYTES)
+}
+
 /// An expression, with what is known of every value that it matches.
 #[derive(Debug, Clone)]
 pub(crate) struct Expression {
     regex: Regex,
     literal: Option<Search>,
     need: Need,
+    is_local: bool,
 }
 
 impl Expression {
+    /// Whether [`Expression::candidate`] finds every value that matches among others that lie end to end.
+    pub(crate) const fn has_candidates(&self) -> bool {
+        self.literal.is_some() || self.is_local
+    }
+
+    /// The next place at or behind byte `from` where a match may lie.
+    pub(crate) fn candidate(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        match &self.literal {
+            Some(literal) => literal.candidate(bytes, from),
+            None => self.regex.find_at(bytes, from).map(|found| found.start()),
+        }
+    }
+
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
         self.literal.as_ref().is_none_or(|literal| literal.find(value, 0).is_some())
             && self.regex.is_match(value)

@@ -154,13 +154,13 @@ impl FieldTest {
                 phrases.few().unwrap_or_default().iter().for_each(|search| found.or(&rows_of(text, search)));
                 found
             }
-            Matcher::AnyCase(search) if is_dense && search.is_plain() => {
-                let candidate = |bytes: &[u8], from| search.candidate(bytes, from).map(|(start, _)| start);
-                rows_with(text, candidate, |value| search.find(value, 0).is_some())
+            Matcher::AnyCase(search) if is_dense && search.bulk().is_some() => {
+                let candidate = |bytes: &[u8], from| Some(search.bulk()?.find_at(bytes, from)?.start());
+                rows_with(text, candidate, |value, at| search.matches_from(value, at))
             }
-            Matcher::Regex(expression) if is_dense && expression.literal().is_some() => {
-                let candidate = |bytes: &[u8], from| expression.literal()?.candidate(bytes, from);
-                rows_with(text, candidate, |value| expression.matches_rest(value))
+            Matcher::Regex(expression) if is_dense && expression.has_candidates() => {
+                let candidate = |bytes: &[u8], from| expression.candidate(bytes, from);
+                rows_with(text, candidate, |value, _| expression.matches_rest(value))
             }
             matcher => return rows.retain(|row| matcher.matches(text.get(row))),
         };
@@ -170,27 +170,43 @@ impl FieldTest {
 
 /// The rows in which `search` finds something.
 fn rows_of(text: &Text, search: &Search) -> Rows {
-    rows_with(text, |bytes, from| search.candidate(bytes, from), |value| search.find(value, 0).is_some())
+    rows_with(text, |bytes, from| search.candidate(bytes, from), |value, at| search.matches_from(value, at))
 }
 
-/// The rows that have something that `candidate` finds in all texts end to end, and that `fits`. What is found may begin in
-/// one text and end in the next: so the row in which it begins is looked at by itself.
+/// The rows that have something that `candidate` finds in all texts end to end, and that `fits`, which is given the row's value
+/// and where in it the first such thing begins. What is found may go on in the next row.
 fn rows_with(
     text: &Text,
     candidate: impl Fn(&[u8], usize) -> Option<usize>,
-    fits: impl Fn(&[u8]) -> bool,
+    fits: impl Fn(&[u8], usize) -> bool,
 ) -> Rows {
     let (bytes, ends) = (text.bytes(), text.ends());
     let mut found = Rows::none(ends.len());
     let (mut row, mut from) = (0, 0);
-    while let Some(at) = candidate(bytes, from) {
-        row += ends.get(row..).unwrap_or_default().partition_point(|&end| end as usize <= at);
+    while from < bytes.len()
+        && let Some(at) = candidate(bytes, from)
+    {
+        let before = row;
+        row = row_of(ends, row, at);
         let Some(&end) = ends.get(row) else { break };
-        if fits(text.get(row)) {
+        let start = if row == before { from } else { ends.get(row - 1).map_or(0, |&end| end as usize) };
+        let value = bytes.get(start..end as usize).unwrap_or_default();
+        if fits(value, at - start) {
             found.insert(row);
         }
         from = end as usize;
         row += 1;
     }
     found
+}
+
+/// The first row from `row` on that ends behind byte `at`: mostly one of the next.
+fn row_of(ends: &[u32], row: usize, at: usize) -> usize {
+    const NEAR: usize = 8;
+    let rest = ends.get(row..).unwrap_or_default();
+    let is_before = |end: &u32| *end as usize <= at;
+    match rest.iter().take(NEAR).position(|end| !is_before(end)) {
+        Some(near) => row + near,
+        None => row + rest.partition_point(is_before),
+    }
 }
