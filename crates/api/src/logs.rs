@@ -4,6 +4,8 @@
 //! caller may see; what it gets is blocks of rows.
 
 mod answer;
+mod local;
+mod remote;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,6 +16,8 @@ use line::OrgId;
 use query::Query;
 
 pub use answer::{Answer, Answering, End, Piece};
+pub use local::Local;
+pub use remote::Remote;
 
 /// What comes later.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

@@ -12,7 +12,7 @@ pub enum Role {
     Agent,
     /// The NATS front door: reads lines.
     Proxy,
-    /// The HTTP API and the command line: reads lines, asks for recent ones.
+    /// The HTTP API and the command line: reads lines, asks for recent ones, hands over those that came by HTTP.
     Api,
     /// Takes appends and answers queries; publishes imports.
     Store,
@@ -51,7 +51,8 @@ impl Role {
     pub const fn may_publish(self) -> &'static [&'static str] {
         match self {
             Self::Agent => &["o.*.logs.>", "sys.hb.>", "sys.append.>", "sys.registry.snapshot"],
-            Self::Proxy | Self::Api => &["sys.query.>", "sys.recent", "sys.registry.snapshot"],
+            Self::Proxy => &["sys.query.>", "sys.recent", "sys.registry.snapshot"],
+            Self::Api => &["sys.query.>", "sys.append.>", "sys.recent", "sys.registry.snapshot"],
             Self::Store => &["o.*.logs.>", "sys.registry.snapshot"],
             Self::Registry => &["sys.registry"],
         }
@@ -157,10 +158,13 @@ mod tests {
         {
             assert!(!Role::Agent.allows_subscribe(pattern.as_bytes()), "{pattern}");
         }
-        for subject in ["o.k.logs.web.lhr.i", "sys.hb.lhr.h1", "sys.append.3", "_INBOX.agent.x"] {
+        for subject in ["o.k.logs.web.lhr.i", "sys.hb.lhr.h1", "_INBOX.agent.x"] {
             assert!(!Role::Proxy.allows_publish(subject.as_bytes()), "{subject}");
             assert!(!Role::Api.allows_publish(subject.as_bytes()), "{subject}");
         }
+        // What came over HTTP is kept by stores, as what agents have.
+        let may_append = |role: Role| role.allows_publish(b"sys.append.3");
+        assert!(may_append(Role::Api) && !may_append(Role::Proxy) && !may_append(Role::Store));
         assert!(
             Role::Agent.allows_publish(b"o.k.logs.web.lhr.i") && Role::Proxy.allows_subscribe(b"o.k.logs.>")
         );

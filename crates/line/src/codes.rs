@@ -352,6 +352,18 @@ pub const ALL: &[Code] = &[
         "If it lasts, give the store a quicker disk, or share the apps among several stores.",
     ),
     code(
+        "LS07",
+        "Store busy with questions",
+        "A store answers as many questions at once as it can, and was asked one more.",
+        "Ask again in a moment. If it lasts, narrow what is asked by time and app, or share the apps among several stores.",
+    ),
+    code(
+        "LS08",
+        "Answer gone",
+        "The rest of an answer was asked for and is not there: nobody had asked for it in 30 seconds, the store has started anew, or the question was none.",
+        "Ask again from the beginning. If it comes again, look into the store's log.",
+    ),
+    code(
         "LQ01",
         "Not a query",
         "The text is not LogsQL: a quote or a parenthesis is not closed, a word stands where it means something else, or a value is of the wrong kind.",

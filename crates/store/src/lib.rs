@@ -19,6 +19,7 @@ mod scan;
 pub mod search;
 mod seen;
 mod shelf;
+pub mod stage;
 pub mod wal;
 pub mod wire;
 

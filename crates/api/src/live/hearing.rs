@@ -64,7 +64,8 @@ impl Hearing {
         match (&entry.body, message.provider) {
             (Body::Line(text), Provider::Import) => {
                 let head = import_head(entry.time, 0, entry.seq, entry.level, None);
-                rows.push_import(source, &head, &text.bytes, std::iter::empty(), &mut self.scratch);
+                let fields = message.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                rows.push_import(source, &head, &text.bytes, fields, &mut self.scratch);
             }
             _ => {
                 rows.push_entry(source, 0, entry, &mut self.scratch);

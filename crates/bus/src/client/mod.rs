@@ -103,6 +103,12 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("status", &*self.shared.status.borrow()).finish_non_exhaustive()
+    }
+}
+
 impl Client {
     /// Starts to connect, in a task of its own, and returns at once. Must be called in a tokio runtime.
     pub fn start(options: Options) -> Self {

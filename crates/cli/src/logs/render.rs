@@ -128,6 +128,7 @@ pub(crate) fn missing(source: &Source, seq: u64, span: u64, time: i64) -> Messag
     let gap = Gap { reason: GapReason::SequenceHole, hop: Hop::Bus, bytes: 0 };
     let lines = if span == 1 { "line" } else { "lines" };
     Message {
+        fields: Vec::new(),
         app: source.app.to_string(),
         region: source.region.to_string(),
         instance: source.instance.to_string(),

@@ -15,6 +15,12 @@ pub struct Groups<'a> {
 }
 
 impl<'a> Groups<'a> {
+    /// Whether a body that begins with `first` begins with rows from elsewhere. Whoever writes a body writes one kind of groups.
+    #[must_use]
+    pub const fn is_import(first: u8) -> bool {
+        first & KIND_MASK == KIND_IMPORT
+    }
+
     /// The groups of what a [`super::Writer`] wrote.
     pub const fn new(body: &'a [u8]) -> Self {
         Self { bytes: body, last: None }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::scan::Scanner;
+use crate::append::MAX_FIELDS;
 use crate::time::parse_rfc3339;
 use crate::{
     Body, Boot, Clock, Entry, Error, Event, Gap, GapReason, Hop, Level, LevelSource, Provider, Stream, Text,
@@ -30,6 +31,8 @@ pub struct Message {
     pub code: Option<String>,
     /// Bytes of text were not UTF-8 and have been replaced.
     pub replaced: bool,
+    /// Further fields of a row that came over HTTP, in their order.
+    pub fields: Vec<(String, String)>,
     /// Everything else. Its text is that of `message`.
     pub entry: Entry<'static>,
 }
@@ -65,6 +68,7 @@ struct Logway {
     truncated_bytes: u64,
     replaced: bool,
     event: Option<Event<'static>>,
+    fields: Vec<(String, String)>,
 }
 
 /// Reads one message. [`Error::Json`] unless it is an object with a `message` and a `timestamp`; unknown keys are passed
@@ -160,6 +164,7 @@ fn read_logway(scanner: &mut Scanner<'_>) -> Result<Logway, Error> {
             "truncated_bytes" => logway.truncated_bytes = s.unsigned()?,
             "utf8" => logway.replaced = text(s)? == "replaced",
             "event" => logway.event = Some(read_event(s)?),
+            "fields" => logway.fields = read_fields(s)?,
             _ => s.skip_value()?,
         }
         Ok(())
@@ -168,6 +173,18 @@ fn read_logway(scanner: &mut Scanner<'_>) -> Result<Logway, Error> {
         return Err(Error::Value { what: "a line's seq", value: logway.seq });
     }
     Ok(logway)
+}
+
+fn read_fields(scanner: &mut Scanner<'_>) -> Result<Vec<(String, String)>, Error> {
+    let mut fields = Vec::new();
+    each_key(scanner, |key, s| {
+        let value = text(s)?;
+        if fields.len() < MAX_FIELDS {
+            fields.push((key.to_owned(), value));
+        }
+        Ok(())
+    })?;
+    Ok(fields)
 }
 
 fn read_event(scanner: &mut Scanner<'_>) -> Result<Event<'static>, Error> {
@@ -238,6 +255,7 @@ fn assemble(fields: Fields) -> Result<Message, Error> {
         message,
         code: fields.code,
         replaced: logway.replaced,
+        fields: logway.fields,
         entry,
     })
 }

@@ -1,7 +1,7 @@
 //! Entries to JSON.
 
 use crate::time::write_rfc3339;
-use crate::{Address, Body, Boot, Clock, Entry, Event, LevelSource, Provider, Text, event};
+use crate::{Address, Body, Boot, Clock, Entry, Event, LevelSource, Provider, Text, append, event};
 
 /// Writes the entries of one Machine. What is the same for all of them is made once.
 #[derive(Debug, Clone)]
@@ -66,6 +66,37 @@ impl Encoder {
         self.write_logway(boot, entry, replaced, out);
     }
 
+    /// Appends a row that came over HTTP; its further fields stand in `logway.fields`, as texts.
+    pub fn write_import(&self, boot: Boot, row: &append::Row<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"event\":{\"provider\":\"import\"},");
+        out.extend_from_slice(&self.middle);
+        out.extend_from_slice(row.level.as_str().as_bytes());
+        out.extend_from_slice(b"\"},\"message\":\"");
+        let replaced = write_lossy(row.message, out);
+        out.extend_from_slice(b"\",\"timestamp\":\"");
+        write_rfc3339(row.time, out);
+        out.extend_from_slice(b"\",\"logway\":{\"boot\":\"");
+        write_hex(boot.bits(), out);
+        out.extend_from_slice(b"\",\"seq\":");
+        write_number(row.seq, out);
+        out.extend_from_slice(b",\"span\":1");
+        write_level_source(row.level_source, out);
+        if replaced {
+            out.extend_from_slice(b",\"utf8\":\"replaced\"");
+        }
+        for (at, (name, value)) in row.fields.clone().enumerate() {
+            out.extend_from_slice(if at == 0 { &b",\"fields\":{"[..] } else { b"," });
+            write_string(name, out);
+            out.extend_from_slice(b":\"");
+            write_lossy(value, out);
+            out.push(b'"');
+        }
+        if row.fields.len() > 0 {
+            out.push(b'}');
+        }
+        out.extend_from_slice(&self.tail);
+    }
+
     fn write_logway(&self, boot: Boot, entry: &Entry<'_>, replaced: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"logway\":{\"boot\":\"");
         write_hex(boot.bits(), out);
@@ -76,11 +107,7 @@ impl Encoder {
         out.extend_from_slice(b",\"stream\":\"");
         out.extend_from_slice(entry.stream.as_str().as_bytes());
         out.push(b'"');
-        if !matches!(entry.level_source, LevelSource::Default | LevelSource::Platform) {
-            out.extend_from_slice(b",\"level_source\":\"");
-            out.extend_from_slice(entry.level_source.as_str().as_bytes());
-            out.push(b'"');
-        }
+        write_level_source(entry.level_source, out);
         if entry.clock == Clock::Host {
             out.extend_from_slice(b",\"clock\":\"host\"");
         }
@@ -90,6 +117,14 @@ impl Encoder {
             Body::Gap(_) => {}
         }
         out.extend_from_slice(&self.tail);
+    }
+}
+
+fn write_level_source(source: LevelSource, out: &mut Vec<u8>) {
+    if !matches!(source, LevelSource::Default | LevelSource::Platform) {
+        out.extend_from_slice(b",\"level_source\":\"");
+        out.extend_from_slice(source.as_str().as_bytes());
+        out.push(b'"');
     }
 }
 

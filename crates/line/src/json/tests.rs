@@ -210,3 +210,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rows_from_elsewhere_come_back_with_their_fields() {
+    use crate::append::{RowWriter, Rows};
+    let mut bytes = Vec::new();
+    let mut writer = RowWriter::new(0);
+    let fields = [("user.id", &b"7"[..]), ("q\"", b"a\\\xff")];
+    let level = (Level::Warn, LevelSource::Json);
+    writer.push(5, level, b"hello \"you\"", fields.into_iter(), &mut bytes).unwrap();
+    writer.push(6, (Level::Info, LevelSource::Default), b"", [].into_iter(), &mut bytes).unwrap();
+    let address = Address::new(OrgId::new("k").unwrap(), "web", "lhr", "i1").unwrap();
+    let encoder = Encoder::new(&address, "h1");
+    let messages: Vec<_> = Rows::new(&bytes, 3, 0)
+        .map(|row| {
+            let mut json = Vec::new();
+            encoder.write_import(Boot::from_bits(9), &row.unwrap(), &mut json);
+            serde_json::from_slice::<serde_json::Value>(&json).unwrap();
+            decode(&json).unwrap()
+        })
+        .collect();
+    let first = &messages[0];
+    assert_eq!(
+        (first.provider, first.boot, first.entry.seq),
+        (Provider::Import, Some(Boot::from_bits(9)), 3)
+    );
+    assert_eq!((first.message.as_str(), first.entry.level), ("hello \"you\"", Level::Warn));
+    let wanted = [("user.id".to_owned(), "7".to_owned()), ("q\"".to_owned(), "a\\\u{fffd}".to_owned())];
+    assert_eq!(first.fields, wanted);
+    assert_eq!((messages[1].fields.len(), messages[1].entry.seq), (0, 4));
+}

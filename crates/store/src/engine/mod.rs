@@ -93,6 +93,16 @@ impl Engine {
         flushed
     }
 
+    /// Stops taking batches, and puts all that was acknowledged into parts, for who shares the store with others. What still waits
+    /// is in the log when it is acknowledged, and the next start reads it there.
+    ///
+    /// # Errors
+    /// As [`Engine::close`].
+    pub fn finish(&self) -> Result<(), Error> {
+        self.shared.stop_taking();
+        self.flush_now()
+    }
+
     fn stop(&mut self) {
         self.shared.stop_taking();
         lock(&self.shared.core).stopping = true;

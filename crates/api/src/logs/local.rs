@@ -1,0 +1,123 @@
+//! The store of this process: the one that is asked directly.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use line::append::Envelope;
+use query::{Limits, Side};
+use store::Refusal;
+use store::search::Partial;
+use store::stage::{Question, Store};
+use tokio::sync::Semaphore;
+
+use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
+use crate::live::Live;
+
+/// Searches that run at once. Further ones wait, as long as they may take.
+const MAX_SEARCHES: usize = 4;
+/// When to come again if there was no place.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// See [`Logs`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Local {
+    store: Store,
+    live: Live,
+    places: Arc<Semaphore>,
+    threads: usize,
+}
+
+impl Local {
+    /// Asks `store`; tails hear on `live`.
+    #[must_use]
+    pub fn new(store: Store, live: Live) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { store, live, places: Arc::new(Semaphore::new(MAX_SEARCHES)), threads }
+    }
+
+    /// Searches on a thread of its own when there is a place.
+    async fn search(self, ask: Ask, answering: Answering) {
+        let began = Instant::now();
+        let place = tokio::select! {
+            place = Arc::clone(&self.places).acquire_owned() => place,
+            () = tokio::time::sleep_until(ask.deadline.into()) => {
+                let reason = "other searches have taken all the time".to_owned();
+                return answering.end(Err(Failure::Busy { retry_after: RETRY, reason })).await;
+            }
+            () = answering.dropped() => return,
+        };
+        // Nobody closes it.
+        let Ok(place) = place else { return };
+        tokio::task::spawn_blocking(move || {
+            let end = self.look(&ask, &answering, began);
+            drop(place);
+            answering.end_blocking(end);
+        });
+    }
+
+    fn look(&self, ask: &Ask, answering: &Answering, began: Instant) -> Result<End, Failure> {
+        let question = Question {
+            org: &ask.org,
+            query: &ask.query,
+            side: Side::Whole,
+            pos_from: 0,
+            limits: Limits { bytes: ask.state_bytes },
+            threads: self.threads,
+        };
+        let is_over = || answering.is_dropped() || Instant::now() >= ask.deadline;
+        let searched = self.store.search(&question, &is_over, &|block| answering.rows_blocking(block))?;
+        if searched.partial == Some(Partial::Ended) {
+            return Err(Failure::Deadline { after: began.elapsed() });
+        }
+        let missing = searched.partial.iter().map(Partial::to_string).collect();
+        Ok(End { missing, scanned_rows: searched.rows, scanned_bytes: searched.bytes })
+    }
+}
+
+impl Logs for Local {
+    fn query(&self, ask: Ask) -> Answer {
+        let (answering, answer) = Answer::begin();
+        tokio::spawn(self.clone().search(ask, answering));
+        answer
+    }
+
+    fn tail(&self, listen: Listen) -> Answer {
+        self.live.tail(listen)
+    }
+
+    fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
+        let store = self.store.clone();
+        Box::pin(async move {
+            let kept = store.append(request(&batch)?);
+            kept.await.map(|receipt| Receipt { pos: receipt.pos }).map_err(failure)
+        })
+    }
+
+    fn flush(&self) -> Pending<Result<(), Failure>> {
+        let engine = Arc::clone(self.store.engine());
+        Box::pin(async move {
+            let flushed = tokio::task::spawn_blocking(move || engine.flush_now()).await;
+            let rejected = |reason: String| Failure::Rejected { code: "LS03".to_owned(), reason };
+            flushed.map_err(|_| Failure::Broken)?.map_err(|error| rejected(error.to_string()))
+        })
+    }
+}
+
+/// A batch as stores take it.
+pub(super) fn request(batch: &Batch) -> Result<Vec<u8>, Failure> {
+    let rejected = |reason: String| Failure::Rejected { code: "LS05".to_owned(), reason };
+    let sent = zstd::bulk::compress(&batch.body, 1).map_err(|error| rejected(error.to_string()))?;
+    let mut request = Vec::with_capacity(sent.len() + line::append::ENVELOPE_BYTES);
+    let envelope = Envelope::of(&batch.body, Some(&sent));
+    envelope.write(&mut request).map_err(|error| rejected(error.to_string()))?;
+    Ok(request)
+}
+
+fn failure(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Busy { retry_ms, reason } => {
+            Failure::Busy { retry_after: Duration::from_millis(retry_ms), reason }
+        }
+        Refusal::Rejected { code, reason } => Failure::Rejected { code: code.to_owned(), reason },
+    }
+}

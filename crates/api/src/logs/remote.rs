@@ -1,0 +1,278 @@
+//! Stores on other machines, asked over the bus: each does its part of the work, and what they give is joined here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bus::client::{Client, Delivery};
+use bus::sys::{
+    AppendAnswer, QUERY_PREFIX, QueryBegin, QueryEnd, QueryNext, QueryPage, QueryRequest, append_subject,
+    read_page,
+};
+use bytes::Bytes;
+use line::{Name, OrgId};
+use query::{Flow, Limits, Pipeline, Query, Side};
+use store::wire::{Piece, Pieces};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout_at;
+
+use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
+use crate::live::Live;
+use crate::logins::Known;
+
+/// Pieces of answers that wait to be joined.
+const MAX_QUEUED: usize = 4;
+/// How long a store may take to say that it keeps a batch.
+const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+/// How much more than the search a store may take to answer.
+const SLACK: Duration = Duration::from_secs(1);
+/// When to come again if no store has answered.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// See [`Logs`]. Which stores there are is what the registry says. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    client: Client,
+    live: Live,
+    known: watch::Receiver<Known>,
+}
+
+/// What a store has said.
+enum Said {
+    Piece(Piece),
+    End(QueryEnd),
+    /// It does not answer, or not as a store does.
+    Lost {
+        store: Name,
+        why: String,
+    },
+}
+
+impl Remote {
+    /// Asks over `client`, as the role `api`; tails hear on `live`.
+    #[must_use]
+    pub const fn new(client: Client, live: Live, known: watch::Receiver<Known>) -> Self {
+        Self { client, live, known }
+    }
+
+    /// The stores that can have rows of `org` that `query` asks for.
+    fn stores(&self, org: &OrgId, query: &Query) -> Result<BTreeSet<Name>, Failure> {
+        let known = self.known.borrow();
+        let directory = known.as_ref().map(|(directory, _)| Arc::clone(directory));
+        drop(known);
+        let Some(directory) = directory else {
+            return Err(Failure::Away(
+                "the registry has not been heard, so it is not known which stores there are".into(),
+            ));
+        };
+        // A query that names its apps asks those alone that keep them.
+        let apps = query.predicate().ok().and_then(|predicate| crate::live::apps(&predicate));
+        let stores: BTreeSet<Name> = match apps {
+            Some(apps) => {
+                let names = apps.iter().filter_map(|app| Name::new("app", app).ok());
+                names.filter_map(|app| directory.store_of(line::shard::of(org, &app)).cloned()).collect()
+            }
+            None => directory.stores().into_iter().cloned().collect(),
+        };
+        Ok(stores)
+    }
+
+    async fn search(self, mut ask: Ask, answering: Answering) {
+        // As each store does: what they send fits what is joined here.
+        ask.query.hoist();
+        let began = Instant::now();
+        let stores = match self.stores(&ask.org, &ask.query) {
+            Ok(stores) => stores,
+            Err(failure) => return answering.end(Err(failure)).await,
+        };
+        let (sender, said) = mpsc::channel(MAX_QUEUED);
+        let mut asking = JoinSet::new();
+        let count = stores.len();
+        for store in stores {
+            asking.spawn(ask_one(self.client.clone(), store, ask.clone(), sender.clone()));
+        }
+        drop(sender);
+        let joined = tokio::task::spawn_blocking(move || {
+            let end = join(&ask, &answering, said, count, began);
+            answering.end_blocking(end);
+        });
+        // With the joining, whoever was asked ends too: the rest is not wanted, and each store hears so.
+        let _ended = joined.await;
+        while asking.join_next().await.is_some() {}
+    }
+}
+
+/// Puts together what stores say. Blocks.
+fn join(
+    ask: &Ask,
+    answering: &Answering,
+    mut said: mpsc::Receiver<Said>,
+    stores: usize,
+    began: Instant,
+) -> Result<End, Failure> {
+    let pipeline = Pipeline::new(&ask.query, Limits { bytes: ask.state_bytes }, Side::Rest)?;
+    let mut worker = pipeline.worker();
+    let (mut end, mut lost) = (End::default(), 0);
+    let mut flow = Flow::More;
+    while let (Flow::More, Some(next)) = (flow, said.blocking_recv()) {
+        match next {
+            Said::Piece(Piece::Rows(block)) => {
+                let mut read = Flow::More;
+                flow = worker.push(block, &mut |block| {
+                    if answering.rows_blocking(block) == Flow::Done {
+                        read = Flow::Done;
+                    }
+                })?;
+                flow = if read == Flow::Done { read } else { flow };
+            }
+            Said::Piece(Piece::State(state)) => worker.import(&state)?,
+            Said::End(one) => note(&mut end, one)?,
+            Said::Lost { store, why } => {
+                lost += 1;
+                end.missing.push(format!("store {store}: {why}"));
+            }
+        }
+    }
+    drop(said);
+    if Instant::now() >= ask.deadline {
+        return Err(Failure::Deadline { after: began.elapsed() });
+    }
+    if lost == stores && stores > 0 {
+        return Err(Failure::Away(end.missing.join("; ")));
+    }
+    pipeline.finish(vec![worker], &mut |block| answering.rows_blocking(block))?;
+    Ok(end)
+}
+
+fn note(end: &mut End, one: QueryEnd) -> Result<(), Failure> {
+    if let Some(failure) = one.error {
+        return Err(match failure.retry {
+            true => Failure::Busy { retry_after: RETRY, reason: failure.reason },
+            false => Failure::Rejected { code: failure.code, reason: failure.reason },
+        });
+    }
+    end.missing.extend(one.partial);
+    end.scanned_rows += one.scanned_rows;
+    end.scanned_bytes += one.scanned_bytes;
+    Ok(())
+}
+
+/// Asks one store for all of its answer.
+async fn ask_one(client: Client, store: Name, ask: Ask, said: mpsc::Sender<Said>) {
+    let subject = format!("{QUERY_PREFIX}{store}");
+    let left = ask.deadline.saturating_duration_since(Instant::now());
+    let begin = QueryBegin {
+        org: ask.org.as_str().to_owned(),
+        query: ask.query.to_string(),
+        now: ask.now,
+        timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+    };
+    let mut request = QueryRequest::Begin(begin);
+    let (mut pieces, mut page) = (Pieces::default(), 0);
+    loop {
+        let answer = one_page(&client, &subject, &request, ask.deadline).await;
+        let (head, body) = match answer.as_ref().map(|bytes| read_page(bytes)) {
+            Ok(Some(page)) => page,
+            Ok(None) => return lose(&said, store, "what it answers is not a page".into()).await,
+            Err(why) => return lose(&said, store, why.clone()).await,
+        };
+        pieces.push(body);
+        loop {
+            match pieces.take() {
+                Ok(Some(piece)) => {
+                    if said.send(Said::Piece(piece)).await.is_err() {
+                        return cancel(&client, &subject, &head).await;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return lose(&said, store, error.to_string()).await,
+            }
+        }
+        if let Some(end) = head.end {
+            // Whoever joins may have enough.
+            let _enough = said.send(Said::End(end)).await;
+            return;
+        }
+        page += 1;
+        request = QueryRequest::Next(QueryNext { id: head.id, page });
+    }
+}
+
+async fn lose(said: &mpsc::Sender<Said>, store: Name, why: String) {
+    let _enough = said.send(Said::Lost { store, why }).await;
+}
+
+/// Says that the rest is not wanted.
+async fn cancel(client: &Client, subject: &str, head: &QueryPage) {
+    if head.end.is_some() {
+        return;
+    }
+    let request = QueryRequest::Cancel(QueryNext { id: head.id.clone(), page: head.page });
+    let bytes = serde_json::to_vec(&request).unwrap_or_default();
+    // If it does not hear so, it ends by itself after a while.
+    let _lost = client.publish(subject, None, &bytes).await;
+}
+
+/// Asks for a page; an answer that is lost with its connection is asked for once more.
+async fn one_page(
+    client: &Client,
+    subject: &str,
+    request: &QueryRequest,
+    deadline: Instant,
+) -> Result<Bytes, String> {
+    let bytes = serde_json::to_vec(request).map_err(|error| error.to_string())?;
+    let mut is_again = false;
+    loop {
+        let mut answers = client.request_many(subject, &bytes).await.map_err(|error| error.to_string())?;
+        match timeout_at((deadline + SLACK).into(), answers.next()).await {
+            Ok(Some(Delivery::Message(message))) => return Ok(message.payload),
+            Ok(Some(Delivery::Interrupted { .. })) if !is_again => is_again = true,
+            Ok(Some(Delivery::NoResponders)) => return Err("it is not there".into()),
+            Ok(Some(Delivery::Denied { reason })) => return Err(reason),
+            Ok(Some(Delivery::Interrupted { .. }) | None) => {
+                return Err("the connection to the bus was lost".into());
+            }
+            Err(_) => return Err("it did not answer in time".into()),
+        }
+    }
+}
+
+impl Logs for Remote {
+    fn query(&self, ask: Ask) -> Answer {
+        let (answering, answer) = Answer::begin();
+        tokio::spawn(self.clone().search(ask, answering));
+        answer
+    }
+
+    fn tail(&self, listen: Listen) -> Answer {
+        self.live.tail(listen)
+    }
+
+    fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
+        let client = self.client.clone();
+        Box::pin(async move {
+            let request = super::local::request(&batch)?;
+            let away = |why: &str| Failure::Away(format!("shard {}: {why}", batch.shard));
+            let asked = client.request_many(&append_subject(batch.shard), &request).await;
+            let mut answers = asked.map_err(|error| away(&error.to_string()))?;
+            let answer = match tokio::time::timeout(APPEND_PATIENCE, answers.next()).await {
+                Ok(Some(Delivery::Message(message))) => message.payload,
+                Ok(Some(Delivery::NoResponders)) => return Err(away("no store keeps it")),
+                _ => return Err(away("the store did not answer")),
+            };
+            match serde_json::from_slice(&answer) {
+                Ok(AppendAnswer::Acked { pos }) => Ok(Receipt { pos }),
+                Ok(AppendAnswer::Busy { retry_ms, reason }) => {
+                    Err(Failure::Busy { retry_after: Duration::from_millis(retry_ms), reason })
+                }
+                Ok(AppendAnswer::Rejected { code, reason }) => Err(Failure::Rejected { code, reason }),
+                Err(_) => Err(away("what the store answers cannot be read")),
+            }
+        })
+    }
+
+    fn flush(&self) -> Pending<Result<(), Failure>> {
+        Box::pin(std::future::ready(Err(Failure::NotSupported("flushing stores on other machines"))))
+    }
+}

@@ -1,0 +1,202 @@
+//! The stage: the engine on the bus.
+
+mod answers;
+mod appended;
+mod asked;
+mod imports;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::client::Client;
+use line::OrgId;
+use query::{Block, Flow, Limits, Query, Side};
+use tokio::sync::{oneshot, watch};
+
+use crate::Error;
+use crate::engine::{Engine, Receipt, Refusal};
+use crate::search::{Ask, Searched, Stored, search};
+use answers::Answers;
+pub use appended::Shards;
+use asked::Asked;
+
+/// A store that is open and on the bus; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<Engine>,
+    client: Client,
+}
+
+/// A question to a [`Store`], whose own rules (how long rows are kept, which orgs are no more) are put on top.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// Whose rows. No others are looked at, whatever the query says.
+    pub org: &'a OrgId,
+    /// What is asked, with all that limits the asker in it.
+    pub query: &'a Query,
+    /// Whether this store's rows are all there are.
+    pub side: Side,
+    /// Only rows whose pos is at least that: what a cursor has not seen.
+    pub pos_from: u64,
+    /// How much memory the pipes may take.
+    pub limits: Limits,
+    /// How many threads may work on it.
+    pub threads: usize,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Puts an engine on the bus, as the role `store`. Must be called in a tokio runtime.
+    #[must_use]
+    pub fn start(engine: Arc<Engine>, bus: bus::client::Options) -> Self {
+        Self { engine, client: Client::start(bus) }
+    }
+
+    /// The engine.
+    #[must_use]
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Keeps a request ([`line::append::Envelope`]). It resolves when all of it is durable, or with the reason why not. Rows from
+    /// elsewhere are said on the bus then. The request is on its way when this returns, whether or not anybody waits.
+    pub fn append(&self, request: Vec<u8>) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
+        let (sender, receiver) = oneshot::channel();
+        let imports = imports::is_import(&request).then(|| request.clone());
+        // Whoever waits may be gone.
+        let reply = |result| {
+            let _gone = sender.send(result);
+        };
+        self.engine.append(request, Box::new(reply));
+        let client = self.client.clone();
+        async move {
+            let closed =
+                || Refusal::Busy { retry_ms: 1000, reason: "LS06: the store is being closed".to_owned() };
+            let receipt = receiver.await.unwrap_or_else(|_| Err(closed()))?;
+            if let Some(request) = imports {
+                tokio::spawn(async move { imports::publish(&client, &request).await });
+            }
+            Ok(receipt)
+        }
+    }
+
+    /// Searches; blocks until it is done. See [`search`].
+    ///
+    /// # Errors
+    /// As [`search`].
+    pub fn search(
+        &self,
+        question: &Question<'_>,
+        is_over: &(dyn Fn() -> bool + Sync),
+        out: &(dyn Fn(Block) -> Flow + Sync),
+    ) -> Result<Searched, query::Error> {
+        let snapshot = self.engine.snapshot();
+        let ask = Ask {
+            org: question.org,
+            query: question.query,
+            side: question.side,
+            from: snapshot.visible.floor(question.org),
+            pos_from: question.pos_from.max(snapshot.visible.floor_pos(question.org)),
+            limits: question.limits,
+            threads: question.threads,
+        };
+        search(Stored { rows: &snapshot.rows, parts: &snapshot.parts }, &ask, is_over, out)
+    }
+}
+
+/// How the stage is set up. [`Config::new`] gives the usual values.
+#[derive(Debug)]
+pub struct Config {
+    /// The store. The stage finishes it at its end.
+    pub store: Store,
+    /// Its name, by which it is asked.
+    pub name: String,
+    /// Which shards are this store's.
+    pub shards: watch::Receiver<Shards>,
+    /// Orgs that are no more: what is stored of them goes.
+    pub ended: watch::Receiver<BTreeSet<OrgId>>,
+    /// How many threads a search may use; default as many as there are processors.
+    pub threads: usize,
+    /// How much memory the pipes of a search may take; default 96 MiB.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The usual values, for a store that owns `shards`.
+    #[must_use]
+    pub fn new(store: Store, name: String, shards: watch::Receiver<Shards>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let ended = watch::channel(BTreeSet::new()).1;
+        Self { store, name, shards, ended, threads, limits: Limits::default() }
+    }
+}
+
+/// How long what was asked last may take at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Takes lines and answers questions until `shutdown` resolves; then it puts what is in memory into parts.
+///
+/// # Errors
+/// When that last step fails: nothing is lost, the next start reads it from the log. A bus that is away and a disk that is full
+/// show in the log, and end nothing.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let Config { store, name, shards, ended, threads, limits } = config;
+    let asked = Arc::new(Asked { store: store.clone(), answers: Answers::default(), threads, limits });
+    tokio::select! {
+        () = shutdown => {}
+        () = appended::run(&store, shards) => {}
+        () = asked.run(&name) => {}
+        () = forget(&store, ended) => {}
+    }
+    asked.answers.end();
+    let engine = Arc::clone(&store.engine);
+    let finished = tokio::task::spawn_blocking(move || engine.finish());
+    let finished = tokio::time::timeout(GRACE, finished).await;
+    store.client.close().await;
+    match finished {
+        Ok(Ok(finished)) => finished,
+        // It goes on, or has panicked; the log has all of it.
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// How soon it is tried again to delete what could not be deleted.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Deletes what is stored of orgs that are no more.
+async fn forget(store: &Store, mut ended: watch::Receiver<BTreeSet<OrgId>>) {
+    let mut gone = BTreeSet::new();
+    loop {
+        let new: Vec<OrgId> = ended.borrow_and_update().difference(&gone).cloned().collect();
+        for org in new {
+            let engine = Arc::clone(&store.engine);
+            let deleted = {
+                let org = org.clone();
+                tokio::task::spawn_blocking(move || engine.delete_org(&org)).await
+            };
+            match deleted {
+                Ok(Ok(())) => {
+                    gone.insert(org);
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%org, %error, "lines of an org that is no more are still there")
+                }
+                Err(_) => {}
+            }
+        }
+        let is_settled = ended.borrow().is_subset(&gone);
+        tokio::select! {
+            changed = ended.changed() => if changed.is_err() && is_settled {
+                std::future::pending::<()>().await;
+            },
+            () = tokio::time::sleep(AGAIN), if !is_settled => {}
+        }
+    }
+}
