@@ -15,6 +15,9 @@ const REQUEST_BYTES: usize = 896 << 10;
 /// How hard requests are compressed: the store's log keeps them as they are for some minutes, no longer.
 const LEVEL: i32 = 1;
 
+/// Bodies shorter than this are sent as they are: there is little to gain, and to begin a compression costs more than a line does.
+const LEAST_COMPRESSED_BYTES: usize = 512;
+
 /// What one shard's store is asked to keep.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -136,7 +139,8 @@ impl Packer {
     }
 
     fn seal(&mut self, body: &[u8]) -> Option<Bytes> {
-        let compressed = self.compressor.as_mut().and_then(|compressor| compressor.compress(body).ok());
+        let compressor = self.compressor.as_mut().filter(|_| body.len() >= LEAST_COMPRESSED_BYTES);
+        let compressed = compressor.and_then(|compressor| compressor.compress(body).ok());
         let sent = compressed.as_deref().filter(|compressed| compressed.len() < body.len());
         let mut message = Vec::new();
         Envelope::of(body, sent).write(&mut message).ok()?;
