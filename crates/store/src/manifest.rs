@@ -206,13 +206,13 @@ impl Manifest {
         Ok(())
     }
 
-    /// Forgets that rows of these orgs were deleted: none is left.
+    /// Forgets that rows of these orgs below these positions were deleted: none is left.
     ///
     /// # Errors
     /// What the disk reports; the old content stands then.
-    pub(crate) fn forget_deleted(&mut self, orgs: &[String]) -> Result<(), Error> {
+    pub(crate) fn forget_deleted(&mut self, over: &BTreeMap<String, u64>) -> Result<(), Error> {
         let before = self.known.deleted.clone();
-        self.known.deleted.retain(|org, _| !orgs.contains(org));
+        self.known.deleted.retain(|org, below| over.get(org) != Some(below));
         let compacted = self.compact();
         if compacted.is_err() {
             self.known.deleted = before;
@@ -282,7 +282,11 @@ mod tests {
         assert_eq!((again.known(), damaged), (manifest.known(), Damage::default()));
         assert_eq!((again.known().parts.len(), again.known().next_id), (285 + 4, 2000));
         assert!(manifest.journal.len_bytes() < 2 * COMPACT_BYTES);
-        manifest.forget_deleted(&["org1".to_owned()]).unwrap();
+        let last = manifest.known().deleted["org1"];
+        // It was deleted again meanwhile.
+        manifest.forget_deleted(&BTreeMap::from([("org1".to_owned(), last - 1)])).unwrap();
+        assert_eq!(open(&disk).0.known().deleted.len(), 5);
+        manifest.forget_deleted(&BTreeMap::from([("org1".to_owned(), last)])).unwrap();
         assert_eq!(open(&disk).0.known().deleted.len(), 4);
     }
 

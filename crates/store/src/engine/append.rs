@@ -39,7 +39,8 @@ pub enum Refusal {
     },
 }
 
-/// Who is told what became of a batch. It is called on the writer's thread, and must not wait for anything.
+/// Who is told what became of a batch. It is called on the writer's thread, and must not wait for anything. Dropped without being called, it
+/// says that nobody knows, as after a kill.
 pub type Reply = Box<dyn FnOnce(Result<Receipt, Refusal>) + Send>;
 
 /// A batch that waits for the log.

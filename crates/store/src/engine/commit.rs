@@ -16,9 +16,20 @@ const SEEN_FOR: i64 = 8 * DAY;
 /// However long rows are kept, older ones than this are not taken any more: one flush writes a part for each day.
 const MAX_AGE: i64 = 200 * DAY;
 
+/// Nobody waits for a writer that is gone, however it went.
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.stop_taking();
+        lock(&self.0.queue).waiting.clear();
+    }
+}
+
 impl Shared {
     /// Runs until the queue is closed and empty, or the engine is dropped.
     pub(super) fn write_batches(&self) {
+        let _closing = Closing(self);
         while let Some(group) = self.next_group() {
             let bytes: usize = group.iter().map(|pending| pending.checked.body_bytes()).sum();
             let answers = self.commit(&group);

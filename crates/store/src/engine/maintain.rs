@@ -27,7 +27,7 @@ pub(super) struct Maintaining {
     /// Parts that cannot be read: they stay as they are.
     unreadable: BTreeSet<u64>,
     /// When it was last looked what is too old, by time elapsed.
-    looked: Option<i64>,
+    looked: i64,
 }
 
 /// Work that is done but for the manifest.
@@ -59,7 +59,7 @@ impl Engine {
     /// When the disk fails or is full. Nothing is lost; it is tried again later.
     pub fn maintain(&self) -> Result<(), Error> {
         let mut maintaining = lock(&self.shared.maintaining);
-        maintaining.looked = None;
+        lock(&self.shared.core).look = true;
         self.shared.maintain(&mut maintaining)
     }
 }
@@ -92,8 +92,9 @@ impl Shared {
                 self.settle(maintaining, done)?;
             }
             let elapsed = self.clock.elapsed_ns();
-            if maintaining.looked.is_none_or(|looked| elapsed.saturating_sub(looked) >= KEEP_EVERY) {
-                maintaining.looked = Some(elapsed);
+            let is_asked = std::mem::take(&mut lock(&self.core).look);
+            if is_asked || elapsed.saturating_sub(maintaining.looked) >= KEEP_EVERY {
+                maintaining.looked = elapsed;
                 self.measure_orgs();
                 self.forget_deleted()?;
                 while let Some((task, parts)) = self.choose_unkept(maintaining) {

@@ -195,6 +195,7 @@ impl Found {
             retention: Arc::new(config.retention.clone()),
             byte_floors: Arc::default(),
             deleted: Arc::new(deleted(&known)),
+            look: true,
             suspect: false,
             trouble: None,
             counters: super::stats::Counters::default(),

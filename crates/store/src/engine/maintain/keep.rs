@@ -20,26 +20,25 @@ impl Engine {
     pub fn set_retention(&self, retention: Retention) {
         lock(&self.shared.core).retention = Arc::new(retention);
         self.shared.measure_orgs();
-        lock(&self.shared.maintaining).looked = None;
+        lock(&self.shared.core).look = true;
         self.shared.changed.notify_all();
     }
 
-    /// Deletes all rows of an org that are there now. They are not to be seen from now on, and are removed soon. Waits for a merge that is
-    /// under way.
+    /// Deletes all rows of an org that are there now. They are not to be seen from now on, and are removed soon.
     ///
     /// # Errors
     /// When the disk fails: whether they are deleted is not known then; to be called again.
     pub fn delete_org(&self, org: &OrgId) -> Result<(), Error> {
         let shared = &self.shared;
-        let mut maintaining = lock(&shared.maintaining);
         let mut manifest = lock(&shared.manifest);
         let below = lock(&shared.core).next_pos;
         let deleted = BTreeMap::from([(org.as_str().to_owned(), below)]);
         manifest.commit(&Change { deleted, ..Change::default() })?;
         drop(manifest);
-        Arc::make_mut(&mut lock(&shared.core).deleted).insert(org.clone(), below);
-        maintaining.looked = None;
-        drop(maintaining);
+        let mut core = lock(&shared.core);
+        Arc::make_mut(&mut core.deleted).insert(org.clone(), below);
+        core.look = true;
+        drop(core);
         shared.changed.notify_all();
         Ok(())
     }
@@ -73,7 +72,7 @@ impl Shared {
 
     /// Forgets deletions of which nothing is left to be removed.
     pub(super) fn forget_deleted(&self) -> Result<(), Error> {
-        let over: Vec<String> = {
+        let over: BTreeMap<String, u64> = {
             let core = lock(&self.core);
             let is_over = |(org, below): &(&OrgId, &u64)| {
                 let has_rows = |stored: &Arc<Stored>| {
@@ -81,14 +80,14 @@ impl Shared {
                 };
                 core.flushed_pos >= **below && !core.parts.iter().any(has_rows)
             };
-            core.deleted.iter().filter(is_over).map(|(org, _)| org.to_string()).collect()
+            core.deleted.iter().filter(is_over).map(|(org, below)| (org.to_string(), *below)).collect()
         };
         if over.is_empty() {
             return Ok(());
         }
         lock(&self.manifest).forget_deleted(&over)?;
         Arc::make_mut(&mut lock(&self.core).deleted)
-            .retain(|org, _| !over.iter().any(|gone| gone == org.as_str()));
+            .retain(|org, below| over.get(org.as_str()) != Some(below));
         Ok(())
     }
 
@@ -104,12 +103,12 @@ impl Shared {
         for stored in &core.parts {
             let (mut bytes, mut unkept, mut deleted) = (0, 0, false);
             for (number, (org, _)) in stored.part.apps().enumerate() {
-                let is_deleted = stored.entry.pos.1 < visible.floor_pos(org);
-                deleted |= is_deleted;
-                let floor = if is_deleted { i64::MAX } else { visible.floor(org) };
+                let (floor, floor_pos) = (visible.floor(org), visible.floor_pos(org));
                 for frame in app_frames(stored, number) {
+                    let is_deleted = frame.pos_to < floor_pos;
+                    deleted |= is_deleted;
                     bytes += frame.len;
-                    unkept += if frame.to < floor { frame.len } else { 0 };
+                    unkept += if is_deleted || frame.to < floor { frame.len } else { 0 };
                 }
             }
             if unkept == bytes {

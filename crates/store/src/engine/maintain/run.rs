@@ -57,10 +57,11 @@ impl Shared {
         let Some(first) = parts.first() else { return Ok(None) };
         let now = self.now();
         let visible = lock(&self.core).visible(now);
-        // Deletions came before or after all rows of a part; what they took away goes before parts are merged.
-        let newest = parts.iter().map(|stored| stored.entry.pos.1).max().unwrap_or(0);
-        let keep = |org: &OrgId, _: &Name| (newest >= visible.floor_pos(org)).then(|| visible.floor(org));
         let inputs: Vec<&Part> = parts.iter().map(|stored| &*stored.part).collect();
+        // An org that is deleted has nothing afterwards: its id is not used again.
+        let keep = |org: &OrgId, app: &Name| {
+            (last_pos(&inputs, org, app) >= visible.floor_pos(org)).then(|| visible.floor(org))
+        };
         let go_on = || !lock(&self.core).stopping;
         let new = (self.next_id(), first.entry.day, now);
         let made = shelf::make_part(&self.disk, &self.dir, new, quality, |file| {
@@ -73,4 +74,11 @@ impl Shared {
         }
         Ok(made)
     }
+}
+
+/// The highest pos of the rows of an app.
+fn last_pos(parts: &[&Part], org: &OrgId, app: &Name) -> u64 {
+    let frames = parts.iter().filter_map(|part| Some((part, part.frames_of(part.app_number(org, app)?))));
+    let last = frames.flat_map(|(part, frames)| part.frames()[frames].iter().map(|frame| frame.pos_to));
+    last.max().unwrap_or(0)
 }
