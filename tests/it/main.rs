@@ -25,6 +25,7 @@ mod promise_7_one_binary;
 mod revocations;
 mod roles;
 mod stock_clients;
+mod store_format;
 mod targets;
 mod tls;
 mod tokens_round_trip;

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::nats::NatsVersion;
 
@@ -48,6 +49,14 @@ pub fn nats_server(version: NatsVersion) -> Option<PathBuf> {
 pub fn python_with_nats() -> Option<PathBuf> {
     let path = parts_dir()?.join("venv/bin/python");
     path.is_file().then_some(path)
+}
+
+/// A Python that can unpack zstd, when it is installed.
+pub fn python_with_zstd() -> Option<PathBuf> {
+    let python = python_with_nats()?;
+    let ask = "try: import compression.zstd\nexcept ImportError: import zstandard";
+    let asked = Command::new(&python).args(["-c", ask]).output();
+    asked.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
 /// The folder of Node packages with both lines of nats.js (`nats`, `@nats-io/transport-node`), when it is installed.

@@ -32,7 +32,7 @@ pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let mut missing = Vec::new();
     if let Err(error) = python(root, dir) {
-        missing.push(format!("nats-server 2.15 and nats-py: {error:#}"));
+        missing.push(format!("nats-server 2.15, nats-py and zstandard: {error:#}"));
     }
     if let Err(error) = node(root, dir) {
         missing.push(format!("nats.js, both lines: {error:#}"));

@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod head;
 mod ints;
+mod listing;
 mod merge;
 mod press;
 mod reader;
@@ -22,6 +23,7 @@ mod writer;
 pub use counts::Count;
 pub use error::Error;
 pub use frame::Frame;
+pub use listing::listing;
 pub use merge::{Keep, MergeError, merge};
 pub use reader::{Lookup, Part};
 pub use split::Templates;
@@ -52,6 +54,14 @@ impl Options {
 
     /// For a day to which hardly anything will be added: written once, and read for weeks.
     pub const CLOSED: Self = Self { level: 12, frame_text_bytes: 1 << 20, frame_rows: 32 << 10, split: true };
+}
+
+/// The column of `rows` rows that a frame's bytes are, as if its checksum were right: what fuzzing reaches the encodings by.
+///
+/// # Errors
+/// When they are none, or far too large.
+pub fn column_from_bytes(bytes: &[u8], rows: usize) -> Result<query::Column, Error> {
+    texts::take(bytes, rows).map_err(|bad| bad.at(0))
 }
 
 /// What a part holds, as its writer or its tables say.

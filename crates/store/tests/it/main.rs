@@ -9,6 +9,7 @@
 mod basics;
 mod damage;
 mod faults;
+mod format;
 mod inspect;
 mod kill;
 mod model;
