@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -26,6 +27,8 @@ const MAX_HEAD_BYTES: usize = 128 * 1024;
 const MAX_HEADERS: usize = 100;
 /// How long requests that run may take to end when the door closes.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
+/// After how much silence the system asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long nobody new is let in when the system has no descriptor left.
 const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
@@ -70,6 +73,9 @@ pub(crate) async fn serve(api: Arc<Api>, listener: TcpListener, shutdown: impl F
 async fn connection(api: Arc<Api>, stream: TcpStream, from: SocketAddr, mut ending: watch::Receiver<bool>) {
     // Rows of a tail are small and must not wait for each other.
     let _ = stream.set_nodelay(true);
+    // Nothing may be written on a quiet tail, so only the system can notice that the other side is gone.
+    let kept = sockopt::set_socket_keepalive(&stream, true);
+    let _ = kept.and_then(|()| sockopt::set_tcp_keepidle(&stream, KEEPALIVE));
     let patience = Patience::new(api.limits.stall);
     let io = TokioIo::new(Impatient::new(stream, patience.clone()));
     let head_time = api.limits.head_time;

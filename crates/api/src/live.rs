@@ -6,7 +6,7 @@
 mod hearing;
 mod subject;
 
-use bus::client::{Client, Delivery};
+use bus::client::{Client, Delivery, Status};
 use line::time::write_rfc3339;
 use line::{Gap, GapReason, Hop, Level, Provider};
 use query::{Block, Column, Flow};
@@ -54,47 +54,55 @@ impl Live {
 /// Hears until nobody listens.
 async fn hear(client: &Client, listen: &Listen, answering: &Answering) -> Result<(), Failure> {
     let mut hearing = Hearing::new(listen)?;
-    let away = |error: bus::Error| Failure::Away(error.to_string());
+    let mut status = client.status();
+    // Which connection it is: with the next one some lines may be missing.
+    let epoch = match *status.borrow_and_update() {
+        Status::Connected { epoch, .. } => epoch,
+        _ => return Err(Failure::Away("there is no connection to the bus".into())),
+    };
+    let is_gone = |status: &Status| !matches!(status, Status::Connected { epoch: now, .. } if *now == epoch);
     let pattern = subject::pattern(&listen.org, hearing.predicate());
-    let mut subscription = client.subscribe(&pattern, None).await.map_err(away)?;
+    let subscribed = client.subscribe(&pattern, None).await;
+    let mut subscription = subscribed.map_err(|error| Failure::Away(error.to_string()))?;
+    answering.rows(Block::new(0)).await;
     let mut missed = 0;
     loop {
-        let mut delivery = tokio::select! {
-            delivery = subscription.next() => delivery,
+        tokio::select! {
+            delivery = subscription.next() => {
+                let mut heard = 0;
+                let mut next = Some(delivery);
+                while let Some(delivery) = next {
+                    take(&mut hearing, delivery)?;
+                    heard += 1;
+                    next = if heard < MAX_TOGETHER { subscription.try_next().map(Some) } else { None };
+                }
+                hand_over(&mut hearing, answering, &mut missed)?;
+                // Others of this thread have a turn.
+                tokio::task::yield_now().await;
+            }
+            () = async { _ = status.wait_for(is_gone).await } => return Err(lost()),
             () = answering.dropped() => return Ok(()),
             () = answering.room(), if missed > 0 => {
                 if give(answering, gap(missed, unix_ns())).is_ok() {
                     missed = 0;
                 }
-                continue;
-            }
-        };
-        let mut heard = 0;
-        loop {
-            match delivery {
-                Some(Delivery::Message(message)) => hearing.take(&message.subject, &message.payload),
-                Some(Delivery::Interrupted { .. }) => {
-                    return Err(Failure::Away("the connection to the bus was lost".into()));
-                }
-                Some(Delivery::Denied { reason }) => return Err(Failure::Away(reason)),
-                Some(Delivery::NoResponders) => {}
-                None => return Err(Failure::Away("the connection to the bus was closed".into())),
-            }
-            heard += 1;
-            match subscription.try_next() {
-                Some(next) if heard < MAX_TOGETHER => delivery = Some(next),
-                Some(next) => {
-                    delivery = Some(next);
-                    hand_over(&mut hearing, answering, &mut missed)?;
-                    heard = 0;
-                    // Others of this thread have a turn.
-                    tokio::task::yield_now().await;
-                }
-                None => break,
             }
         }
-        hand_over(&mut hearing, answering, &mut missed)?;
     }
+}
+
+fn lost() -> Failure {
+    Failure::Away("the connection to the bus was lost".into())
+}
+
+fn take(hearing: &mut Hearing, delivery: Option<Delivery>) -> Result<(), Failure> {
+    match delivery {
+        Some(Delivery::Message(message)) => hearing.take(&message.subject, &message.payload),
+        Some(Delivery::NoResponders) => {}
+        Some(Delivery::Denied { reason }) => return Err(Failure::Away(reason)),
+        Some(Delivery::Interrupted { .. }) | None => return Err(lost()),
+    }
+    Ok(())
 }
 
 /// Gives what was heard, and counts what there is no room for.

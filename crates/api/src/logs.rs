@@ -120,7 +120,8 @@ pub trait Logs: Send + Sync + 'static {
     /// rows are what is left after all pipes.
     fn query(&self, ask: Ask) -> Answer;
 
-    /// Rows from now on, as they come, after the query's pipes. Who takes them too slowly gets one row instead of those that
+    /// Rows from now on, as they come, after the query's pipes. The first piece is an empty block: it listens, and what is said from
+    /// then on is heard. Who takes them too slowly gets one row instead of those that
     /// it missed, which says how many they were (`gap.reason` is `slow_reader`). It has no end but a failure.
     fn tail(&self, listen: Listen) -> Answer;
 

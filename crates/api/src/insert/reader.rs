@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
             text => time(text, self.now)
                 .ok_or_else(|| -> Why { format!("its time {} is no time", shown(text)).into() })?,
         };
-        let level = std::str::from_utf8(self.place(Special::Level)).ok().and_then(Level::from_word);
+        let level = std::str::from_utf8(self.place(Special::Level)).ok().and_then(level);
         let level = match level {
             Some(level) => (level, LevelSource::Json),
             // What is no level stays as a field of the app.
@@ -299,6 +299,12 @@ impl<'a> Reader<'a> {
         let field = self.chosen[special as usize].and_then(|at| self.fields.get(at));
         field.map_or(&[], |field| part(&self.text, &field.value))
     }
+}
+
+/// The level of a word, or of a number in the way of pino and bunyan. Smaller numbers mean one thing here and another there.
+fn level(text: &str) -> Option<Level> {
+    let number = text.parse().ok().filter(|number| *number >= 10).map(Level::from_number);
+    number.or_else(|| Level::from_word(text))
 }
 
 /// Unix nanoseconds of a time as text or number; `now` for 0. None for what is no time.

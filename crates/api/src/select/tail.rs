@@ -15,13 +15,16 @@ use super::question::Question;
 use super::rows::notice;
 use crate::limits::{Kind, Place};
 use crate::logs::{Answer, Failure, Listen, Piece};
-use crate::reply::{self, Breaking, BrokenOff, Refused, Reply, Stream, set_header};
+use crate::reply::{self, Breaking, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
 use crate::serve::{Api, Asked, unix_ns, unix_s};
 
 /// Lines of JSON, without an end.
 const NDJSON: &str = "application/x-ndjson";
 /// How often it is asked whether the token still stands. The registry's word takes up to two seconds to come here.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long it may take until lines are heard.
+const BEGIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused> {
     let mut question = Question::read(api, asked)?;
@@ -34,7 +37,14 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refus
     let query = question.confined()?;
     let order = question.query.order();
     let place = api.gate.enter(Kind::Tail, question.org()).await?;
-    let answer = api.logs.tail(Listen { org: question.org().clone(), query });
+    let mut answer = api.logs.tail(Listen { org: question.org().clone(), query });
+    // Whoever gets a head can be sure that it hears what is said from then on.
+    match tokio::time::timeout(BEGIN, answer.next()).await {
+        Ok(Some(Ok(Piece::Rows(block)))) if block.is_empty() => {}
+        Ok(Some(Err(failure))) => return Err(refusal_of(&failure, &question.text)),
+        Ok(_) => return Err(refusal_of(&Failure::Broken, "")),
+        Err(_) => return Err(refusal_of(&Failure::Away("nothing listens".into()), "")),
+    }
     // Whoever takes nothing here is not slow but stuck: what it missed is told in one row.
     asked.patience.set(api.limits.stall / 3);
     let ends = Box::pin(ends(Arc::clone(api), Arc::clone(&asked.caller.grant)));

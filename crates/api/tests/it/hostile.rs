@@ -102,3 +102,31 @@ async fn who_says_nothing_is_closed() {
     assert_eq!(client.answer().await.status, 408);
     api.stop().await;
 }
+
+#[tokio::test]
+async fn who_takes_nothing_of_an_answer_is_cut() {
+    let message = "x".repeat(1000);
+    let line = |at: u32| Line::new("k3f9", "web", "T10:00:00Z", &format!("{at} {message}"));
+    let api = Api::start_with((0..20_000).map(line).collect(), |config| {
+        config.limits.stall = Duration::from_millis(200);
+    })
+    .await;
+    let token = api.world.token("k3f9");
+    let mut client = Client::connect(api.address).await;
+    let request =
+        get("/select/logsql/query?query=*").replacen("\r\n", &format!("\r\nAuthorization: {token}\r\n"), 1);
+    client.send(request.as_bytes()).await;
+    // The gate has its place back when the connection is gone.
+    while !api.figures.text().contains("logway_api_running_queries 1") {
+        tokio::task::yield_now().await;
+    }
+    crate::support::soon(async {
+        while !api.figures.text().contains("logway_api_running_queries 0") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let answered = client.answer().await;
+    assert!(!answered.is_whole);
+    api.stop().await;
+}

@@ -81,6 +81,30 @@ fn decode_escape(bytes: &[u8]) -> Option<(char, usize)> {
     Some((simple, 2))
 }
 
+/// Where the first quote, backslash or control byte stands. Eight bytes at a time: strings are most of what is read.
+fn find_stop(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is zero; behind the first such byte others may have theirs set too.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = (zeros(word ^ ONES * 0x22) | zeros(word ^ ONES * 0x5c) | control) & HIGHS;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|&byte| is_stop(byte)).map(|found| at + found)
+}
+
+const fn is_stop(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
 fn hex4(digits: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(digits).ok().filter(|t| t.bytes().all(|b| b.is_ascii_hexdigit()))?;
     u32::from_str_radix(text, 16).ok()
@@ -168,7 +192,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(stop) = rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20) else {
+            let Some(stop) = find_stop(rest) else {
                 return self.fail("a string does not end");
             };
             self.at += stop;
@@ -294,6 +318,13 @@ mod tests {
     fn accepts(text: &[u8]) -> bool {
         let mut scanner = Scanner::new(text);
         scanner.skip_value().and_then(|()| scanner.end()).is_ok()
+    }
+
+    proptest! {
+        #[test]
+        fn a_string_stops_where_it_should(bytes in proptest::collection::vec(prop_oneof![8 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'!'), 1 => Just(b' ')], 0..40)) {
+            prop_assert_eq!(find_stop(&bytes), bytes.iter().position(|&byte| is_stop(byte)));
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ fn levels() {
         r#"/// 0 info "x" severity=warning,level=odd"#,
     );
     reads("", r#"{"_msg":"x","severity":"warning"}"#, r#"/// 0 warn "x" "#);
+    reads("", r#"{"_msg":"x","level":50}"#, r#"/// 0 error "x" "#);
+    reads("", r#"{"_msg":"x","level":3}"#, r#"/// 0 info "x" level=3"#);
     reads("", r#"{"_msg":"[ERROR] x"}"#, r#"/// 0 error "[ERROR] x" "#);
 }
 
