@@ -91,7 +91,7 @@ fn find_stop(bytes: &[u8]) -> Option<usize> {
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*eight);
         let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (zeros(word ^ ONES * 0x22) | zeros(word ^ ONES * 0x5c) | control) & HIGHS;
+        let found = (zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | control) & HIGHS;
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
