@@ -62,6 +62,11 @@ impl Phrases {
         Ok(Self { searches, many, empty })
     }
 
+    /// The phrases, the empty one not among them.
+    pub(crate) fn searches(&self) -> &[Search] {
+        &self.searches
+    }
+
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
         if value.is_empty() {
             return self.empty;

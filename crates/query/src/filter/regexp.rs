@@ -125,6 +125,12 @@ impl Expression {
         self.regex.is_match(value)
     }
 
+    /// The first match at or behind byte `from`.
+    pub(crate) fn find_at(&self, value: &[u8], from: usize) -> Option<std::ops::Range<usize>> {
+        let from = Some(from).filter(|from| *from <= value.len())?;
+        self.regex.find_at(value, from).map(|found| found.range())
+    }
+
     pub(crate) fn literal(&self) -> Option<&Search> {
         self.literal.as_ref()
     }
