@@ -15,7 +15,9 @@ fn logway(args: &[&str]) -> (i32, String, String) {
 fn every_help_has_examples_and_the_first_one_the_exit_codes() {
     let (code, top, _) = logway(&["--help"]);
     assert!(code == 0 && top.contains("Exit codes:") && top.contains("Examples:"), "{top}");
-    for command in ["up", "run", "logs", "tokens", "orgs", "login", "logout", "explain", "demo"] {
+    for command in
+        ["up", "run", "logs", "search", "export", "tokens", "orgs", "login", "logout", "explain", "demo"]
+    {
         let (code, help, err) = logway(&[command, "--help"]);
         assert!(code == 0 && err.is_empty(), "{command}: {err}");
         assert!(help.contains("Examples:") && help.contains(&format!("  logway {command} ")), "{help}");
@@ -49,6 +51,11 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
         &["orgs", "create"],
         &["orgs", "rename", "personal"],
         &["login", "--bogus"],
+        &["search", "--limit", "0"],
+        &["search", "--timeout", "soon"],
+        &["search", "--since", "soon"],
+        &["export"],
+        &["export", "--resume"],
         &["demo", "--for", "soon"],
         &["explain"],
     ] {

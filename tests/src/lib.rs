@@ -11,18 +11,22 @@
 
 pub mod cluster;
 pub mod dirs;
+pub mod http;
 pub mod lines;
 pub mod nats;
 pub mod network;
 pub mod parts;
 pub mod process;
+pub mod pty;
 pub mod up;
 
 pub use cluster::Cluster;
 pub use dirs::short_dir;
+pub use http::{HttpStandIn, write_refusal, write_rows};
 pub use nats::{NatsServer, NatsVersion};
 pub use parts::{logway, logway_init, skip, soak};
 pub use process::Process;
+pub use pty::Pty;
 pub use up::Up;
 
 use std::time::{Duration, Instant};

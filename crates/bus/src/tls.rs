@@ -6,7 +6,7 @@
 mod explain;
 mod pem;
 
-pub(crate) use explain::explain;
+pub use explain::explain;
 
 use std::fmt;
 use std::io;
@@ -75,7 +75,7 @@ impl Client {
 
     /// Shakes hands with the server at the other end of `stream`, which must have a certificate for `host`, a name or an address.
     /// Waits as long as the server does: the caller bounds it. The error is for [`explain`].
-    pub(crate) async fn connect<S>(&self, host: &str, stream: S) -> io::Result<client::TlsStream<S>>
+    pub async fn connect<S>(&self, host: &str, stream: S) -> io::Result<client::TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

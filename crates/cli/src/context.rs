@@ -1,4 +1,6 @@
-//! Which Logway a command talks to: a front door with a token, or the `up` of this machine.
+//! Which Logway a command talks to: a front door with a token, or the `up` of this machine; and the HTTP API beside it.
+
+mod api;
 
 use std::fs;
 use std::io;
@@ -34,6 +36,9 @@ pub(crate) struct Context {
     /// Whose certificates it has, as a PEM file; the path is absolute. Without one it is not reached by TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
+    /// The address of the HTTP API, for search and what is stored; without it, port 4280 of the front door's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<String>,
 }
 
 /// The options of the commands that may read through a front door.
@@ -48,6 +53,9 @@ pub(crate) struct ContextArgs {
     /// Whose certificates it has, as a PEM file: for tls:// [env: LOGWAY_CA]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The HTTP API, for what is stored: http://host:4280 [env: LOGWAY_API] [default: beside the front door]
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
 }
 
 /// What one source says.
@@ -107,12 +115,9 @@ fn choose(
     let own = known.into_iter().find(|context| is_same(&context.server, server));
     if let Some(token) = token {
         let ca = own.and_then(|own| own.ca.clone());
-        return Ok(Chosen::Door(Context {
-            server: server.to_owned(),
-            org: None,
-            token: token.to_owned(),
-            ca,
-        }));
+        let api = own.and_then(|own| own.api.clone());
+        let (server, token) = (server.to_owned(), token.to_owned());
+        return Ok(Chosen::Door(Context { server, org: None, token, ca, api }));
     }
     let own = own.ok_or_else(|| Missing::Token(server.to_owned()))?;
     Ok(Chosen::Door(Context { server: server.to_owned(), ..own.clone() }))
@@ -145,16 +150,22 @@ impl ContextArgs {
                 Ok(Chosen::Door(door))
             }
             Ok(chosen) => Ok(chosen),
-            Err(Missing::Server) => {
-                Fail::new(Exit::Usage, "there is a token, and no server to go to with it")
-                    .hint(format!("name the front door with --server, in {SERVER}, or with 'logway login'"))
-                    .err()
-            }
-            Err(Missing::Token(server)) => Fail::new(Exit::Usage, format!("there is no token for {server}"))
+            Err(missing) => Err(missing.fail()),
+        }
+    }
+}
+
+impl Missing {
+    fn fail(self) -> anyhow::Error {
+        match self {
+            Self::Server => Fail::new(Exit::Usage, "there is a token, and no server to go to with it")
+                .hint(format!("name the front door with --server, in {SERVER}, or with 'logway login'"))
+                .into(),
+            Self::Token(server) => Fail::new(Exit::Usage, format!("there is no token for {server}"))
                 .hint(format!(
                     "give it in {TOKEN}, or log in there: logway login --server {server} --token -"
                 ))
-                .err(),
+                .into(),
         }
     }
 }
@@ -194,7 +205,7 @@ fn local(data: &Data) -> Result<Option<Local>> {
     let door = match (running.proxy, token) {
         (Some(server), Some(token)) => {
             let token = token.trim().to_owned();
-            Some(Context { server, org: Some(data.org()?.id), token, ca: None })
+            Some(Context { server, org: Some(data.org()?.id), token, ca: None, api: Some(running.http) })
         }
         _ => None,
     };
@@ -220,7 +231,8 @@ mod tests {
     use crate::data::Running;
 
     fn context(server: &str, token: &str) -> Context {
-        Context { server: server.to_owned(), org: Some("acme".to_owned()), token: token.to_owned(), ca: None }
+        let (org, api) = (Some("acme".to_owned()), None);
+        Context { server: server.to_owned(), org, token: token.to_owned(), ca: None, api }
     }
 
     #[test]
@@ -233,7 +245,8 @@ mod tests {
             let org = matches!(token, "local" | "login").then(|| "acme".to_owned());
             // What is known of a server's CA holds with every token.
             let ca = server.ends_with("far:4223").then(|| "/ca.pem".into());
-            Ok(Chosen::Door(Context { server: server.to_owned(), org, token: token.to_owned(), ca }))
+            let (server, token) = (server.to_owned(), token.to_owned());
+            Ok(Chosen::Door(Context { server, org, token, ca, api: None }))
         };
         let token_for = |server: &str| Err(Missing::Token(server.to_owned()));
         // flags, environment, local, login, wanted; of flags and environment first the server, then the token
@@ -301,7 +314,8 @@ mod tests {
         for token in ["first", "second"] {
             fs::write(data.token_file(), format!("{token}\n")).unwrap();
             let server = text("nats://127.0.0.1:4223");
-            let door = Context { server, org: Some(org.clone()), token: text(token), ca: None };
+            let api = Some(running.http.clone());
+            let door = Context { server, org: Some(org.clone()), token: text(token), ca: None, api };
             assert_eq!(found(), Some(Some(door)), "{token}");
         }
         // After a crash somebody else may listen there.

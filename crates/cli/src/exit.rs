@@ -10,6 +10,8 @@ pub(crate) enum Exit {
     Ok,
     /// Something failed that has no code of its own.
     Failure,
+    /// A search found nothing, which is the same number: `search` ends with another one when it fails.
+    NothingFound,
     /// The command line is wrong.
     Usage,
     /// What was asked for does not exist.
@@ -18,6 +20,8 @@ pub(crate) enum Exit {
     Refused,
     /// Logway does not run here, or the connection is gone.
     Disconnected,
+    /// Only a part of it could be had, and what is there is not to be taken for all.
+    Partial,
     /// It took longer than allowed.
     Timeout,
     /// Nothing to run, as in init.
@@ -31,11 +35,12 @@ impl Exit {
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
-            Self::Failure => 1,
+            Self::Failure | Self::NothingFound => 1,
             Self::Usage => 2,
             Self::NotFound => 3,
             Self::Refused => 4,
             Self::Disconnected => 5,
+            Self::Partial => 6,
             Self::Timeout => 124,
             Self::NoCommand => 125,
             Self::Interrupted => 130,
@@ -60,8 +65,10 @@ Exit codes:
   3    not found
   4    wrong credential, or not allowed
   5    Logway does not run here, or the connection is gone
+  6    what was shown or written is not all there is
   124  took too long
   130  ended by Ctrl-C before it was done
+  'search' ends as grep does: 0 found, 1 nothing found, 2 and more trouble
   'run' ends with the app's own code; 125 nothing to run, 126 not executable, 127 not found, 128+N killed by signal N"
     };
 }
@@ -72,8 +79,12 @@ mod tests {
 
     #[test]
     fn the_table_names_every_code() {
-        use Exit::{Disconnected, Failure, Interrupted, NoCommand, NotFound, Ok, Refused, Timeout, Usage};
-        for exit in [Ok, Failure, Usage, NotFound, Refused, Disconnected, Timeout, NoCommand, Interrupted] {
+        use Exit::{
+            Disconnected, Failure, Interrupted, NoCommand, NotFound, Ok, Partial, Refused, Timeout, Usage,
+        };
+        for exit in
+            [Ok, Failure, Usage, NotFound, Refused, Disconnected, Partial, Timeout, NoCommand, Interrupted]
+        {
             let number = exit.code().to_string();
             assert!(
                 exit_table!().split(|c: char| !c.is_ascii_digit()).any(|word| word == number),

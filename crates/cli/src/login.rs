@@ -13,6 +13,7 @@ use registry::Limits;
 use crate::context::{self, Context};
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::http::Address;
 use crate::output::notice;
 use crate::tokens::{given, words};
 
@@ -34,6 +35,14 @@ pub(crate) struct Args {
     /// Whose certificates the front door has, as a PEM file: needed for tls://. The file is to stay where it is
     #[arg(long, value_name = "FILE", env = "LOGWAY_CA")]
     ca: Option<PathBuf>,
+    /// The HTTP API, for 'search' and 'export' [default: port 4280 of the front door's host]
+    #[arg(long, value_name = "URL", env = "LOGWAY_API", value_parser = api)]
+    api: Option<String>,
+}
+
+/// An address that can be kept.
+fn api(text: &str) -> Result<String, String> {
+    Ok(text.parse::<Address>()?.to_string())
 }
 
 /// The arguments of `logway logout`.
@@ -49,8 +58,8 @@ Examples:
   logway logs -a web                      through that front door, unless 'logway up' runs here
 
 The login is kept in ~/.config/logway/context.json, for you alone. What counts, first to last:
-flags (--server, --token, --ca), the environment (LOGWAY_SERVER, LOGWAY_TOKEN, LOGWAY_CA), the
-'logway up' of this machine, the login.";
+flags (--server, --token, --ca, --api), the environment (LOGWAY_SERVER, LOGWAY_TOKEN, LOGWAY_CA,
+LOGWAY_API), the 'logway up' of this machine, the login.";
 
 /// Examples, for the end of the help.
 pub(crate) const LOGOUT_EXAMPLES: &str = "\
@@ -68,7 +77,8 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     };
     // Absolute, for who logs in here and reads elsewhere.
     let ca = args.ca.as_deref().map(std::path::absolute).transpose().context("--ca cannot be used")?;
-    let context = Context { server: args.server.clone(), org: args.org.clone(), token, ca };
+    let (server, org, api) = (args.server.clone(), args.org.clone(), args.api.clone());
+    let context = Context { server, org, token, ca, api };
     let options = options(&context, "logway login")?;
     let is_reached = check(options, &context.server).await?;
     let path = context::login_file()?;
@@ -195,6 +205,7 @@ mod tests {
             org: org.map(str::to_owned),
             token: "lw1_x".to_owned(),
             ca: None,
+            api: None,
         };
         let options_of = |server, org| options(&context(server, org), "test");
         let good = options_of("nats://far:4223", Some("acme")).unwrap();
@@ -212,7 +223,7 @@ mod tests {
         let options_of = |server: &str, ca: Option<&str>| {
             let ca = ca.map(|file| PathBuf::from(format!("{certs}/{file}")));
             let (server, token) = (server.to_owned(), "lw1_x".to_owned());
-            options(&Context { server, org: None, token, ca }, "test")
+            options(&Context { server, org: None, token, ca, api: None }, "test")
         };
         for (server, ca, wanted) in [
             ("nats://far", None, Ok(false)),

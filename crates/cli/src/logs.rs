@@ -3,13 +3,14 @@
 mod door;
 mod filter;
 mod history;
-mod item;
+pub(crate) mod item;
 pub(crate) mod neutral;
 mod printer;
 mod question;
 mod ranges;
 pub(crate) mod render;
 mod stitch;
+mod stored;
 mod tail;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -95,6 +96,7 @@ Missing lines:
   Each line has a number. What is missing is asked for; what nobody has is drawn as
   '— 12 lines lost: why —'.
   Such records pass every filter. Of recent lines, the newest 20,000 are looked through.
+  Recent lines come from the store, and what it has not yet from the agents.
 
 Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail ended by Ctrl-C ends with 0.";
 
@@ -125,6 +127,13 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         Some(_) => Chosen::Local,
         None => args.context.chosen(data, args.data.is_named())?,
     };
+    let store = match &chosen {
+        Chosen::Local => None,
+        // Without an address for it there are the agents, who have the lines too.
+        Chosen::Door(_) | Chosen::Here(_) => {
+            args.context.server(data, args.data.is_named(), stored::PATIENCE).ok()
+        }
+    };
     let (client, org, way) = tokio::select! {
         connected = connect(args, data, &chosen) => connected?,
         _ = signals.next() => return Ok(Exit::Interrupted),
@@ -133,7 +142,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     let now = i64::try_from(now.as_nanos()).context("the clock is beyond 2262")?;
     let lines = usize::try_from(args.lines)?;
-    let tail = Tail::new(client, scope, lines, args.printer(org), now);
+    let tail = Tail::new(client, scope, lines, args.printer(org), now).with_store(store);
     if args.no_tail { Box::pin(tail.recent(signals)).await } else { Box::pin(tail.follow(signals)).await }
 }
 

@@ -7,14 +7,20 @@ mod context;
 mod data;
 mod demo;
 mod explain;
+mod export;
 mod fail;
+mod http;
 mod login;
 mod logs;
 mod orgs;
 mod output;
+mod progress;
 mod proxy;
 mod registry_link;
+mod rows;
 mod run;
+mod scope;
+mod search;
 mod signals;
 mod tokens;
 mod up;
@@ -44,6 +50,7 @@ Examples:
   logway up                                  agent and bus on this machine
   logway run --app web -- ./server           run your app; its output goes to its readers
   logway logs -a web                         recent lines, then live
+  logway search timeout -a web               what is stored, up to 30 days back
   logway tokens create readonly personal     a token for who may read
 
 stdout is data, stderr is notices. NO_COLOR and CLICOLOR_FORCE are honoured.
@@ -63,6 +70,12 @@ enum Command {
     /// Show recent lines, then live ones
     #[command(after_help = logs::EXAMPLES)]
     Logs(logs::Args),
+    /// Find what is stored, by a query
+    #[command(after_help = search::EXAMPLES)]
+    Search(search::Args),
+    /// Write all lines of a time to a file
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
     /// Let clients with a token read over NATS, before a cluster
     #[command(after_help = proxy::EXAMPLES)]
     Proxy(proxy::Args),
@@ -119,6 +132,8 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         }
         Command::Run(args) => run::run(args),
         Command::Logs(args) => block_on(Box::pin(logs::run(args))),
+        Command::Search(args) => block_on(Box::pin(search::run(args))),
+        Command::Export(args) => block_on(Box::pin(export::run(args))),
         Command::Tokens(args) => printed(|out| tokens::run(args, out)),
         Command::Orgs(args) => printed(|out| orgs::run(args, out)),
         Command::Login(args) => block_on(login::run(args)),

@@ -7,7 +7,7 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError
 use crate::dial::Failure;
 
 /// Why there is no TLS with `host`, or why it ended. What a person has to mend is a refusal.
-pub(crate) fn explain(host: &str, error: &io::Error) -> Failure {
+pub fn explain(host: &str, error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::InvalidInput {
         return Failure::Refused(format!(
             "no certificate can be for {host:?}: dial a name or an address (LB06)"

@@ -16,6 +16,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::item::Item;
 use super::neutral;
+use super::stored;
+use super::tail::Scope;
+use crate::http::Server;
 
 /// How long the first word may take, and then each further one.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -37,6 +40,11 @@ impl Asked {
     /// Asks on `subject`.
     pub(crate) fn ask(client: &Client, subject: &'static str, request: RecentRequest) -> Self {
         Self::page(client.clone(), subject, request, Rest::default())
+    }
+
+    /// Asks the store for its newest lines.
+    pub(crate) fn store(server: Server, scope: Scope, n: usize) -> Self {
+        Self::Asking(tokio::spawn(async move { Err(stored::newest(server, scope, n).await) }))
     }
 
     /// Asks for one page, and goes on with what remains.
@@ -104,6 +112,10 @@ pub(crate) enum Answer {
     Failed(&'static str),
     /// All came but the lines of an agent that says why it cannot give them.
     Unable(String),
+    /// The newest lines that the store has.
+    Stored(Vec<Item>),
+    /// The store gives none, and why, if there is one.
+    NoStore(Option<String>),
     /// The bus does not let us ask.
     Denied(String),
 }

@@ -1,5 +1,7 @@
 //! A message as a person reads it: flyctl's layout, with a blank before the message.
 
+use std::ops::Range;
+
 use line::json::Message;
 use line::{Body, Clock, Entry, Gap, GapReason, Hop, Level, LevelSource, Provider, Stream};
 
@@ -8,6 +10,9 @@ use super::stitch::Source;
 
 /// Bytes of an RFC 3339 time up to the seconds.
 const SECONDS_BYTES: usize = 19;
+
+/// How what was looked for is marked: bold and red, as grep does.
+const MARK: &str = "\u{1b}[1;31m";
 
 /// Colours for instances: none that means a level.
 const INSTANCE_COLOURS: [u8; 8] = [36, 32, 35, 34, 96, 92, 95, 94];
@@ -26,6 +31,17 @@ pub(crate) struct Style {
 impl Style {
     /// Appends `message` as one line with its newline. Of a gap record only `new_lost` lines are news.
     pub(crate) fn write(self, message: &Message, new_lost: u64, out: &mut String) {
+        self.write_marked(message, new_lost, &[], out);
+    }
+
+    /// The same with `marks`, places in its text, shown bright where there are colours.
+    pub(crate) fn write_marked(
+        self,
+        message: &Message,
+        new_lost: u64,
+        marks: &[Range<usize>],
+        out: &mut String,
+    ) {
         self.write_head(message, out);
         match &message.entry.body {
             Body::Gap(gap) => {
@@ -33,7 +49,7 @@ impl Style {
                 self.paint(33, &text, out);
             }
             Body::Event(_) => {
-                self.write_text(&message.message, out);
+                self.write_text(&message.message, marks, out);
                 if let Some(code) = &message.code {
                     self.paint(2, &format!(" ({})", neutral::plain(code)), out);
                 }
@@ -45,7 +61,7 @@ impl Style {
                 if text.part > 0 {
                     self.paint(2, "… ", out);
                 }
-                self.write_text(&message.message, out);
+                self.write_text(&message.message, marks, out);
                 if text.more {
                     self.paint(2, " …", out);
                 }
@@ -87,14 +103,32 @@ impl Style {
     }
 
     /// Appends text of an app. In a pipe it stays as it is, save for a line break, which would look like a further line.
-    fn write_text(self, text: &str, out: &mut String) {
-        if self.is_careful() {
+    fn write_text(self, text: &str, marks: &[Range<usize>], out: &mut String) {
+        if self.has_colour && !marks.is_empty() {
+            self.write_with_marks(text, marks, out);
+        } else if self.is_careful() {
             neutral::write(text, self.has_colour, out);
         } else if text.contains('\n') {
             out.push_str(&text.replace('\n', "\\n"));
         } else {
             out.push_str(text);
         }
+    }
+
+    /// Appends text of an app with places that are marked. The app's own colours would end each other: they go.
+    pub(crate) fn write_with_marks(self, text: &str, marks: &[Range<usize>], out: &mut String) {
+        let mut at = 0;
+        for mark in marks {
+            let (Some(before), Some(marked)) = (text.get(at..mark.start), text.get(mark.clone())) else {
+                continue;
+            };
+            neutral::write(before, false, out);
+            out.push_str(MARK);
+            neutral::write(marked, false, out);
+            out.push_str(RESET);
+            at = mark.end;
+        }
+        neutral::write(text.get(at..).unwrap_or_default(), false, out);
     }
 
     /// Whether what apps wrote must be harmless for a terminal: with colours it is for one in the end, too.
@@ -248,6 +282,26 @@ mod tests {
         assert!(text(PIPE, &line).ends_with("[info] \u{1b}]0;x\u{7}\u{1b}[31mred\r\\nx\n"));
         assert!(text(PLAIN_TERMINAL, &line).ends_with("[info] \\x1b]0;x\\x07red\\r\\nx\n"));
         assert!(text(TERMINAL, &line).ends_with("\\x1b]0;x\\x07\u{1b}[31mred\\r\\nx\u{1b}[0m\n"));
+    }
+
+    #[test]
+    fn what_was_looked_for_is_bright_where_there_are_colours() {
+        let line = message("app", "a \\u001b[31mred\\u0007 é", "", "");
+        let marked = |style: Style, marks: &[Range<usize>]| {
+            let mut out = String::new();
+            style.write_marked(&line, 1, marks, &mut out);
+            out.split_once("] ").unwrap().1.split_once("] ").unwrap().1.to_owned()
+        };
+        let red = line.message.find("red").unwrap();
+        let place = red..red + 3;
+        assert!(
+            marked(TERMINAL, std::slice::from_ref(&place)).ends_with("a \u{1b}[1;31mred\u{1b}[0m\\x07 é\n")
+        );
+        assert_eq!(marked(PLAIN_TERMINAL, std::slice::from_ref(&place)), "a red\\x07 é\n");
+        assert_eq!(marked(PIPE, &[place]), format!("{}\n", line.message));
+        // A place that is inside a letter is passed over.
+        let inside = line.message.len() - 1..line.message.len();
+        assert!(marked(TERMINAL, &[inside]).ends_with("red\\x07 é\n"));
     }
 
     #[test]

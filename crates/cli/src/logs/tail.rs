@@ -19,6 +19,7 @@ use super::question::{Answer, Asked};
 use super::stitch::{Ask, Limits, Show, Source, Stitch};
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::http::Server;
 use crate::login;
 use crate::output::notice;
 use crate::signals::Signals;
@@ -72,6 +73,14 @@ impl Scope {
             && is(&self.instance, &mark.mark.instance)
     }
 
+    /// As the store takes a filter on streams; `None`: all of the org.
+    pub(super) fn filter(&self) -> Option<String> {
+        let parts = [("app", &self.app), ("region", &self.region), ("instance", &self.instance)];
+        let named = parts.into_iter().filter_map(|(what, name)| Some((what.to_owned(), name.as_ref()?)));
+        let filter: serde_json::Map<_, _> = named.map(|(what, name)| (what, name.as_str().into())).collect();
+        (!filter.is_empty()).then(|| serde_json::Value::Object(filter).to_string())
+    }
+
     /// In words, for a notice.
     pub(crate) fn describe(&self) -> String {
         let parts = [("app", &self.app), ("region", &self.region), ("instance", &self.instance)];
@@ -91,6 +100,10 @@ pub(crate) struct Tail {
     stitch: Stitch<Item>,
     show: Vec<Show<Item>>,
     begun: Instant,
+    /// Who is asked for recent lines first, until it was.
+    store: Option<Server>,
+    /// The store has given its lines: the agents have only the newest ones to add.
+    has_stored: bool,
     /// Recent lines that are being collected; `None` once they are shown.
     history: Option<History>,
     question: Asked,
@@ -118,6 +131,8 @@ impl Tail {
             stitch: Stitch::new(now, Limits::TAIL),
             show: Vec::new(),
             begun,
+            store: None,
+            has_stored: false,
             history: Some(History::new(lines)),
             question: Asked::Nothing,
             ask_at: begun,
@@ -128,6 +143,11 @@ impl Tail {
             is_connected: true,
             is_live: false,
         }
+    }
+
+    /// The same with a store to be asked first.
+    pub(crate) fn with_store(self, store: Option<Server>) -> Self {
+        Self { store, ..self }
     }
 
     /// Shows recent lines and ends.
@@ -141,6 +161,10 @@ impl Tail {
             }
             if self.history.is_some() && self.question.is_nothing() && self.waited_enough() {
                 self.show_history()?;
+                if self.has_stored {
+                    notice("note: no agent answered; lines of the last second may be missing");
+                    break;
+                }
                 return match self.unable {
                     Some((_, why)) => unable(&why).err(),
                     None => no_agent(self.last_failure).err(),
@@ -200,7 +224,7 @@ impl Tail {
     /// its own, as those of the others may come for ever.
     fn waited_enough(&self) -> bool {
         let since = self.unable.as_ref().map_or(self.progress_at, |(since, _)| *since);
-        since.elapsed() > FIRST_ANSWER
+        since.elapsed() > if self.has_stored { FIRST_ANSWER / 3 } else { FIRST_ANSWER }
     }
 
     /// Whether something is to be done soon even if nothing comes.
@@ -280,9 +304,17 @@ impl Tail {
             next_seq,
         };
         if let Some(history) = &self.history {
+            let n = match self.lines {
+                0 => 0,
+                lines if self.printer.filter().is_open() => lines,
+                _ => FILTERED_LINES,
+            };
+            if let Some(server) = self.store.clone().filter(|_| n > 0) {
+                self.question = Asked::store(server, self.scope.clone(), n);
+                return;
+            }
             request.after = history.marks().into_iter().map(mark).collect();
-            let all = if self.printer.filter().is_open() { self.lines } else { FILTERED_LINES };
-            request.n = Some(u32::try_from(if self.lines == 0 { 0 } else { all }).unwrap_or(u32::MAX));
+            request.n = Some(u32::try_from(n).unwrap_or(u32::MAX));
         } else {
             let Some(Ask { after, since }) = self.stitch.ask(self.begun.elapsed()) else { return };
             (request.after, request.since) = (after.into_iter().map(mark).collect(), Some(since));
@@ -304,6 +336,21 @@ impl Tail {
                     self.item(item)?;
                 }
             }
+            (Answer::Stored(items), history) => {
+                (self.store, self.has_stored, self.progress_at) = (None, true, Instant::now());
+                self.question = Asked::Nothing;
+                if let Some(history) = history {
+                    items.into_iter().for_each(|item| history.add(item, self.printer.filter()));
+                }
+            }
+            (Answer::NoStore(why), _) => {
+                (self.store, self.progress_at, self.question) = (None, Instant::now(), Asked::Nothing);
+                if let Some(why) = why {
+                    self.note(format!("note: recent lines come from the agents alone: {why}"));
+                }
+            }
+            // That an agent has no older lines is no news where the store has them.
+            (Answer::Note(_), Some(_)) if self.has_stored => {}
             (Answer::Note(note), _) => self.note(note),
             (Answer::Denied(reason), _) => return self.scope.way.denied(&reason).err(),
             (Answer::Done, Some(_)) => self.begin()?,
