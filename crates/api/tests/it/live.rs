@@ -22,7 +22,7 @@ struct Stage {
     seq: u64,
 }
 
-fn login(address: SocketAddr, role: Role) -> Options {
+pub(crate) fn login(address: SocketAddr, role: Role) -> Options {
     Options {
         servers: vec![format!("nats://{address}").parse().unwrap()],
         name: "test".to_owned(),
@@ -32,7 +32,7 @@ fn login(address: SocketAddr, role: Role) -> Options {
     }
 }
 
-fn credentials(role: Role) -> Credentials {
+pub(crate) fn credentials(role: Role) -> Credentials {
     Credentials { user: role.to_string(), password: format!("secret-{role}") }
 }
 

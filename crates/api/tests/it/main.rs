@@ -14,6 +14,7 @@ mod hostile;
 mod inserting;
 mod live;
 mod partial;
+mod real;
 mod support;
 mod tailing;
 mod tenancy;

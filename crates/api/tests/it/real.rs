@@ -9,8 +9,7 @@ use bus::client::Client as Bus;
 use bus::roles::Role;
 use disk::RealDisk;
 use serde_json::{Value, json};
-use store::Engine;
-use store::engine::{Config, SystemClock};
+use store::{Config, Engine, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -50,7 +49,11 @@ async fn what_is_brought_is_found() {
     let (mine, other) = (api.world.token("k3f9"), api.world.token("m7x2"));
 
     let mut tail = Client::connect(api.address).await;
-    let request = get("/select/logsql/tail?query=last").replacen("\r\n", &format!("\r\nAuthorization: {mine}\r\n"), 1);
+    let request = get("/select/logsql/tail?query=finish").replacen(
+        "\r\n",
+        &format!("\r\nAuthorization: {mine}\r\n"),
+        1,
+    );
     tail.send(request.as_bytes()).await;
     assert_eq!(tail.head().await.unwrap().0, 200);
 
@@ -64,51 +67,80 @@ async fn what_is_brought_is_found() {
         let level = if at % 10 == 0 { ",\"level\":\"error\"" } else { "" };
         body.push_str(&line(at, if at % 3 == 0 { "db" } else { "my-app" }, &format!("line {at}"), level));
     }
-    body.push_str(&line(300, "my-app", "last", ",\"user\":{\"id\":7}"));
-    assert_eq!(insert(&api, &mine, &body).await.status, 200);
+    body.push_str(&line(300, "my-app", "finish", ",\"user\":{\"id\":7}"));
+    let answered = insert(&api, &mine, &body).await;
+    assert_eq!(answered.status, 200, "{answered:?}");
     assert_eq!(insert(&api, &other, &line(1, "my-app", "of somebody else", "")).await.status, 200);
 
     let heard: Value = serde_json::from_slice(&tail.chunk().await.unwrap().unwrap()).unwrap();
     let range = format!("start={}&end={}", start, start + 600);
     // The same before and after the rows have gone from memory to a part.
     for _ in 0..2 {
-        let answered = api.ask_as(&mine, &get(&format!("/select/logsql/query?query=*&limit=3&{range}"))).await;
-        assert_eq!(answered.messages(), ["line 298", "line 299", "last"]);
-        let mut row = answered.rows()[2].clone();
-        assert_eq!((&row["provider"], &row["user.id"], &row["app"]), (&json!("import"), &json!("7"), &json!("my-app")));
-        // A tail shows the same, but for the place in the store.
-        row.as_object_mut().unwrap().remove("pos");
-        assert_eq!(row, heard);
-        let query = "fly.app.name:my-app%20line%20|%20sort%20by%20(_time)%20desc&limit=2";
-        let answered = api.ask_as(&mine, &get(&format!("/select/logsql/query?query={query}&{range}"))).await;
-        assert_eq!(answered.messages(), ["line 299", "line 298"]);
-        let all = api.ask_as(&mine, &get(&format!("/select/logsql/query?query=*&{range}"))).await;
-        assert!(all.rows().len() == 301 && !all.body.contains("somebody"));
-
-        let hits = api.ask_as(&mine, &get(&format!("/select/logsql/hits?query=*&step=1m&field=level&{range}"))).await.json();
-        let totals: Vec<_> = hits["hits"].as_array().unwrap().iter().map(|one| (one["fields"]["level"].clone(), one["total"].clone())).collect();
-        assert_eq!(totals, [(json!("error"), json!(30)), (json!("info"), json!(271))]);
-        assert_eq!(hits["hits"][0]["values"], json!([6, 6, 6, 6, 6]));
-
-        let query = "*|stats%20by%20(fly.app.name)%20count()%20as%20logs";
-        let panel = api.ask_as(&mine, &get(&format!("/select/logsql/stats_query_range?query={query}&step=1m0s&{range}"))).await.json();
-        let result = panel["data"]["result"].as_array().unwrap();
-        assert_eq!((result.len(), &result[0]["values"][0]), (2, &json!([start, "20"])), "{panel}");
-        let names = api.ask_as(&mine, &get(&format!("/select/logsql/field_names?query=*&{range}"))).await.json();
-        assert!(names["values"].as_array().unwrap().iter().any(|one| one["value"] == "user.id" && one["hits"] == 1), "{names}");
-        let apps = api.ask_as(&mine, &get(&format!("/select/logsql/stream_field_values?query=*&field=app&{range}"))).await.json();
-        assert_eq!(apps["values"], json!([{"value": "my-app", "hits": 201}, {"value": "db", "hits": 100}]));
-        let id = answered.rows()[0]["_stream_id"].as_str().unwrap().to_owned();
-        let answered = api.ask_as(&other, &get(&format!("/select/logsql/query?query=_stream_id:{id}&{range}"))).await;
-        assert_eq!(answered.body, "");
+        let id = rows_are_found(&api, &mine, &range, &heard).await;
+        let request = get(&format!("/select/logsql/query?query=_stream_id:{id}&{range}"));
+        assert_eq!(api.ask_as(&other, &request).await.body, "");
+        sums_are_right(&api, &mine, &range, start).await;
         assert_eq!(api.ask_as(&mine, &get("/internal/force_flush")).await.status, 200);
     }
     api.stop().await;
-    tokio::task::spawn_blocking(move || engine.close()).await.unwrap();
+    drop(engine);
     stop.send(()).unwrap();
 }
 
 fn api_now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_nanos()).unwrap()
+}
+
+/// Rows come as they should; gives the id of a stream.
+async fn rows_are_found(api: &Api, mine: &str, range: &str, heard: &Value) -> String {
+    let answered = api.ask_as(mine, &get(&format!("/select/logsql/query?query=*&limit=3&{range}"))).await;
+    assert_eq!(answered.messages(), ["line 298", "line 299", "finish"]);
+    let mut row = answered.rows()[2].clone();
+    assert_eq!(
+        (&row["provider"], &row["user.id"], &row["app"]),
+        (&json!("import"), &json!("7"), &json!("my-app"))
+    );
+    // A tail shows the same, but for the place in the store.
+    row.as_object_mut().unwrap().remove("pos");
+    assert_eq!(&row, heard);
+    let query = "fly.app.name:my-app%20line%20|%20sort%20by%20(_time)%20desc&limit=2";
+    let answered = api.ask_as(mine, &get(&format!("/select/logsql/query?query={query}&{range}"))).await;
+    assert_eq!(answered.messages(), ["line 299", "line 298"]);
+    let all = api.ask_as(mine, &get(&format!("/select/logsql/query?query=*&{range}"))).await;
+    assert!(all.rows().len() == 301 && !all.body.contains("somebody"));
+    answered.rows()[0]["_stream_id"].as_str().unwrap().to_owned()
+}
+
+async fn sums_are_right(api: &Api, mine: &str, range: &str, start: i64) {
+    let hits = api
+        .ask_as(mine, &get(&format!("/select/logsql/hits?query=*&step=1m&field=level&{range}")))
+        .await
+        .json();
+    let totals: Vec<_> = hits["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["fields"]["level"].clone(), one["total"].clone()))
+        .collect();
+    assert_eq!(totals, [(json!("error"), json!(30)), (json!("info"), json!(271))]);
+    assert_eq!(hits["hits"][0]["values"], json!([6, 6, 6, 6, 6]));
+
+    let query = "*|stats%20by%20(fly.app.name)%20count()%20as%20logs";
+    let panel = api
+        .ask_as(mine, &get(&format!("/select/logsql/stats_query_range?query={query}&step=1m0s&{range}")))
+        .await
+        .json();
+    let result = panel["data"]["result"].as_array().unwrap();
+    assert_eq!((result.len(), &result[0]["values"][0]), (2, &json!([start, "20"])), "{panel}");
+    let names = api.ask_as(mine, &get(&format!("/select/logsql/field_names?query=*&{range}"))).await.json();
+    assert!(
+        names["values"].as_array().unwrap().iter().any(|one| one["value"] == "user.id" && one["hits"] == 1),
+        "{names}"
+    );
+    let apps = api
+        .ask_as(mine, &get(&format!("/select/logsql/stream_field_values?query=*&field=app&{range}")))
+        .await
+        .json();
+    assert_eq!(apps["values"], json!([{"value": "my-app", "hits": 201}, {"value": "db", "hits": 100}]));
 }

@@ -110,10 +110,19 @@ impl Api {
     }
 
     pub(crate) async fn start_with(lines: Vec<Line>, change: impl FnOnce(&mut api::Config)) -> Self {
+        let fake = Arc::new(Fake::new(lines));
+        Self::start_on(fake.clone(), fake, change).await
+    }
+
+    /// One before another store than the fake one.
+    pub(crate) async fn start_on(
+        logs: Arc<dyn api::Logs>,
+        fake: Arc<Fake>,
+        change: impl FnOnce(&mut api::Config),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (world, fake) = (World::new(), Arc::new(Fake::new(lines)));
-        let logs: Arc<dyn api::Logs> = fake.clone();
+        let world = World::new();
         let mut config = api::Config::new(listener, logs, world.known());
         change(&mut config);
         let figures = Arc::clone(&config.own_figures);
