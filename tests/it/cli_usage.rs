@@ -15,9 +15,10 @@ fn logway(args: &[&str]) -> (i32, String, String) {
 fn every_help_has_examples_and_the_first_one_the_exit_codes() {
     let (code, top, _) = logway(&["--help"]);
     assert!(code == 0 && top.contains("Exit codes:") && top.contains("Examples:"), "{top}");
-    for command in
-        ["up", "run", "logs", "search", "export", "tokens", "orgs", "login", "logout", "explain", "demo"]
-    {
+    for command in [
+        "up", "run", "logs", "search", "export", "store", "tokens", "orgs", "login", "logout", "explain",
+        "demo",
+    ] {
         let (code, help, err) = logway(&[command, "--help"]);
         assert!(code == 0 && err.is_empty(), "{command}: {err}");
         assert!(help.contains("Examples:") && help.contains(&format!("  logway {command} ")), "{help}");
@@ -56,6 +57,8 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
         &["search", "--since", "soon"],
         &["export"],
         &["export", "--resume"],
+        &["store"],
+        &["store", "mend"],
         &["demo", "--for", "soon"],
         &["explain"],
     ] {

@@ -33,6 +33,12 @@ pub(crate) struct DataArg {
 }
 
 impl DataArg {
+    /// As if `path` had been named.
+    #[cfg(test)]
+    pub(crate) fn of(path: &Path) -> Self {
+        Self { path: Some(path.to_owned()) }
+    }
+
     /// The directory that was asked for, else that of this user.
     pub(crate) fn dir(&self) -> Result<Data> {
         Data::new(self.path.as_deref())
@@ -114,6 +120,11 @@ impl Data {
     /// The registry's own directory.
     pub(crate) fn registry(&self) -> PathBuf {
         self.path.join("registry")
+    }
+
+    /// The store's own directory.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path.join("store")
     }
 
     /// The token of the org whose lines they are; a running registry keeps it good.

@@ -22,6 +22,7 @@ mod run;
 mod scope;
 mod search;
 mod signals;
+mod store;
 mod tokens;
 mod up;
 
@@ -76,6 +77,9 @@ enum Command {
     /// Write all lines of a time to a file
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
+    /// Look after the files of a store that does not run
+    #[command(after_help = store::EXAMPLES)]
+    Store(store::Args),
     /// Let clients with a token read over NATS, before a cluster
     #[command(after_help = proxy::EXAMPLES)]
     Proxy(proxy::Args),
@@ -134,6 +138,7 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Logs(args) => block_on(Box::pin(logs::run(args))),
         Command::Search(args) => block_on(Box::pin(search::run(args))),
         Command::Export(args) => block_on(Box::pin(export::run(args))),
+        Command::Store(args) => printed(|out| store::run(args, out)),
         Command::Tokens(args) => printed(|out| tokens::run(args, out)),
         Command::Orgs(args) => printed(|out| orgs::run(args, out)),
         Command::Login(args) => block_on(login::run(args)),

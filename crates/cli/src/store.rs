@@ -1,0 +1,293 @@
+//! `logway store`: what to do with the files of a store that does not run.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Subcommand;
+use disk::{Disk, RealDisk};
+use serde_json::json;
+use store::Problem;
+use store::inspect::{self, Repaired, Survey};
+use store::part::Section;
+
+use crate::data::{Data, DataArg};
+use crate::exit::Exit;
+use crate::fail::Fail;
+use crate::logs::neutral;
+use crate::logs::render::thousands;
+use crate::output::notice;
+
+/// The arguments of `logway store`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+    /// JSON instead of text
+    #[arg(short, long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Read every byte and compare it with its checksum; changes nothing
+    #[command(after_help = CHECK)]
+    Check,
+    /// Set damaged files aside, and save from them what is whole
+    #[command(after_help = REPAIR)]
+    Repair,
+    /// Say what is there, by day and by what takes the room
+    #[command(after_help = STATS)]
+    Stats,
+}
+
+/// Examples, for the end of the help.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  logway store check                     is every byte as it was written?
+  logway store repair --data ./data      sets aside what is not, and saves what is whole
+  logway store stats -j                  sizes, as JSON
+
+The store is DIR/store. It must not be in use: stop 'logway up' first. A start does by itself all
+that 'repair' does but for damage inside of parts, which only reading every byte finds.
+
+Exit codes: 0 sound, or repaired without a loss; 6 something is damaged or lost, and it is said
+what; 5 the store is in use; 3 there is none.";
+
+const CHECK: &str = "Examples:\n  logway store check --data ./data";
+const REPAIR: &str = "Examples:\n  logway store repair --data ./data";
+const STATS: &str = "Examples:\n  logway store stats --data ./data";
+
+const DAY_BYTES: usize = 10;
+
+/// Does it.
+pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit> {
+    let data = args.data.dir()?;
+    let dir = data.store();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let failed = |error| failure(&data, &dir, &error);
+    match args.action {
+        Action::Check => {
+            let survey = inspect::check(&disk, &dir).map_err(failed)?;
+            if args.json {
+                writeln!(out, "{}", survey_json(&survey))?;
+            } else {
+                out.write_all(defects(&survey).as_bytes())?;
+            }
+            Ok(sound(&survey))
+        }
+        Action::Stats => {
+            let survey = inspect::stats(&disk, &dir).map_err(failed)?;
+            if args.json {
+                writeln!(out, "{}", survey_json(&survey))?;
+            } else {
+                out.write_all(table(&survey).as_bytes())?;
+                out.write_all(problems(&survey).as_bytes())?;
+            }
+            Ok(sound(&survey))
+        }
+        Action::Repair => {
+            // To repair is to open, and that would make a store where there is none.
+            inspect::stats(&disk, &dir).map_err(failed)?;
+            let clock = Arc::new(store::SystemClock::new());
+            let repaired = inspect::repair(&disk, &dir, store::Config::default(), clock).map_err(failed)?;
+            if args.json {
+                writeln!(out, "{}", repaired_json(&repaired))?;
+            } else {
+                out.write_all(repairs(&repaired).as_bytes())?;
+            }
+            Ok(if lost(&repaired) { Exit::Partial } else { Exit::Ok })
+        }
+    }
+}
+
+/// Why the store cannot be looked at.
+fn failure(data: &Data, dir: &Path, error: &store::Error) -> anyhow::Error {
+    let shown = shown(dir);
+    match error {
+        store::Error::InUse(_) => {
+            let who = data.running().ok().flatten().map_or(String::new(), |up| format!(" (pid {})", up.pid));
+            Fail::new(Exit::Disconnected, format!("the store in {shown} is in use"))
+                .code("LS01")
+                .hint(format!("stop 'logway up'{who} first: its files are its own while it runs"))
+        }
+        store::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Fail::new(Exit::NotFound, format!("there is no store in {shown}"))
+                .hint("name the data directory of 'logway up' with --data")
+        }
+        error => Fail::new(Exit::Failure, format!("the store in {shown} cannot be read"))
+            .why(error)
+            .hint("look at the disk, and at who may read the files"),
+    }
+    .into()
+}
+
+const fn sound(survey: &Survey) -> Exit {
+    if survey.defects.is_empty() { Exit::Ok } else { Exit::Partial }
+}
+
+/// What a check says.
+fn defects(survey: &Survey) -> String {
+    let (parts, rows) =
+        survey.days.values().fold((0, 0), |(parts, rows), day| (parts + day.parts, rows + day.rows));
+    let whole = if survey.defects.is_empty() { "sound: " } else { "" };
+    let (parts, rows, batches) = (thousands(parts as u64), thousands(rows), thousands(survey.log_batches));
+    let head = format!("{whole}{parts} parts with {rows} rows, {batches} batches in the log\n");
+    head + &problems(survey)
+}
+
+fn problems(survey: &Survey) -> String {
+    let mut out = String::new();
+    for defect in &survey.defects {
+        let loss = if defect.is_loss { "  lines may be lost" } else { "" };
+        let (path, what) = (path(&defect.path), neutral::plain(&defect.what));
+        out.push_str(&format!("{path}: {what}{loss}\n"));
+    }
+    if survey.set_aside > 0 {
+        out.push_str(&format!("{} files lie in 'damaged', set aside earlier\n", survey.set_aside));
+    }
+    out
+}
+
+/// A path as JSON has it; what is not UTF-8 in it is replaced.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn path(path: &Path) -> String {
+    neutral::plain(&path.display().to_string())
+}
+
+/// What there is, by day and by section.
+fn table(survey: &Survey) -> String {
+    let mut out = format!(
+        "{:<10}  {:>6}  {:>6}  {:>14}  {:>10}  {:>10}\n",
+        "day", "parts", "closed", "rows", "size", "bytes/row"
+    );
+    let (mut rows, mut bytes) = (0, 0);
+    for (start, day) in &survey.days {
+        let name = line::time::rfc3339(*start);
+        let name = name.get(..DAY_BYTES).unwrap_or(&name);
+        let (count, size, each) = (thousands(day.rows), mib(day.bytes), per_row(day.bytes, day.rows));
+        out.push_str(&format!(
+            "{name}  {:>6}  {:>6}  {count:>14}  {size:>10}  {each:>10}\n",
+            day.parts, day.closed
+        ));
+        (rows, bytes) = (rows + day.rows, bytes + day.bytes);
+    }
+    let (count, size, each) = (thousands(rows), mib(bytes), per_row(bytes, rows));
+    out.push_str(&format!("{:<10}  {:>6}  {:>6}  {count:>14}  {size:>10}  {each:>10}\n\n", "all", "", ""));
+    out.push_str(&format!("{:<10}  {:>10}  {:>10}\n", "section", "size", "bytes/row"));
+    for (section, size) in Section::ALL.into_iter().zip(survey.sizes) {
+        out.push_str(&format!("{:<10}  {:>10}  {:>10}\n", section.as_str(), mib(size), per_row(size, rows)));
+    }
+    let (log, batches) = (mib(survey.log_bytes), thousands(survey.log_batches));
+    out.push_str(&format!(
+        "\nlog: {log}, {batches} batches not in parts; {} boots remembered\n",
+        thousands(survey.boots as u64)
+    ));
+    out
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn per_row(bytes: u64, rows: u64) -> String {
+    if rows == 0 { "-".to_owned() } else { format!("{:.2}", bytes as f64 / rows as f64) }
+}
+
+fn survey_json(survey: &Survey) -> serde_json::Value {
+    let days: Vec<_> = survey
+        .days
+        .iter()
+        .map(|(start, day)| {
+            let name = line::time::rfc3339(*start);
+            let name = name.get(..DAY_BYTES).unwrap_or(&name);
+            json!({ "day": name, "parts": day.parts, "closed": day.closed, "rows": day.rows, "bytes": day.bytes })
+        })
+        .collect();
+    let sections: serde_json::Map<_, _> = Section::ALL
+        .into_iter()
+        .zip(survey.sizes)
+        .map(|(section, size)| (section.as_str().to_owned(), json!(size)))
+        .collect();
+    let defects: Vec<_> = survey
+        .defects
+        .iter()
+        .map(|defect| json!({ "path": shown(&defect.path), "what": defect.what, "loss": defect.is_loss }))
+        .collect();
+    json!({
+        "sound": survey.is_sound(), "defects": defects, "days": days, "sections": sections,
+        "log_bytes": survey.log_bytes, "log_batches": survey.log_batches, "boots": survey.boots,
+        "set_aside": survey.set_aside,
+    })
+}
+
+/// Whether rows are gone for good.
+fn lost(repaired: &Repaired) -> bool {
+    repaired.report.is_lossy() || repaired.parts.iter().any(|(_, _, lost)| *lost > 0)
+}
+
+/// What the start found, in words.
+fn sentence(problem: Problem) -> String {
+    let rows = |rows: u64| format!("{} rows", thousands(rows));
+    match problem {
+        Problem::TornLog => {
+            "the log ends in half a batch, as after a crash; nobody was told that it is stored".to_owned()
+        }
+        Problem::LostBatches(batches) => {
+            format!("{} batches of the log are unreadable and lost", thousands(batches))
+        }
+        Problem::LogSetAside => "a piece of the log is unreadable and lies in 'damaged' now".to_owned(),
+        Problem::UnknownBatch => "a batch is of a newer Logway: run that one".to_owned(),
+        Problem::DamagedPart(lost) => {
+            format!("unreadable, lies in 'damaged' now: {} are missing", rows(lost))
+        }
+        Problem::MissingPart(lost) => format!("it is not there: {} are missing", rows(lost)),
+        Problem::AdoptedPart(found) => format!("the manifest did not know it; {} are back", rows(found)),
+        Problem::UnknownPart => "the manifest does not know it; it lies in 'damaged' now".to_owned(),
+        Problem::DamagedManifest(bytes) => {
+            format!("{} bytes were unreadable; it was written anew", thousands(bytes))
+        }
+        Problem::SeenAnew => {
+            "which numbers are stored was unreadable; it was made anew from the parts".to_owned()
+        }
+        Problem::NoReserve => "there is no room on the disk for the reserve: free some".to_owned(),
+    }
+}
+
+/// What a repair did.
+fn repairs(repaired: &Repaired) -> String {
+    let mut out = String::new();
+    for (file, problem) in &repaired.report.problems {
+        out.push_str(&format!("{}: {}\n", path(file), sentence(*problem)));
+    }
+    for (file, kept, gone) in &repaired.parts {
+        let (kept, gone) = (thousands(*kept), thousands(*gone));
+        out.push_str(&format!("{}: {kept} rows saved, {gone} lost; it lies in 'damaged' now\n", path(file)));
+    }
+    if out.is_empty() {
+        out.push_str("sound: there was nothing to repair\n");
+    } else if lost(repaired) {
+        notice("note: lines are lost; what was set aside lies in 'damaged'");
+    }
+    out
+}
+
+fn repaired_json(repaired: &Repaired) -> serde_json::Value {
+    let problem =
+        |(file, problem): &(PathBuf, Problem)| json!({ "path": shown(file), "what": sentence(*problem) });
+    let part = |(file, kept, gone): &(PathBuf, u64, u64)| json!({ "path": shown(file), "saved_rows": kept, "lost_rows": gone });
+    json!({
+        "lossy": lost(repaired),
+        "problems": repaired.report.problems.iter().map(problem).collect::<Vec<_>>(),
+        "parts": repaired.parts.iter().map(part).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
