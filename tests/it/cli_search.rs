@@ -142,7 +142,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
 
 #[test]
 fn ctrl_c_ends_the_search_on_the_server_too() {
-    let (hung_up, has_hung_up) = mpsc::channel();
+    let (hung_up, has_hung_up) = mpsc::sync_channel(1);
     let server = HttpStandIn::start(move |_, stream| {
         let mut rest = Vec::new();
         // It does not answer, and hears when the other one leaves.
@@ -196,7 +196,8 @@ fn an_export_goes_on_after_kill_9_with_neither_hole_nor_double() {
     let dir = short_dir();
     let path = dir.path().join("out.ndjson");
     let file = path.to_str().expect("the path is text").to_owned();
-    let (ask, asked) = mpsc::channel();
+    // More than there are questions: nobody reads them all.
+    let (ask, asked) = mpsc::sync_channel(100_000);
     let ask = std::sync::Mutex::new(ask);
     // One line a second; each window of time is answered with what is in it.
     let server = HttpStandIn::start(move |question, stream| {
