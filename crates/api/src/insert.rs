@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use access::Action;
+use hyper::HeaderMap;
 use hyper::body::Incoming;
 
+use crate::args::Args;
 use crate::body::next_bytes;
 use crate::limits::Kind;
 use crate::reply::{self, Refused, Reply};
@@ -62,6 +64,14 @@ pub(crate) async fn jsonline(api: &Arc<Api>, asked: Asked, mut body: Incoming) -
         None if options.is_debug => Ok(reply::ok(reply::TEXT, insert.batches.told())),
         None => Ok(reply::ok(reply::TEXT, "")),
     }
+}
+
+/// What [`crate::probe::line`] says.
+pub(crate) fn probe(line: &[u8], now: i64) -> Result<Option<usize>, String> {
+    let options = Options::read(&Args::default(), &HeaderMap::new()).map_err(|refused| refused.text)?;
+    let mut reader = Reader::new(&options, now);
+    let row = reader.read(line).map_err(String::from)?;
+    Ok(row.map(|row| row.fields().len()))
 }
 
 /// A body on its way to rows.

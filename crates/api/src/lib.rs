@@ -24,6 +24,7 @@ mod live;
 mod logins;
 pub mod logs;
 mod metrics;
+pub mod probe;
 mod reply;
 mod route;
 mod select;
