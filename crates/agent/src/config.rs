@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use disk::{Disk, RealDisk};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::context::Context;
 use crate::spool;
 
 /// How an agent is set up. [`Config::new`] gives the usual values.
@@ -52,6 +53,8 @@ pub struct Config {
     pub http: Option<TcpListener>,
     /// Figures of others in this process, in OpenMetrics text: they are served behind the agent's own.
     pub more_metrics: Option<MoreMetrics>,
+    /// Where its figures and faults can be read while it runs, for who serves them beside others.
+    pub figures: Arc<Figures>,
     /// Told when the admin socket and the sockets of all registered Machines listen. NATS may still be away then.
     pub ready: Option<oneshot::Sender<()>>,
 }
@@ -62,6 +65,28 @@ pub struct MoreMetrics(pub Box<dyn Fn() -> String + Send + Sync>);
 impl fmt::Debug for MoreMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MoreMetrics").finish_non_exhaustive()
+    }
+}
+
+/// The figures of an agent that runs in this process; nothing until it does.
+#[derive(Default)]
+pub struct Figures(pub(crate) OnceLock<Arc<Context>>);
+
+impl Figures {
+    /// All figures in OpenMetrics text, its end mark included.
+    pub fn text(&self) -> String {
+        self.0.get().map(|context| context.metrics.text()).unwrap_or_default()
+    }
+
+    /// What is wrong, in a sentence; `None` if all is well.
+    pub fn fault(&self) -> Option<String> {
+        self.0.get().and_then(|context| context.health.fault())
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Figures").finish_non_exhaustive()
     }
 }
 
@@ -123,6 +148,7 @@ impl Config {
             disk: Arc::new(RealDisk),
             http: None,
             more_metrics: None,
+            figures: Arc::default(),
             ready: None,
         }
     }

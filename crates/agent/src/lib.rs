@@ -53,7 +53,7 @@ mod writer;
 use std::future::Future;
 use std::sync::Arc;
 
-pub use config::{Config, LiveLag, MoreMetrics, ToStore};
+pub use config::{Config, Figures, LiveLag, MoreMetrics, ToStore};
 pub use error::Error;
 
 /// The admin socket's name in the agent's directory.
@@ -68,6 +68,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (parts, recovery) = recover::open(&config)?;
     let writer = writer::Running::start(parts)?;
     let context = Arc::new(context::Context::new(&config, &writer)?);
+    // One configuration, one run.
+    let _ = config.figures.0.set(Arc::clone(&context));
     recover::state_holes(&context, &recovery).await;
     let machines = machines::Machines::open(Arc::clone(&context), &config, &recovery)?;
     let admin = admin::server::listen(&config.data_dir, &machines)?;

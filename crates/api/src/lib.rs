@@ -48,7 +48,7 @@ pub use live::Live;
 pub use logins::Known;
 pub use logs::Logs;
 pub use metrics::ApiFigures;
-pub use serve::Figures;
+pub use serve::{Fault, Figures};
 
 /// How the HTTP face behaves.
 pub struct Config {
@@ -64,6 +64,8 @@ pub struct Config {
     pub host: String,
     /// What `/metrics` says to whoever asks, without a token; `None`: it is not served here.
     pub figures: Option<Figures>,
+    /// What is wrong with others in this process, for `/health`; `None` if all is well with them.
+    pub fault: Option<Fault>,
     /// Where one's own figures can be read while it runs, for who serves them beside others.
     pub own_figures: Arc<ApiFigures>,
 }
@@ -72,7 +74,7 @@ impl Config {
     /// The usual bounds, and no metrics.
     pub fn new(listener: TcpListener, logs: Arc<dyn Logs>, known: watch::Receiver<Known>) -> Self {
         let (limits, host) = (Limits::default(), String::new());
-        Self { listener, logs, known, limits, host, figures: None, own_figures: Arc::default() }
+        Self { listener, logs, known, limits, host, figures: None, fault: None, own_figures: Arc::default() }
     }
 }
 
@@ -88,7 +90,7 @@ impl std::fmt::Debug for Config {
 /// Serves clients until `shutdown` resolves. Then nobody new is let in, tails end at once, and requests that run may come to
 /// their end within 5 seconds. A store or a registry that is away does not end it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
-    let Config { listener, logs, known, limits, host, figures, own_figures } = config;
+    let Config { listener, logs, known, limits, host, figures, fault, own_figures } = config;
     let api = Arc::new(Api {
         logs,
         logins: Logins::new(known),
@@ -98,6 +100,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(serve::unix_ns()),
         host,
         figures,
+        fault,
         ending: watch::Sender::new(false),
     });
     // A second run with one configuration cannot be: it would have to be cloned.

@@ -26,6 +26,9 @@ use crate::{insert, select, tenant};
 /// Figures of others, to be served beside one's own.
 pub type Figures = Box<dyn Fn() -> String + Send + Sync>;
 
+/// Says what is wrong, in a sentence.
+pub type Fault = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// What all requests share.
 pub(crate) struct Api {
     pub(crate) logs: Arc<dyn Logs>,
@@ -37,6 +40,8 @@ pub(crate) struct Api {
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,
+    /// What is wrong elsewhere in this process.
+    pub(crate) fault: Option<Fault>,
     /// True when tails have to end.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -118,6 +123,9 @@ impl Api {
 
     /// 200 `OK` as VictoriaLogs says it, or 503 with what is wrong.
     fn health(&self) -> Reply {
+        if let Some(fault) = self.fault.as_ref().and_then(|fault| fault()) {
+            return Refused::new(StatusCode::SERVICE_UNAVAILABLE, fault).into_reply();
+        }
         if self.logins.directory(Instant::now()).is_some() {
             return reply::ok(reply::TEXT, "OK");
         }

@@ -1,6 +1,8 @@
 //! `logway up`: bus, registry, front door and agent of one machine, in one process.
 
 mod parts;
+mod store;
+mod web;
 
 use std::fmt;
 use std::io;
@@ -46,9 +48,22 @@ pub(crate) struct Args {
     /// Port of the front door, where NATS clients with a token read, on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 4223)]
     proxy_port: u16,
-    /// Port of metrics and health, on loopback; 0 takes any free one
+    /// Port of search, inserts, metrics and health over HTTP, on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 4280)]
     http_port: u16,
+    /// Keep lines here under this name, those that the registry gives to it: a registry begins with
+    /// giving all to 'main'
+    #[arg(long = "store", value_name = "NAME", default_value = store::MAIN, value_parser = store::name)]
+    store_name: Name,
+    /// Keep no lines here: stores on other machines keep them, or nobody does
+    #[arg(long, conflicts_with = "store_name")]
+    no_store: bool,
+    /// Days that lines are kept
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    keep_days: u32,
+    /// Most disk that the lines of an org may take; the oldest go first [default: no bound]
+    #[arg(long, value_name = "SIZE")]
+    keep_bytes: Option<Size>,
     /// How much disk lines may take while nobody takes them on
     #[arg(long, value_name = "SIZE", default_value = "1GiB")]
     spool_quota: Size,
@@ -68,15 +83,15 @@ pub(crate) struct Args {
 /// Examples, for the end of the help.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  logway up                                             bus on port 4222, metrics on port 4280
+  logway up                                             bus on port 4222, HTTP on port 4280
   logway up --data ./data --nats-port 0 --proxy-port 0 --http-port 0   anywhere, on free ports
   logway up --region lhr --nats nats://10.0.0.5:4222    on a real nats-server
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
 The agent's login for --nats stands in the URL, or as user:password in DIR/bus/agent. The front
-door, the registry and, beside the front door, 'logway logs' have logins of their own: write them
-as user:password into DIR/bus/proxy, DIR/bus/registry and DIR/bus/api.
+door, the registry, the store, and HTTP with 'logway logs' have logins of their own: write them
+as user:password into DIR/bus/proxy, DIR/bus/registry, DIR/bus/store and DIR/bus/api.
 For tls:// the CA's certificate stands in DIR/bus/ca.pem, and our own, if the server asks for
 one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
@@ -140,8 +155,10 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         host: args.host.clone().unwrap_or_else(hostname),
     };
     let has_registry = start_registry(args, data, &running, &mut parts)?;
-    let (figures, has_door) = start_proxy(data, &running, door, &mut parts)?;
-    let has_agent = start_agent(args, data, &running, bus, (http, figures), &mut parts)?;
+    let store = store::start(args, data, &running, &mut parts).await?;
+    let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
+    let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
+    web::start(data, &running, http, web::Others { store, proxy, agent }, &mut parts)?;
     // The front door waits for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
     // holds up no agent.
     let is_ready = async {
@@ -193,7 +210,7 @@ fn announce(args: &Args, data: &Data, running: &Running) {
     if let Some(proxy) = &running.proxy {
         notice(&format!("proxy    {proxy}"));
     }
-    notice(&format!("metrics  {}/metrics", running.http));
+    notice(&format!("http     {}", running.http));
     notice(&format!("host     {} in region {}", running.host, running.region));
     notice("ready");
 }
@@ -271,7 +288,11 @@ fn start_proxy(
 ) -> Result<(Arc<proxy::Figures>, Ready)> {
     let bus = bus_link::options(data, &running.nats, Role::Proxy, "logway proxy")?;
     let client = Client::start(bus.clone());
-    tokio::spawn(tell_of_refusal(client.status(), data.path().join("bus").join(Role::Proxy.as_str())));
+    tokio::spawn(tell_of_refusal(
+        "front door",
+        client.status(),
+        data.path().join("bus").join(Role::Proxy.as_str()),
+    ));
     let mut config = proxy::Config::new(listener, bus, registry::follow(client));
     // One machine, and its own people.
     config.limits.org.connections = 1024;
@@ -290,14 +311,14 @@ fn start_proxy(
     Ok((figures, is_ready))
 }
 
-/// Tells the person once if the server does not take the front door's login, and where that stands: with a server that was named it is
+/// Tells the person once if the server does not take the login of a part, and where that stands: with a server that was named it is
 /// one that we have minted, until somebody writes another. Ends with the client.
-async fn tell_of_refusal(mut status: watch::Receiver<Status>, path: PathBuf) {
+async fn tell_of_refusal(what: &str, mut status: watch::Receiver<Status>, path: PathBuf) {
     let Ok(status) = status.wait_for(|status| matches!(status, Status::Refused { .. })).await else { return };
     let Status::Refused { reason } = &*status else { return };
     // What is wrong with certificates says itself what to do.
     let code = ["LB04", "LB06"].into_iter().find(|code| reason.contains(code)).unwrap_or("LB01");
-    notice(&format!("warning[{code}]: the front door is not let in by NATS, so it has no lines: {reason}"));
+    notice(&format!("warning[{code}]: the {what} is not let in by NATS, so it has no lines: {reason}"));
     if code == "LB01" {
         notice(&format!("hint: write its login as user:password into {}, and start again", path.display()));
     }
@@ -308,13 +329,13 @@ fn start_agent(
     data: &Data,
     running: &Running,
     bus: Options,
-    http: (TcpListener, Arc<proxy::Figures>),
     parts: &mut Parts,
-) -> Result<Ready> {
+) -> Result<(Arc<agent::Figures>, Ready)> {
     let (ready, is_ready) = oneshot::channel();
-    let config = agent_config(args, data, running, bus, http, ready)?;
+    let config = agent_config(args, data, running, bus, ready)?;
+    let figures = Arc::clone(&config.figures);
     parts.start("agent", |ending| async { agent::run(config, until(ending)).await.map_err(agent_failed) });
-    Ok(is_ready)
+    Ok((figures, is_ready))
 }
 
 fn agent_config(
@@ -322,7 +343,6 @@ fn agent_config(
     data: &Data,
     running: &Running,
     bus: Options,
-    (http, figures): (TcpListener, Arc<proxy::Figures>),
     ready: oneshot::Sender<()>,
 ) -> Result<agent::Config> {
     for (what, name) in [("region", &running.region), ("host", &running.host)] {
@@ -334,10 +354,8 @@ fn agent_config(
     config.vector.clone_from(&args.to_vector);
     config.spool.quota_bytes = args.spool_quota.0;
     config.rate_limit = args.rate;
-    config.http = Some(http);
-    config.more_metrics = Some(agent::MoreMetrics(Box::new(move || figures.text())));
     config.ready = Some(ready);
-    Ok(config)
+    Ok(if args.no_store { config } else { config.with_store() })
 }
 
 fn agent_failed(error: agent::Error) -> anyhow::Error {

@@ -50,6 +50,25 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Takes the org out of the limits, for the way to another store: what is printed of an org matches nothing. Whoever gets the text
+    /// is told the org beside it and puts it on anew ([`Query::confine`]).
+    pub fn without_org(&mut self, org: &OrgId) {
+        self.each_query(&mut |query| {
+            let filter = std::mem::replace(&mut query.filter, Filter::All);
+            query.filter = without(filter, org);
+        });
+    }
+}
+
+fn without(filter: Filter, org: &OrgId) -> Filter {
+    match filter {
+        Filter::Orgs(orgs) if orgs.len() == 1 && orgs.iter().all(|one| one == org.as_str()) => Filter::All,
+        Filter::And(all) => Filter::all(all.into_iter().map(|one| without(one, org)).collect()),
+        other => other,
+    }
+}
+
 /// Reads the argument `extra_filters`: a JSON object, each of whose fields has to have its string or one of its strings as
 /// the whole value, or a filter. `now` as in [`crate::parse`].
 ///

@@ -162,9 +162,12 @@ fn note(end: &mut End, one: QueryEnd) -> Result<(), Failure> {
 async fn ask_one(client: Client, store: Name, ask: Ask, said: mpsc::Sender<Said>) {
     let subject = format!("{QUERY_PREFIX}{store}");
     let left = ask.deadline.saturating_duration_since(Instant::now());
+    // The store puts the org on anew; what else limits the asker travels as text.
+    let mut query = ask.query.clone();
+    query.without_org(&ask.org);
     let begin = QueryBegin {
         org: ask.org.as_str().to_owned(),
-        query: ask.query.to_string(),
+        query: query.to_string(),
         now: ask.now,
         timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
     };

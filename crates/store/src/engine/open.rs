@@ -13,6 +13,7 @@ use crate::shelf::{self, Stored};
 use crate::wal::{FindingKind, Opened, Wal};
 use disk::{Disk, SyncPoint, make_dir};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -47,6 +48,32 @@ pub enum Problem {
     SeenAnew,
     /// There is no room for the reserve; batches are refused until there is.
     NoReserve,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TornLog => {
+                f.write_str("the log ended in a batch that was not acknowledged; nothing is missing")
+            }
+            Self::LostBatches(batches) => write!(f, "{batches} batches of the log cannot be read"),
+            Self::LogSetAside => f.write_str("a segment of the log cannot be read and was set aside"),
+            Self::UnknownBatch => f.write_str("a batch of the log is of a newer version"),
+            Self::DamagedPart(rows) => {
+                write!(f, "the part cannot be read and was set aside: {rows} lines are missing")
+            }
+            Self::MissingPart(rows) => write!(f, "the part is not there: {rows} lines are missing"),
+            Self::AdoptedPart(rows) => write!(f, "the part was found again, with {rows} lines"),
+            Self::UnknownPart => f.write_str("the part is not known and was set aside"),
+            Self::DamagedManifest(bytes) => write!(f, "{bytes} bytes of the manifest cannot be read"),
+            Self::SeenAnew => f.write_str(
+                "what was seen of each boot was made anew; lines that agents send again may come twice",
+            ),
+            Self::NoReserve => {
+                f.write_str("there is no room on the disk (LS02): no lines are taken until there is")
+            }
+        }
+    }
 }
 
 /// What the start found.

@@ -8,7 +8,7 @@ use bus::client::{Client, Delivery, Message, Status};
 use bus::roles::Role;
 use bus::sys::{QUERY_PREFIX, QueryBegin, QueryEnd, QueryFailure, QueryNext, QueryRequest};
 use line::OrgId;
-use query::{Block, Flow, Limits, Side};
+use query::{Block, Confinement, Flow, Limits, Side};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 
@@ -100,8 +100,9 @@ impl Asked {
         let failure =
             |code: &str, reason: String, retry| QueryFailure { code: code.to_owned(), reason, retry };
         let org = OrgId::new(&begin.org).map_err(|error| failure("LS08", error.to_string(), false))?;
-        let query = query::parse(&begin.query, begin.now)
+        let mut query = query::parse(&begin.query, begin.now)
             .map_err(|error| failure(error.code(), error.to_string(), false))?;
+        query.confine(&Confinement::org(org.clone()));
         let (sender, said) = mpsc::channel(PIECES);
         let (next, over) = self.answers.begin(said).ok_or_else(|| {
             failure("LS07", "the store answers as many questions as it can".to_owned(), true)

@@ -1,0 +1,79 @@
+//! The HTTP face of `logway up`: search and inserts, and the figures and faults of all parts.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use api::Live;
+use api::logs::{Local, Remote};
+use bus::client::Client;
+use bus::roles::Role;
+use store::stage::Store;
+use tokio::net::TcpListener;
+
+use super::parts::{Parts, until};
+use super::tell_of_refusal;
+use crate::bus_link;
+use crate::data::{Data, Running};
+
+/// The parts that it serves.
+pub(super) struct Others {
+    /// The store, if this machine keeps lines.
+    pub(super) store: Option<Store>,
+    pub(super) proxy: Arc<proxy::Figures>,
+    pub(super) agent: Arc<agent::Figures>,
+}
+
+/// What each text of figures ends with, and all of them together once.
+const END: &str = "# EOF\n";
+
+/// Starts it. It asks the store of this process if that is the only one, else all that there are.
+pub(super) fn start(
+    data: &Data,
+    running: &Running,
+    listener: TcpListener,
+    others: Others,
+    parts: &mut Parts,
+) -> Result<()> {
+    let bus = bus_link::options(data, &running.nats, Role::Api, "logway http")?;
+    let client = Client::start(bus.clone());
+    tokio::spawn(tell_of_refusal(
+        "HTTP API",
+        client.status(),
+        data.path().join("bus").join(Role::Api.as_str()),
+    ));
+    // To follow, a connection of its own: it is left when it hears nothing.
+    let known = registry::follow(Client::start(bus));
+    let live = Live::new(client.clone());
+    let logs: Arc<dyn api::Logs> = match others.store {
+        Some(store) => Arc::new(Local::new(store, live)),
+        None => Arc::new(Remote::new(client, live, known.clone())),
+    };
+    let mut config = api::Config::new(listener, logs, known);
+    config.host.clone_from(&running.host);
+    let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
+    config.figures = Some(Box::new(move || joined(&[agent.text(), proxy.text(), own.text()])));
+    let agent = others.agent;
+    config.fault = Some(Box::new(move || agent.fault()));
+    parts.start("HTTP API", |ending| async {
+        api::run(config, until(ending)).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Texts of figures as one.
+fn joined(texts: &[String]) -> String {
+    let bodies = texts.iter().map(|text| text.strip_suffix(END).unwrap_or(text));
+    bodies.chain([END]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_end_once() {
+        let texts = ["a 1\n# EOF\n".to_owned(), String::new(), "b 2\n# EOF\n".to_owned()];
+        assert_eq!(joined(&texts), "a 1\nb 2\n# EOF\n");
+    }
+}
