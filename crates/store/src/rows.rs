@@ -260,6 +260,11 @@ impl Rows {
     /// Adds a row without further fields; [`Rows::add_field`] adds them. `source` is from [`Rows::source_ref`]. Says
     /// whether it was taken: not beyond [`Rows::MAX_ROWS`] or 2 GiB of messages, and not from a source that is unknown.
     pub fn push(&mut self, source: u32, head: &Head, message: &[u8]) -> bool {
+        self.push_bits(source, head, head.kind.bits(), message)
+    }
+
+    /// The same with a kind that is packed already; the one of `head` does not count.
+    fn push_bits(&mut self, source: u32, head: &Head, kind: u16, message: &[u8]) -> bool {
         let too_long = self.messages.bytes().len() + message.len() > i32::MAX as usize;
         if self.len() >= Self::MAX_ROWS || too_long || source as usize >= self.sources.len() {
             return false;
@@ -271,7 +276,7 @@ impl Rows {
         self.pos.push(head.pos);
         self.source.push(source);
         self.seqs.push(head.seq);
-        self.kinds.push(head.kind.bits());
+        self.kinds.push(kind);
         self.messages.push(message);
         self.time_range = (self.time_range.0.min(head.time), self.time_range.1.max(head.time));
         self.next_field = 0;

@@ -1,6 +1,6 @@
 //! Rows in another order, or some of them.
 
-use super::{Rows, Source};
+use super::{Head, Kind, Rows, Source};
 
 impl Rows {
     /// Whether the rows are in order of time, and of pos where times are equal.
@@ -98,7 +98,14 @@ impl Picker {
     pub(crate) fn pick(&mut self, to: &mut Rows, at: usize, from: &Rows, row: usize) -> bool {
         let known = &mut self.of[at];
         let source = known.source(to, from.source[row] as usize, &from.sources);
-        if !to.push(source, &from.head(row), from.messages.get(row)) {
+        let head = Head {
+            time: from.times[row],
+            pos: from.pos[row],
+            seq: from.seqs[row],
+            span: if from.spans.is_empty() { 1 } else { from.span(row) },
+            kind: Kind::PLAIN,
+        };
+        if !to.push_bits(source, &head, from.kinds[row], from.messages.get(row)) {
             return false;
         }
         if row < known.last_row || known.cursors.len() != from.fields.len() {

@@ -1,7 +1,5 @@
 //! Rows to a frame.
 
-use std::collections::HashMap;
-
 use line::varint;
 
 use super::super::press::Press;
@@ -112,16 +110,17 @@ fn put_seqs(rows: &Rows, press: &mut Press, out: &mut Vec<u8>) {
 }
 
 fn put_kinds(rows: &Rows, press: &mut Press, out: &mut Vec<u8>) {
-    let mut distinct = Vec::new();
-    let mut places = HashMap::new();
+    let mut distinct: Vec<u16> = Vec::new();
     let mut codes = Vec::with_capacity(rows.len());
     for &bits in &rows.kinds {
-        codes.push(*places.entry(bits).or_insert_with(|| {
+        // Mostly there are a handful.
+        let place = distinct.iter().position(|&known| known == bits).unwrap_or_else(|| {
             distinct.push(bits);
-            distinct.len() as u64 - 1
-        }));
+            distinct.len() - 1
+        });
+        codes.push(place as u64);
     }
     put_count(out, distinct.len());
-    distinct.iter().for_each(|bits: &u16| out.extend_from_slice(&bits.to_le_bytes()));
+    distinct.iter().for_each(|bits| out.extend_from_slice(&bits.to_le_bytes()));
     ints::put(&codes, press, out);
 }

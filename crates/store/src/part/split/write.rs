@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use query::Text;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::ints;
 use super::super::press::Press;
@@ -118,32 +119,35 @@ impl Found {
 /// The templates of the values; `None` if there are too many.
 fn find(values: Values<'_>) -> Option<Found> {
     let mut found = Found::default();
-    let mut known: HashMap<Box<[u8]>, u32> = HashMap::new();
+    let mut known: HashMap<u64, u32> = HashMap::new();
     let mut template = Vec::new();
     let mut begin = 0;
     for (row, (value, &end)) in values.iter().zip(values.ends).enumerate() {
         template.clear();
         let first = found.pieces.len();
         let number = if cut(value, begin, &mut template, &mut found.pieces) {
-            let number = match known.get(&template[..]) {
-                Some(&number) => number,
+            let hash = xxh3_64(&template);
+            match known.get(&hash) {
+                // Of two templates with one hash the second one's rows are whole.
+                Some(&number) => (found.templates.get(number as usize) == template).then_some(number),
                 None => {
                     let number = u32::try_from(known.len()).ok()?;
                     if known.len() >= MAX_TEMPLATES.min(FREE_TEMPLATES + row / ROWS_A_TEMPLATE) {
                         return None;
                     }
-                    known.insert(template.clone().into(), number);
+                    known.insert(hash, number);
                     found.templates.push(&template);
                     found.counts.push(0);
-                    number
+                    Some(number)
                 }
-            };
-            found.counts[number as usize] += 1;
-            Some(number)
+            }
         } else {
-            found.pieces.truncate(first);
             None
         };
+        match number {
+            Some(number) => found.counts[number as usize] += 1,
+            None => found.pieces.truncate(first),
+        }
         found.rows.push((number, first));
         begin = end;
     }
