@@ -153,11 +153,11 @@ async fn walk(
         let part = Range { from, to: pace.end(from, range.to) };
         settled(part.to).await?;
         match fetch(server, plan, part, pace.is_least(), wait).await? {
-            Some(window) => {
+            Fetched::All(window) => {
                 pace.done(window.lines, window.bytes.len());
                 output.write(&window.bytes, window.lines, part.to)?;
             }
-            None => pace.shrink(),
+            Fetched::TooMuch(enough) => pace.shrink(enough),
         }
         progress.say(words(output.state(), before, progress.elapsed()));
     }
@@ -182,19 +182,26 @@ async fn settled(end: i64) -> Result<()> {
     Ok(())
 }
 
-/// The lines of `part`; `None`: there are too many for one piece. What may pass is waited for.
+/// What came of a question.
+enum Fetched {
+    All(Window),
+    /// There are too many lines; behind so many nanoseconds, if that is known, there are enough.
+    TooMuch(Option<i64>),
+}
+
+/// The lines of `part`. What may pass is waited for.
 async fn fetch(
     server: &Server,
     plan: &Plan,
     part: Range,
     is_least: bool,
     mut wait: Duration,
-) -> Result<Option<Window>> {
+) -> Result<Fetched> {
     let mut tries = 1;
     loop {
         let trouble = match Window::fetch(server, plan, part, is_least).await {
-            Ok(window) => return Ok(Some(window)),
-            Err(Stop::TooLarge) => return Ok(None),
+            Ok(window) => return Ok(Fetched::All(window)),
+            Err(Stop::TooLarge(enough)) => return Ok(Fetched::TooMuch(enough)),
             Err(Stop::Wrong(fail)) => return fail.err(),
             Err(Stop::Trouble(trouble)) => trouble,
         };

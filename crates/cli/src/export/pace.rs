@@ -3,8 +3,8 @@
 use crate::scope::Range;
 
 /// The size that answers should have.
-const LINES: u64 = 20_000;
-const BYTES: usize = 8 << 20;
+pub(super) const LINES: u64 = 20_000;
+pub(super) const BYTES: usize = 8 << 20;
 /// How much the length changes at once.
 const FACTOR: i64 = 4;
 /// The first length, if the range is not shorter: nothing is known of it yet.
@@ -46,9 +46,10 @@ impl Pace {
         self.nanos = nanos.clamp(1, MAX_NANOS);
     }
 
-    /// A window had too much.
-    pub(super) fn shrink(&mut self) {
-        self.nanos = (self.nanos / FACTOR / 2).max(1);
+    /// A window had too much, and this much of it was enough, if that is known.
+    pub(super) fn shrink(&mut self, enough: Option<i64>) {
+        let shorter = enough.filter(|nanos| *nanos < self.nanos);
+        self.nanos = shorter.unwrap_or(self.nanos / FACTOR / 2).max(1);
     }
 }
 
@@ -67,7 +68,7 @@ mod tests {
         }
         assert_eq!(pace.end(0, range.to), 1 << 62);
         for _ in 0..60 {
-            pace.shrink();
+            pace.shrink(None);
         }
         assert!(pace.is_least() && pace.end(7, 100) == 8);
         // 10 lines a nanosecond.
@@ -78,6 +79,13 @@ mod tests {
         assert_eq!(pace.nanos, 2000);
         pace.done(1, 10 * BYTES);
         assert_eq!(pace.nanos, 500);
+        pace.shrink(Some(70));
+        assert_eq!(pace.nanos, 70);
+        // What says nothing new is not obeyed.
+        pace.shrink(Some(70));
+        assert_eq!(pace.nanos, 8);
+        pace.shrink(Some(0));
+        assert!(pace.is_least());
     }
 
     proptest! {
@@ -96,7 +104,7 @@ mod tests {
                 let end = pace.end(at, range.to);
                 prop_assert!(at < end && end <= range.to);
                 if is_too_large && !pace.is_least() {
-                    pace.shrink();
+                    pace.shrink((lines % 2 == 0).then_some(i64::try_from(lines).unwrap()));
                 } else {
                     pace.done(lines, 0);
                     at = end;

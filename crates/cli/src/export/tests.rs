@@ -84,6 +84,19 @@ async fn a_large_answer_is_asked_for_in_pieces() {
 }
 
 #[tokio::test]
+async fn many_lines_at_one_moment_are_found_by_one_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out");
+    // All in a tenth of a second, far behind the beginning.
+    let times: Vec<i64> = (0..70_000).map(|number| 900_000_000_000 + number * 1000).collect();
+    let wanted = times.clone();
+    let fake = Fake::start(move |asked| answer(&times, asked).into_bytes()).await;
+    assert_eq!(export(&fake, &path).await.unwrap(), Exit::Ok);
+    assert_eq!(rows(&path), wanted);
+    assert!(fake.asked().len() < 20, "{}", fake.asked().len());
+}
+
+#[tokio::test]
 async fn what_is_not_whole_is_asked_for_again_and_then_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out");

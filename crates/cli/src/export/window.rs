@@ -2,6 +2,7 @@
 
 use line::json::Scanner;
 
+use super::pace::{BYTES, LINES};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::http::{Server, Trouble};
@@ -10,8 +11,8 @@ use crate::search::QUERY;
 use crate::search::plan::Plan;
 
 /// More than this is not held at once.
-const MAX_LINES: u64 = 100_000;
-const MAX_BYTES: usize = 48 << 20;
+const MAX_LINES: u64 = 3 * LINES;
+const MAX_BYTES: usize = 3 * BYTES;
 /// Most bytes of the lines of one nanosecond, which cannot be taken apart.
 const MAX_LEAST_BYTES: usize = 1 << 30;
 /// The order of the lines. Those of the same time are in an order that is always the same.
@@ -28,8 +29,8 @@ pub(super) struct Window {
 /// Why there are none.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// There are more than can be had at once.
-    TooLarge,
+    /// There are more than can be had at once. If some came, behind so many nanoseconds there were enough.
+    TooLarge(Option<i64>),
     /// The answer is not whole, or there is none.
     Trouble(Trouble),
     /// It is not what was asked for.
@@ -48,19 +49,23 @@ impl Window {
         let (max_lines, max_bytes) =
             if is_least { (u64::MAX, MAX_LEAST_BYTES) } else { (MAX_LINES, MAX_BYTES) };
         let too_large = |trouble: Trouble| match trouble.is_too_much() || needs_memory(&trouble) {
-            true if !is_least => Stop::TooLarge,
+            true if !is_least => Stop::TooLarge(None),
             _ => Stop::Trouble(trouble),
         };
         let mut answer = server.ask(QUERY, &form).await.map_err(too_large)?;
         let mut window = Self::default();
         let mut last = part.from;
+        let mut enough = None;
         while let Some(line) = answer.line().await.map_err(too_large)? {
             last = in_order(&line, last, part).map_err(Stop::Wrong)?;
             window.bytes.extend_from_slice(&line);
             window.bytes.push(b'\n');
             window.lines += 1;
+            if enough.is_none() && (window.lines >= LINES || window.bytes.len() >= BYTES) {
+                enough = Some(last - part.from);
+            }
             if window.lines > max_lines || window.bytes.len() > max_bytes {
-                return Err(if is_least { Stop::Wrong(dense(part)) } else { Stop::TooLarge });
+                return Err(if is_least { Stop::Wrong(dense(part)) } else { Stop::TooLarge(enough) });
             }
         }
         Ok(window)
