@@ -3,6 +3,7 @@
 mod answers;
 mod appended;
 mod asked;
+mod figures;
 mod imports;
 
 use std::collections::BTreeSet;
@@ -63,6 +64,19 @@ impl Store {
     #[must_use]
     pub const fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Its figures in OpenMetrics text, its end mark included.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        figures::text(self.engine.stats())
+    }
+
+    /// Why it takes no lines at the moment, if the disk is the reason.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let trouble = self.engine.stats().trouble?;
+        Some(format!("the store takes no lines: {trouble}"))
     }
 
     /// Keeps a request ([`line::append::Envelope`]). It resolves when all of it is durable, or with the reason why not. Rows from

@@ -44,16 +44,20 @@ pub(super) fn start(
     // To follow, a connection of its own: it is left when it hears nothing.
     let known = registry::follow(Client::start(bus));
     let live = Live::new(client.clone());
-    let logs: Arc<dyn api::Logs> = match others.store {
+    let logs: Arc<dyn api::Logs> = match others.store.clone() {
         Some(store) => Arc::new(Local::new(store, live)),
         None => Arc::new(Remote::new(client, live, known.clone())),
     };
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
-    config.figures = Some(Box::new(move || joined(&[agent.text(), proxy.text(), own.text()])));
-    let agent = others.agent;
-    config.fault = Some(Box::new(move || agent.fault()));
+    let store = others.store.clone();
+    config.figures = Some(Box::new(move || {
+        let store = store.as_ref().map(Store::figures).unwrap_or_default();
+        joined(&[agent.text(), store, proxy.text(), own.text()])
+    }));
+    let (agent, store) = (others.agent, others.store);
+    config.fault = Some(Box::new(move || agent.fault().or_else(|| store.as_ref().and_then(Store::fault))));
     parts.start("HTTP API", |ending| async {
         api::run(config, until(ending)).await;
         Ok(())
