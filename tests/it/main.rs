@@ -8,6 +8,7 @@ mod cli_logs_strange;
 mod cli_orgs;
 mod cli_run;
 mod cli_search;
+mod cli_stored;
 mod cli_tokens;
 mod cli_up;
 mod cli_usage;
