@@ -149,10 +149,17 @@ impl Part {
         frames.frames.get(frame).map_or(&[], |frame| frames.sources(frame))
     }
 
-    /// Asks of each source whether a row may come from there.
-    pub fn source_mask(&self, mut may: impl FnMut(&OrgId, &Name, &Source) -> bool) -> Vec<bool> {
+    /// Asks of each source of the apps in `apps` (by their numbers) whether a row may come from there; from others none may.
+    pub fn source_mask(
+        &self,
+        apps: &[bool],
+        mut may: impl FnMut(&OrgId, &Name, &Source) -> bool,
+    ) -> Vec<bool> {
         let ask = |&(stream, boot): &(u32, line::Boot)| {
             let stream = &self.tables.streams[stream as usize];
+            if !apps.get(stream.app as usize).copied().unwrap_or(false) {
+                return false;
+            }
             let app = &self.tables.apps[stream.app as usize];
             let (region, instance) = (stream.region.clone(), stream.instance.clone());
             may(&app.org, &app.app, &Source { region, instance, host: Arc::clone(&stream.host), boot })

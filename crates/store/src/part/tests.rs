@@ -198,7 +198,7 @@ proptest! {
             tokens(value).for_each(|token| check_token(&part, name, token));
         }
         let (from, to) = (i64::from(from), i64::from(from) + len);
-        let mask = part.source_mask(|org, app, source| {
+        let mask = part.source_mask(&vec![true; part.apps().len()], |org, app, source| {
             org.as_str() == row.org && app.as_str() == row.app && source.instance.as_str() == row.instance
         });
         let lookup = Lookup { sources: Some(mask), from, to, pos_above: Some(row.pos / 2), levels, ..Lookup::default() };

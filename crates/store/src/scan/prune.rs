@@ -1,5 +1,6 @@
 //! Which units can have a row that matches. Never too few.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use line::{Name, OrgId};
@@ -29,6 +30,33 @@ impl Wanted<'_> {
         let value = |field: &str| source_value(field, self.org, app, source);
         decide(self.predicate, &mut |test| value(test.field()).map(|value| test.matches(value.as_bytes())))
             != Some(false)
+    }
+
+    /// Which apps of `part`, by their numbers, can have such a row; `None`: none of them.
+    pub(crate) fn apps_of(&self, part: &Part) -> Option<Vec<bool>> {
+        let mut apps = vec![false; part.apps().len()];
+        match names(self.predicate, "app") {
+            // A part may have thousands of apps: those that are named are looked up.
+            Some(names) => {
+                let names =
+                    names.iter().filter_map(|name| Name::new("app", std::str::from_utf8(name).ok()?).ok());
+                let numbers = names.filter_map(|name| part.app_number(self.org, &name));
+                numbers.for_each(|number| apps[number] = true);
+            }
+            None => {
+                for (may, (org, app)) in apps.iter_mut().zip(part.apps()) {
+                    *may = org == self.org && self.may_have_app(app);
+                }
+            }
+        }
+        apps.contains(&true).then_some(apps)
+    }
+
+    /// Whether rows of `app` can match, whatever else they are.
+    fn may_have_app(&self, app: &Name) -> bool {
+        let mut test =
+            |test: &FieldTest| (test.field() == "app").then(|| test.matches(app.as_str().as_bytes()));
+        decide(self.predicate, &mut test) != Some(false)
     }
 
     /// Bit `i`: rows of the level with code `i` can match.
@@ -61,7 +89,8 @@ impl Wanted<'_> {
         if summary.time.0 >= self.to || summary.time.1 < self.from || summary.pos.1 < self.pos_from {
             return;
         }
-        let sources = part.source_mask(|org, app, source| org == self.org && self.may_have(app, source));
+        let Some(apps) = self.apps_of(part) else { return };
+        let sources = part.source_mask(&apps, |_, app, source| self.may_have(app, source));
         if !sources.contains(&true) {
             return;
         }
@@ -111,6 +140,21 @@ pub(crate) fn decide(
         }
         Predicate::Not(one) => decide(one, test).map(|is| !is),
         Predicate::Field(one) => test(one),
+        _ => None,
+    }
+}
+
+/// The values one of which `field` has in every row that matches; `None`: it may have any.
+fn names(predicate: &Predicate, field: &str) -> Option<BTreeSet<Vec<u8>>> {
+    match predicate {
+        Predicate::Field(test) if test.field() == field => {
+            Some(test.values()?.into_iter().map(<[u8]>::to_vec).collect())
+        }
+        Predicate::And(all) => all.iter().filter_map(|one| names(one, field)).reduce(|a, b| &a & &b),
+        Predicate::Or(any) => any
+            .iter()
+            .map(|one| names(one, field))
+            .try_fold(BTreeSet::new(), |all, names| Some(&all | &names?)),
         _ => None,
     }
 }

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use line::{Level, Name};
-use query::{Block, Column, Predicate, Query, Worker};
+use line::Level;
+use query::{Block, Column, Flow, Predicate, Query, Worker};
 
 use super::Stored;
-use crate::part::{Count, Part};
-use crate::rows::{Source, source_value};
+use crate::part::{Count, Part, Stream};
+use crate::rows::{Source, by_ref, source_value};
 use crate::scan::{Unit, Wanted, decide};
 
 /// Nanoseconds of a minute, which is what counts are by.
 const MINUTE: i64 = 60_000_000_000;
+
+/// Counts that are handed over at once.
+const MAX_GATHERED: usize = 1 << 16;
 
 /// How a query is answered from counts.
 pub(super) struct Plan {
@@ -125,39 +128,45 @@ impl Plan {
         worker: &mut Worker,
         uncounted: &mut Uncounted,
     ) -> Result<(), query::Error> {
-        let streams = self.streams(part, wanted);
-        for (number, (org, app)) in part.apps().enumerate() {
-            let is_wanted = || {
-                part.streams()
-                    .iter()
-                    .zip(&streams)
-                    .any(|(stream, levels)| stream.app as usize == number && levels.contains(&true))
-            };
-            if org != wanted.org || !is_wanted() {
-                continue;
+        let Some(mut apps) = wanted.apps_of(part) else { return Ok(()) };
+        let streams = self.streams(part, wanted, &apps);
+        apps.fill(false);
+        for (stream, _) in part.streams().iter().zip(&streams).filter(|(_, levels)| levels.contains(&true)) {
+            if let Some(app) = apps.get_mut(stream.app as usize) {
+                *app = true;
             }
-            let Ok(mut counts) = part.counts(number) else {
+        }
+        let mut gathered = Vec::new();
+        for (number, _) in apps.iter().enumerate().filter(|(_, is_wanted)| **is_wanted) {
+            let Ok(counts) = part.counts(number) else {
                 // The rows say the same, and whoever reads them says what is damaged.
                 let frames = part.frames_of(number).filter_map(|frame| u32::try_from(frame).ok());
                 uncounted.whole.extend(frames.map(|frame| Unit::Frame(Arc::clone(part), frame)));
                 continue;
             };
-            counts.retain(|count| {
+            gathered.extend(counts.into_iter().filter(|count| {
                 let is_whole = count.minute >= self.whole.0 && count.minute < self.whole.1;
                 is_whole && streams[count.stream as usize][usize::from(count.level & 3)]
-            });
-            if !counts.is_empty() {
-                let flow = worker.push(block(part, app, &counts), &mut |_| {});
-                flow?;
+            }));
+            // A day of many apps has more cells than memory should hold at once.
+            if gathered.len() >= MAX_GATHERED {
+                let _more: Flow = worker.push(block(part, &gathered), &mut |_| {})?;
+                gathered.clear();
             }
+        }
+        if !gathered.is_empty() {
+            let _more: Flow = worker.push(block(part, &gathered), &mut |_| {})?;
         }
         Ok(())
     }
 
     /// Of each stream of a part and each level, whether its rows are asked for.
-    fn streams(&self, part: &Part, wanted: &Wanted<'_>) -> Vec<[bool; 4]> {
+    fn streams(&self, part: &Part, wanted: &Wanted<'_>, may: &[bool]) -> Vec<[bool; 4]> {
         let apps: Vec<_> = part.apps().collect();
         let levels = |stream: &crate::part::Stream| {
+            if !may.get(stream.app as usize).copied().unwrap_or(false) {
+                return [false; 4];
+            }
             let (region, instance) = (stream.region.clone(), stream.instance.clone());
             let source =
                 Source { region, instance, host: Arc::clone(&stream.host), boot: line::Boot::from_bits(0) };
@@ -179,17 +188,24 @@ impl Plan {
 }
 
 /// Counts as rows with weights.
-fn block(part: &Part, app: &Name, counts: &[Count]) -> Block {
-    let streams = part.streams();
-    let regions: Vec<_> = streams.iter().map(|stream| stream.region.as_str()).collect();
-    let instances: Vec<_> = streams.iter().map(|stream| stream.instance.as_str()).collect();
-    let of_stream = || counts.iter().map(|count| count.stream as usize);
+fn block(part: &Part, counts: &[Count]) -> Block {
+    let mut used: Vec<u32> = counts.iter().map(|count| count.stream).collect();
+    used.sort_unstable();
+    used.dedup();
+    let apps: Vec<_> = part.apps().map(|(_, app)| app.as_str()).collect();
+    let streams: Vec<_> = used.iter().filter_map(|&at| part.streams().get(at as usize)).collect();
+    let refs = || counts.iter().map(|count| used.binary_search(&count.stream).unwrap_or(usize::MAX));
+    let of_stream = |value: &dyn Fn(&Stream) -> String| {
+        let values: Vec<_> = streams.iter().map(|stream| value(stream)).collect();
+        by_ref(&values, refs())
+    };
+    let app = |stream: &Stream| apps.get(stream.app as usize).copied().unwrap_or_default().to_owned();
     let levels = Level::ALL.map(Level::as_str);
     let mut block = Block::new(counts.len())
-        .with("app", Column::of(app.as_str()))
-        .with("region", crate::rows::by_ref(&regions, of_stream()))
-        .with("instance", crate::rows::by_ref(&instances, of_stream()))
-        .with("level", crate::rows::by_ref(&levels, counts.iter().map(|count| usize::from(count.level & 3))))
+        .with("app", of_stream(&app))
+        .with("region", of_stream(&|stream| stream.region.to_string()))
+        .with("instance", of_stream(&|stream| stream.instance.to_string()))
+        .with("level", by_ref(&levels, counts.iter().map(|count| usize::from(count.level & 3))))
         .with("_time", Column::Time(counts.iter().map(|count| count.minute).collect()));
     block.set_weights(counts.iter().map(|count| count.rows).collect());
     block
