@@ -165,6 +165,12 @@ impl FieldTest {
         self.literal.as_deref()
     }
 
+    /// Whether it looks for whole words without digits, and what lies between them. It then says of a value what it says of the
+    /// same with any other ASCII sign that is in no word in place of each word that has a digit.
+    pub fn is_of_words(&self) -> bool {
+        self.matcher.is_of_words()
+    }
+
     /// The whole values of which one has to be there, when the test is of that kind: for looking them up.
     pub fn values(&self) -> Option<Vec<&[u8]>> {
         match &*self.matcher {

@@ -64,6 +64,11 @@ pub(crate) struct AnyCaseSearch {
 const COMMON: &[u8] = b" e0taoin1srl2d35c4um69p78.:/\"-fg=_,h[]bywkv";
 
 impl AnyCaseSearch {
+    /// As [`super::phrase::Search::is_of_words`].
+    pub(crate) fn is_of_words(&self) -> bool {
+        super::phrase::is_of_words(&self.text, self.left, self.right)
+    }
+
     fn new(text: &str, is_prefix: bool) -> Result<Self, Error> {
         let small: Box<[u8]> = text.to_ascii_lowercase().into_bytes().into();
         let rank = |byte: &u8| COMMON.iter().position(|common| common == byte).unwrap_or(COMMON.len());

@@ -81,6 +81,11 @@ impl Search {
         self.left && self.right && token::tokens(self.needle()).next() == Some(self.needle())
     }
 
+    /// Whether it is made of whole words without digits, and of what lies between them.
+    pub(crate) fn is_of_words(&self) -> bool {
+        is_of_words(self.needle(), self.left, self.right)
+    }
+
     /// Whether the borders are right for a match at byte `start`.
     pub(crate) fn fits(&self, value: &[u8], start: usize) -> bool {
         let (before, rest) = value.split_at_checked(start).unwrap_or((value, &[]));
@@ -91,6 +96,12 @@ impl Search {
     pub(crate) fn need(&self) -> Need {
         Need::of(self.needle(), !self.left, !self.right)
     }
+}
+
+/// Whether a text that is looked for between such borders is made of whole words without digits, and of what lies between them.
+pub(crate) fn is_of_words(text: &[u8], left: bool, right: bool) -> bool {
+    let is_cut = !left && token::begins_inside(text) || !right && token::ends_inside(text);
+    !text.is_empty() && !is_cut && !text.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_control())
 }
 
 #[cfg(test)]

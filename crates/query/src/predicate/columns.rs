@@ -22,6 +22,15 @@ pub trait Columns {
     /// # Errors
     /// What made it impossible to fetch them.
     fn column(&mut self, field: &str) -> Result<Option<Arc<Column>>, Self::Error>;
+
+    /// Takes out of `rows` what `test` does not match, for who can tell without the column. `false`: it has to be tested by that.
+    ///
+    /// # Errors
+    /// As [`Columns::column`].
+    fn retain(&mut self, test: &FieldTest, rows: &mut Rows) -> Result<bool, Self::Error> {
+        let _ = (test, rows);
+        Ok(false)
+    }
 }
 
 impl Predicate {
@@ -64,11 +73,16 @@ impl Predicate {
                     rows.clear();
                 }
             }
-            Self::Field(test) => match columns.column(test.field())? {
-                Some(column) => test.retain(&column, rows),
-                None if test.matches_empty() => {}
-                None => rows.clear(),
-            },
+            Self::Field(test) => {
+                if columns.retain(test, rows)? {
+                    return Ok(());
+                }
+                match columns.column(test.field())? {
+                    Some(column) => test.retain(&column, rows),
+                    None if test.matches_empty() => {}
+                    None => rows.clear(),
+                }
+            }
         }
         Ok(())
     }

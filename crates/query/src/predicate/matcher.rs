@@ -58,6 +58,17 @@ impl Matcher {
         }
     }
 
+    /// Whether it looks for whole words without digits, and what lies between them: then it makes no difference to it which words with
+    /// digits there are beside.
+    pub(super) fn is_of_words(&self) -> bool {
+        match self {
+            Self::Search(search) => search.is_of_words(),
+            Self::AnyCase(search) => search.is_of_words(),
+            Self::AllOf(all) => all.iter().all(Self::is_of_words),
+            _ => false,
+        }
+    }
+
     /// Tokens that every value has that matches.
     pub(super) fn need(&self) -> Need {
         match self {

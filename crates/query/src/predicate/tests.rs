@@ -141,3 +141,37 @@ fn what_is_known_beforehand() {
     let orgs = orgs.compile().unwrap();
     assert!(orgs.has_org("k") && !orgs.has_org("l"));
 }
+
+/// The value with a sign that is in no word in place of each run of ASCII letters, digits and `_` that has a digit.
+fn without_numbers(value: &str) -> String {
+    let mut out = String::new();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = value;
+    while let Some(first) = rest.chars().next() {
+        let same = |c: char| is_word(c) == is_word(first);
+        let (run, behind) = rest.split_at(rest.find(|c| !same(c)).unwrap_or(rest.len()));
+        let varies = is_word(first) && run.bytes().any(|byte| byte.is_ascii_digit());
+        out.push_str(if varies { "\u{11}" } else { run });
+        rest = behind;
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn words_are_found_whatever_stands_for_numbers(value in "[aAbB1 _.-]{0,12}", text in "[aAbB _.-]{1,4}", form in 0_usize..4) {
+        let quoted = format!("\"{text}\"");
+        let filter = match form {
+            0 => quoted,
+            1 => format!("i({quoted})"),
+            2 => format!("{quoted}*"),
+            _ => format!("contains_all({quoted}, a)"),
+        };
+        let predicate = crate::parse(&filter, 0).unwrap().predicate().unwrap();
+        if let Predicate::Field(test) = &predicate
+            && test.is_of_words()
+        {
+            prop_assert_eq!(test.matches(value.as_bytes()), test.matches(without_numbers(&value).as_bytes()), "{}", filter);
+        }
+    }
+}

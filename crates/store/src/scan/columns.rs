@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use query::{Block, Column, Columns, Fields, Rows as RowSet};
+use query::{Block, Column, Columns, FieldTest, Fields, Rows as RowSet};
 
 use super::Unit;
-use crate::part::{Error, Frame};
+use crate::part::{Error, Frame, Templates};
 use crate::rows::Rows;
+
+const MESSAGE: &str = "_msg";
 
 /// The field that is there for cursors, and in no answer that does not name it.
 const POS: &str = "pos";
@@ -22,6 +24,8 @@ pub(super) struct UnitColumns<'a> {
     origin: Origin<'a>,
     org: &'a str,
     read: Vec<(Box<str>, Option<Arc<Column>>)>,
+    /// What does not vary in the messages, once it was asked for; `None` in it: they are not written so.
+    templates: Option<Option<Templates>>,
     read_bytes: u64,
 }
 
@@ -32,7 +36,7 @@ impl<'a> UnitColumns<'a> {
             Unit::Memory(rows) => Origin::Memory(rows),
             Unit::Frame(part, index) => Origin::Frame(Box::new(part.frame(*index as usize)?)),
         };
-        Ok(Self { origin, org, read: Vec::new(), read_bytes: 0 })
+        Ok(Self { origin, org, read: Vec::new(), templates: None, read_bytes: 0 })
     }
 
     /// How many rows there are. Rows of another org are none, whatever was put before us.
@@ -113,5 +117,36 @@ impl Columns for UnitColumns<'_> {
         let column = (!column.is_empty()).then(|| Arc::new(column));
         self.read.push((field.into(), column.clone()));
         Ok(column)
+    }
+
+    /// Words without digits are looked for in the templates of messages, which are few.
+    fn retain(&mut self, test: &FieldTest, rows: &mut RowSet) -> Result<bool, Error> {
+        let is_read = self.read.iter().any(|(name, _)| **name == *MESSAGE);
+        if test.field() != MESSAGE || is_read || !test.is_of_words() {
+            return Ok(false);
+        }
+        let Origin::Frame(frame) = &self.origin else { return Ok(false) };
+        if self.templates.is_none() {
+            let templates = frame.templates()?;
+            self.read_bytes += templates.as_ref().map_or(0, |found| {
+                (found.texts.bytes().len() + found.whole.bytes().len() + found.refs.len() * 4) as u64
+            });
+            self.templates = Some(templates);
+        }
+        let Some(Some(templates)) = &self.templates else { return Ok(false) };
+        let matching: Vec<bool> = templates.texts.iter().map(|text| test.matches(text)).collect();
+        let mut whole = 0;
+        let matching: Vec<bool> = templates
+            .refs
+            .iter()
+            .map(|&at| {
+                matching.get(at as usize).copied().unwrap_or_else(|| {
+                    whole += 1;
+                    test.matches(templates.whole.get(whole - 1))
+                })
+            })
+            .collect();
+        rows.retain(|row| matching.get(row).copied().unwrap_or(false));
+        Ok(true)
     }
 }
