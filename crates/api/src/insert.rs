@@ -58,7 +58,7 @@ pub(crate) async fn jsonline(api: &Arc<Api>, asked: Asked, mut body: Incoming) -
     insert.send().await?;
     let counts = &api.counts;
     counts.inserted_lines.fetch_add(insert.batches.kept(), Ordering::Relaxed);
-    counts.refused_lines.fetch_add(insert.refusals.count(), Ordering::Relaxed);
+    counts.refused_lines.fetch_add(insert.refusals.count() + insert.batches.expired(), Ordering::Relaxed);
     match insert.refusals.verdict(&insert.batches) {
         Some(refused) => Err(refused),
         None if options.is_debug => Ok(reply::ok(reply::TEXT, insert.batches.told())),

@@ -112,6 +112,8 @@ fn human(time: Duration) -> String {
 pub struct Receipt {
     /// The store's position behind them.
     pub pos: u64,
+    /// So many of them were not kept: they are older than anything that is.
+    pub expired: u64,
 }
 
 /// A store, or many.

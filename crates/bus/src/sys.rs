@@ -181,6 +181,9 @@ pub enum AppendAnswer {
     Acked {
         /// The store's commit order after it.
         pos: u64,
+        /// So many rows from elsewhere were not kept: they are older than anything that is.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        expired: u64,
     },
     /// Not now. The same request is to be repeated.
     Busy {
@@ -198,6 +201,11 @@ pub enum AppendAnswer {
     },
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +213,8 @@ mod tests {
     #[test]
     fn answers_to_an_append_look_like_this() {
         for (answer, text) in [
-            (AppendAnswer::Acked { pos: 7 }, r#"{"acked":{"pos":7}}"#),
+            (AppendAnswer::Acked { pos: 7, expired: 0 }, r#"{"acked":{"pos":7}}"#),
+            (AppendAnswer::Acked { pos: 7, expired: 2 }, r#"{"acked":{"pos":7,"expired":2}}"#),
             (
                 AppendAnswer::Busy { retry_ms: 50, reason: "full".into() },
                 r#"{"busy":{"retry_ms":50,"reason":"full"}}"#,

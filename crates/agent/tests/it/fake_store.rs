@@ -205,7 +205,9 @@ async fn answer(client: &Client, message: &Message, keep: &watch::Sender<Kept>, 
         }
     });
     let text = match reaction {
-        Reaction::Keep => serde_json::to_vec(&AppendAnswer::Acked { pos: number as u64 + 1 }).unwrap(),
+        Reaction::Keep => {
+            serde_json::to_vec(&AppendAnswer::Acked { pos: number as u64 + 1, expired: 0 }).unwrap()
+        }
         Reaction::Say(answer) => serde_json::to_vec(&answer).unwrap(),
         Reaction::Nonsense => b"{}".to_vec(),
         Reaction::KeepSilently | Reaction::Silence => return,

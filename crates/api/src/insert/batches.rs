@@ -38,6 +38,12 @@ struct Group {
     rows: Vec<u8>,
 }
 
+/// What became of a batch.
+struct Kept {
+    rows: u64,
+    expired: u64,
+}
+
 /// The rows of a request that are not kept yet.
 pub(crate) struct Batches<'a> {
     api: &'a Arc<Api>,
@@ -52,6 +58,7 @@ pub(crate) struct Batches<'a> {
     name: Vec<u8>,
     bytes: usize,
     kept: u64,
+    expired: u64,
     told: String,
     told_rows: u64,
 }
@@ -70,6 +77,7 @@ impl<'a> Batches<'a> {
             name: Vec::new(),
             bytes: 0,
             kept: 0,
+            expired: 0,
             told: String::new(),
             told_rows: 0,
         }
@@ -78,6 +86,11 @@ impl<'a> Batches<'a> {
     /// Rows that are on disk.
     pub(crate) const fn kept(&self) -> u64 {
         self.kept
+    }
+
+    /// Rows that the store has not taken because they are older than anything that is kept.
+    pub(crate) const fn expired(&self) -> u64 {
+        self.expired
     }
 
     /// Adds a row to its group.
@@ -187,7 +200,10 @@ impl<'a> Batches<'a> {
         let mut result = Ok(());
         for waits in waits {
             match waits.await.unwrap_or(Err(Failure::Broken)) {
-                Ok(rows) => self.kept += rows,
+                Ok(kept) => {
+                    self.kept += kept.rows;
+                    self.expired += kept.expired;
+                }
                 Err(why) => result = Err(why),
             }
         }
@@ -228,12 +244,15 @@ impl<'a> Batches<'a> {
 }
 
 /// Hands a batch to the store until it is on disk, and says how many rows that are. It is harmless to hand it over again.
-async fn keep(api: Arc<Api>, batch: Batch, deadline: Instant) -> Result<u64, Failure> {
+async fn keep(api: Arc<Api>, batch: Batch, deadline: Instant) -> Result<Kept, Failure> {
     let began = Instant::now();
     loop {
         let rows = batch.rows;
         let failure = match timeout_at(deadline, api.logs.append(batch.clone())).await {
-            Ok(Ok(_)) => return Ok(rows),
+            Ok(Ok(receipt)) => {
+                let expired = receipt.expired.min(rows);
+                return Ok(Kept { rows: rows - expired, expired });
+            }
             Ok(Err(failure)) => failure,
             Err(_) => {
                 return Err(Failure::Away(format!(

@@ -34,15 +34,18 @@ impl Refusals {
 
     /// What is answered when some were refused.
     pub(crate) fn verdict(&self, batches: &Batches<'_>) -> Option<Refused> {
-        if self.count == 0 {
+        let (expired, count) = (batches.expired(), self.count + batches.expired());
+        if count == 0 {
             return None;
         }
-        let (lines, were) = if self.count == 1 { ("line", "was") } else { ("lines", "were") };
+        let (lines, were) = if count == 1 { ("line", "was") } else { ("lines", "were") };
         let mut text = format!(
-            "{} {lines} {were} refused, and the {} others are kept: do not send those again",
-            self.count,
+            "{count} {lines} {were} refused, and the {} others are kept: do not send those again",
             batches.kept()
         );
+        if expired > 0 {
+            let _ = write!(text, "\n{expired} of them: older than lines are kept here");
+        }
         for (number, why) in &self.first {
             // Writing into a string does not fail.
             let _ = write!(text, "\nline {number}: {why}");

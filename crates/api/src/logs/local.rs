@@ -89,7 +89,8 @@ impl Logs for Local {
         let store = self.store.clone();
         Box::pin(async move {
             let kept = store.append(request(&batch)?);
-            kept.await.map(|receipt| Receipt { pos: receipt.pos }).map_err(failure)
+            let receipt = kept.await.map_err(failure)?;
+            Ok(Receipt { pos: receipt.pos, expired: receipt.expired })
         })
     }
 

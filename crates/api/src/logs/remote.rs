@@ -265,7 +265,7 @@ impl Logs for Remote {
                 _ => return Err(away("the store did not answer")),
             };
             match serde_json::from_slice(&answer) {
-                Ok(AppendAnswer::Acked { pos }) => Ok(Receipt { pos }),
+                Ok(AppendAnswer::Acked { pos, expired }) => Ok(Receipt { pos, expired }),
                 Ok(AppendAnswer::Busy { retry_ms, reason }) => {
                     Err(Failure::Busy { retry_after: Duration::from_millis(retry_ms), reason })
                 }

@@ -72,6 +72,14 @@ async fn what_is_brought_is_found() {
     assert_eq!(answered.status, 200, "{answered:?}");
     assert_eq!(insert(&api, &other, &line(1, "my-app", "of somebody else", "")).await.status, 200);
 
+    // What is older than anything that is kept is not taken in silence.
+    let answered = insert(&api, &mine, &line(-40 * 86_400, "my-app", "of long ago", "")).await;
+    assert_eq!(answered.status, 400, "{answered:?}");
+    assert!(
+        answered.body.contains("1 line was refused") && answered.body.contains("older than"),
+        "{answered:?}"
+    );
+
     let heard: Value = serde_json::from_slice(&tail.chunk().await.unwrap().unwrap()).unwrap();
     let range = format!("start={}&end={}", start, start + 600);
     // The same before and after the rows have gone from memory to a part.

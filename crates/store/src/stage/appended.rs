@@ -87,7 +87,7 @@ fn append(store: &Store, message: &Message) {
 
 fn answer(result: Result<Receipt, Refusal>) -> AppendAnswer {
     match result {
-        Ok(receipt) => AppendAnswer::Acked { pos: receipt.pos },
+        Ok(receipt) => AppendAnswer::Acked { pos: receipt.pos, expired: receipt.expired },
         Err(Refusal::Busy { retry_ms, reason }) => AppendAnswer::Busy { retry_ms, reason },
         Err(Refusal::Rejected { code, reason }) => AppendAnswer::Rejected { code: code.to_owned(), reason },
     }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_answered() {
         let receipt = Receipt { pos: 7, taken: 2, ..Receipt::default() };
-        assert_eq!(answer(Ok(receipt)), AppendAnswer::Acked { pos: 7 });
+        assert_eq!(answer(Ok(receipt)), AppendAnswer::Acked { pos: 7, expired: 0 });
         let busy = Refusal::Busy { retry_ms: 5, reason: "LS02: full".into() };
         assert_eq!(answer(Err(busy)), AppendAnswer::Busy { retry_ms: 5, reason: "LS02: full".into() });
         let rejected = Refusal::Rejected { code: "LS05", reason: "no".into() };

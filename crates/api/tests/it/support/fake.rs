@@ -240,7 +240,7 @@ impl api::Logs for Fake {
                 lines.push(line);
             }
         }
-        Box::pin(async { Ok(Receipt { pos: 1 }) })
+        Box::pin(async { Ok(Receipt { pos: 1, expired: 0 }) })
     }
 
     fn flush(&self) -> Pending<Result<(), Failure>> {
