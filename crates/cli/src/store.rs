@@ -232,39 +232,11 @@ fn lost(repaired: &Repaired) -> bool {
     repaired.report.is_lossy() || repaired.parts.iter().any(|(_, _, lost)| *lost > 0)
 }
 
-/// What the start found, in words.
-fn sentence(problem: Problem) -> String {
-    let rows = |rows: u64| format!("{} rows", thousands(rows));
-    match problem {
-        Problem::TornLog => {
-            "the log ends in half a batch, as after a crash; nobody was told that it is stored".to_owned()
-        }
-        Problem::LostBatches(batches) => {
-            format!("{} batches of the log are unreadable and lost", thousands(batches))
-        }
-        Problem::LogSetAside => "a piece of the log is unreadable and lies in 'damaged' now".to_owned(),
-        Problem::UnknownBatch => "a batch is of a newer Logway: run that one".to_owned(),
-        Problem::DamagedPart(lost) => {
-            format!("unreadable, lies in 'damaged' now: {} are missing", rows(lost))
-        }
-        Problem::MissingPart(lost) => format!("it is not there: {} are missing", rows(lost)),
-        Problem::AdoptedPart(found) => format!("the manifest did not know it; {} are back", rows(found)),
-        Problem::UnknownPart => "the manifest does not know it; it lies in 'damaged' now".to_owned(),
-        Problem::DamagedManifest(bytes) => {
-            format!("{} bytes were unreadable; it was written anew", thousands(bytes))
-        }
-        Problem::SeenAnew => {
-            "which numbers are stored was unreadable; it was made anew from the parts".to_owned()
-        }
-        Problem::NoReserve => "there is no room on the disk for the reserve: free some".to_owned(),
-    }
-}
-
 /// What a repair did.
 fn repairs(repaired: &Repaired) -> String {
     let mut out = String::new();
     for (file, problem) in &repaired.report.problems {
-        out.push_str(&format!("{}: {}\n", path(file), sentence(*problem)));
+        out.push_str(&format!("{}: {}\n", path(file), problem));
     }
     for (file, kept, gone) in &repaired.parts {
         let (kept, gone) = (thousands(*kept), thousands(*gone));
@@ -280,7 +252,7 @@ fn repairs(repaired: &Repaired) -> String {
 
 fn repaired_json(repaired: &Repaired) -> serde_json::Value {
     let problem =
-        |(file, problem): &(PathBuf, Problem)| json!({ "path": shown(file), "what": sentence(*problem) });
+        |(file, problem): &(PathBuf, Problem)| json!({ "path": shown(file), "what": problem.to_string() });
     let part = |(file, kept, gone): &(PathBuf, u64, u64)| json!({ "path": shown(file), "saved_rows": kept, "lost_rows": gone });
     json!({
         "lossy": lost(repaired),

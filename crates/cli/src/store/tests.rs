@@ -116,22 +116,3 @@ fn a_store_that_runs_or_is_not_there_is_left_alone() {
     }
     assert!(!data.store().exists());
 }
-
-#[test]
-fn every_problem_is_a_sentence() {
-    for problem in [
-        Problem::TornLog,
-        Problem::LostBatches(2),
-        Problem::LogSetAside,
-        Problem::UnknownBatch,
-        Problem::DamagedPart(3),
-        Problem::MissingPart(4),
-        Problem::AdoptedPart(5),
-        Problem::UnknownPart,
-        Problem::DamagedManifest(6),
-        Problem::SeenAnew,
-        Problem::NoReserve,
-    ] {
-        assert!(sentence(problem).len() > 20, "{problem:?}");
-    }
-}
