@@ -6,6 +6,7 @@
 mod answer;
 mod local;
 mod remote;
+mod routed;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use query::Query;
 pub use answer::{Answer, Answering, End, Piece};
 pub use local::Local;
 pub use remote::Remote;
+pub use routed::Routed;
 
 /// What comes later.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

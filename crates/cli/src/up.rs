@@ -158,6 +158,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let store = store::start(args, data, &running, &mut parts).await?;
     let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
     let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
+    let store = store.map(|store| (args.store_name.clone(), store));
     web::start(data, &running, http, web::Others { store, proxy, agent }, &mut parts)?;
     // The front door waits for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
     // holds up no agent.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use api::Live;
-use api::logs::{Local, Remote};
+use api::logs::{Local, Remote, Routed};
 use bus::client::Client;
 use bus::roles::Role;
+use line::Name;
 use store::stage::Store;
 use tokio::net::TcpListener;
 
@@ -17,8 +18,8 @@ use crate::data::{Data, Running};
 
 /// The parts that it serves.
 pub(super) struct Others {
-    /// The store, if this machine keeps lines.
-    pub(super) store: Option<Store>,
+    /// The store and its name, if this machine keeps lines.
+    pub(super) store: Option<(Name, Store)>,
     pub(super) proxy: Arc<proxy::Figures>,
     pub(super) agent: Arc<agent::Figures>,
 }
@@ -44,19 +45,21 @@ pub(super) fn start(
     // To follow, a connection of its own: it is left when it hears nothing.
     let known = registry::follow(Client::start(bus));
     let live = Live::new(client.clone());
+    let remote = Remote::new(client, live.clone(), known.clone());
     let logs: Arc<dyn api::Logs> = match others.store.clone() {
-        Some(store) => Arc::new(Local::new(store, live)),
-        None => Arc::new(Remote::new(client, live, known.clone())),
+        Some((name, store)) => Arc::new(Routed::new(Local::new(store, live), remote, name, known.clone())),
+        None => Arc::new(remote),
     };
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
-    let store = others.store.clone();
+    let store = others.store.map(|(_, store)| store);
+    let figured = store.clone();
     config.figures = Some(Box::new(move || {
-        let store = store.as_ref().map(Store::figures).unwrap_or_default();
+        let store = figured.as_ref().map(Store::figures).unwrap_or_default();
         joined(&[agent.text(), store, proxy.text(), own.text()])
     }));
-    let (agent, store) = (others.agent, others.store);
+    let agent = others.agent;
     config.fault = Some(Box::new(move || agent.fault().or_else(|| store.as_ref().and_then(Store::fault))));
     parts.start("HTTP API", |ending| async {
         api::run(config, until(ending)).await;
