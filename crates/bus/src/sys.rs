@@ -5,8 +5,8 @@ mod query;
 use serde::{Deserialize, Serialize};
 
 pub use query::{
-    MAX_QUERY_PAGE_BYTES, QUERY_IDLE_SECONDS, QUERY_PREFIX, QueryBegin, QueryEnd, QueryFailure, QueryNext,
-    QueryPage, QueryRequest, read_page, write_page,
+    MAX_QUERY_PAGE_BYTES, QUERY_IDLE_SECONDS, QUERY_PAGE_SECONDS, QUERY_PREFIX, QueryBegin, QueryEnd,
+    QueryFailure, QueryNext, QueryPage, QueryRequest, read_page, write_page,
 };
 
 /// Where recent lines are asked for.

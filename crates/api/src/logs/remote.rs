@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bus::client::{Client, Delivery};
 use bus::sys::{
-    AppendAnswer, QUERY_PREFIX, QueryBegin, QueryEnd, QueryNext, QueryPage, QueryRequest, append_subject,
-    read_page,
+    AppendAnswer, QUERY_PAGE_SECONDS, QUERY_PREFIX, QueryBegin, QueryEnd, QueryNext, QueryPage, QueryRequest,
+    append_subject, read_page,
 };
 use bytes::Bytes;
 use line::{Name, OrgId};
@@ -27,6 +27,8 @@ const MAX_QUEUED: usize = 4;
 const APPEND_PATIENCE: Duration = Duration::from_secs(10);
 /// How much more than the search a store may take to answer.
 const SLACK: Duration = Duration::from_secs(1);
+/// How long a page may take: one that has nothing to say yet says that each second, so this one hangs or is gone.
+const PAGE_PATIENCE: Duration = Duration::from_secs(8 * QUERY_PAGE_SECONDS);
 /// When to come again if no store has answered.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -90,7 +92,8 @@ impl Remote {
         let mut asking = JoinSet::new();
         let count = stores.len();
         for store in stores {
-            asking.spawn(ask_one(self.client.clone(), store, ask.clone(), sender.clone()));
+            let wanted = Wanted { said: sender.clone(), answering: answering.clone() };
+            asking.spawn(ask_one(self.client.clone(), store, ask.clone(), wanted));
         }
         drop(sender);
         let joined = tokio::task::spawn_blocking(move || {
@@ -115,7 +118,8 @@ fn join(
     let mut worker = pipeline.worker();
     let (mut end, mut lost) = (End::default(), 0);
     let mut flow = Flow::More;
-    while let (Flow::More, Some(next)) = (flow, said.blocking_recv()) {
+    while flow == Flow::More {
+        let Some(next) = said.blocking_recv() else { break };
         match next {
             Said::Piece(Piece::Rows(block)) => {
                 let mut read = Flow::More;
@@ -158,8 +162,25 @@ fn note(end: &mut End, one: QueryEnd) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where a store's answer goes.
+struct Wanted {
+    said: mpsc::Sender<Said>,
+    answering: Answering,
+}
+
+impl Wanted {
+    /// Whether nobody wants more: the joined answer is whole without it, or whoever asked has gone.
+    fn is_over(&self) -> bool {
+        self.said.is_closed() || self.answering.is_dropped()
+    }
+
+    async fn lost(&self, store: Name, why: String) {
+        let _enough = self.said.send(Said::Lost { store, why }).await;
+    }
+}
+
 /// Asks one store for all of its answer.
-async fn ask_one(client: Client, store: Name, ask: Ask, said: mpsc::Sender<Said>) {
+async fn ask_one(client: Client, store: Name, ask: Ask, wanted: Wanted) {
     let subject = format!("{QUERY_PREFIX}{store}");
     let left = ask.deadline.saturating_duration_since(Instant::now());
     // The store puts the org on anew; what else limits the asker travels as text.
@@ -177,33 +198,32 @@ async fn ask_one(client: Client, store: Name, ask: Ask, said: mpsc::Sender<Said>
         let answer = one_page(&client, &subject, &request, ask.deadline).await;
         let (head, body) = match answer.as_ref().map(|bytes| read_page(bytes)) {
             Ok(Some(page)) => page,
-            Ok(None) => return lose(&said, store, "what it answers is not a page".into()).await,
-            Err(why) => return lose(&said, store, why.clone()).await,
+            Ok(None) => return wanted.lost(store, "what it answers is not a page".into()).await,
+            Err(why) => return wanted.lost(store, why.clone()).await,
         };
         pieces.push(body);
         loop {
             match pieces.take() {
                 Ok(Some(piece)) => {
-                    if said.send(Said::Piece(piece)).await.is_err() {
+                    if wanted.said.send(Said::Piece(piece)).await.is_err() {
                         return cancel(&client, &subject, &head).await;
                     }
                 }
                 Ok(None) => break,
-                Err(error) => return lose(&said, store, error.to_string()).await,
+                Err(error) => return wanted.lost(store, error.to_string()).await,
             }
         }
         if let Some(end) = head.end {
             // Whoever joins may have enough.
-            let _enough = said.send(Said::End(end)).await;
+            let _enough = wanted.said.send(Said::End(end)).await;
             return;
+        }
+        if wanted.is_over() {
+            return cancel(&client, &subject, &head).await;
         }
         page += 1;
         request = QueryRequest::Next(QueryNext { id: head.id, page });
     }
-}
-
-async fn lose(said: &mpsc::Sender<Said>, store: Name, why: String) {
-    let _enough = said.send(Said::Lost { store, why }).await;
 }
 
 /// Says that the rest is not wanted.
@@ -228,7 +248,8 @@ async fn one_page(
     let mut is_again = false;
     loop {
         let mut answers = client.request_many(subject, &bytes).await.map_err(|error| error.to_string())?;
-        match timeout_at((deadline + SLACK).into(), answers.next()).await {
+        let due = (deadline + SLACK).min(Instant::now() + PAGE_PATIENCE);
+        match timeout_at(due.into(), answers.next()).await {
             Ok(Some(Delivery::Message(message))) => return Ok(message.payload),
             Ok(Some(Delivery::Interrupted { .. })) if !is_again => is_again = true,
             Ok(Some(Delivery::NoResponders)) => return Err("it is not there".into()),

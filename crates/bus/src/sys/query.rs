@@ -12,6 +12,9 @@ pub const QUERY_PREFIX: &str = "sys.query.";
 pub const MAX_QUERY_PAGE_BYTES: usize = 512 << 10;
 /// How long a store keeps an answer whose next page nobody asks for, in seconds.
 pub const QUERY_IDLE_SECONDS: u64 = 30;
+/// How long a page waits for what fills it, in seconds. Then the store sends what there is, which may be nothing: so whoever asks
+/// sees that the store lives, and can say that the rest is not wanted.
+pub const QUERY_PAGE_SECONDS: u64 = 1;
 
 /// What a store is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

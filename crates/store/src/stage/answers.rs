@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bus::sys::{
-    MAX_QUERY_PAGE_BYTES, QUERY_IDLE_SECONDS, QueryEnd, QueryFailure, QueryNext, QueryPage, write_page,
+    MAX_QUERY_PAGE_BYTES, QUERY_IDLE_SECONDS, QUERY_PAGE_SECONDS, QueryEnd, QueryFailure, QueryNext,
+    QueryPage, write_page,
 };
 use tokio::sync::{Mutex as Turn, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Answers that may be under way at once. Who asks beyond that is told to come again.
 const MAX_ANSWERS: usize = 64;
@@ -17,6 +18,8 @@ const MAX_ANSWERS: usize = 64;
 const HEAD_BYTES: usize = 4096;
 /// How long an answer waits for its next question.
 const IDLE: Duration = Duration::from_secs(QUERY_IDLE_SECONDS);
+/// How long a page waits for what fills it.
+const PAGE: Duration = Duration::from_secs(QUERY_PAGE_SECONDS);
 
 /// What a search says to whoever sends its answer.
 pub(super) enum Said {
@@ -141,11 +144,13 @@ impl Pages {
         self.end.is_some() && self.rest.is_empty()
     }
 
-    /// Waits until there is a page's worth, or the end.
+    /// Waits until there is a page's worth, or the end, or [`PAGE`] is over.
     async fn make(&mut self, id: &str, page: u64, max_bytes: usize) -> Vec<u8> {
         let room = MAX_QUERY_PAGE_BYTES.min(max_bytes.saturating_sub(HEAD_BYTES)).max(1);
+        let due = Instant::now() + PAGE;
         while self.rest.len() < room && self.end.is_none() {
-            match self.said.recv().await {
+            let Ok(said) = timeout_at(due, self.said.recv()).await else { break };
+            match said {
                 Some(Said::Bytes(bytes)) => self.rest.extend_from_slice(&bytes),
                 Some(Said::End(said)) => self.end = Some(said),
                 // The search has gone without a word: it panicked.
