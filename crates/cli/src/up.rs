@@ -97,7 +97,7 @@ one, in DIR/bus/client.pem and DIR/bus/client.key.
 DIR/token holds a token that may do everything in the org 'personal'.
 LOGWAY_LOG=info shows more of what it does (error, warn, info, debug).";
 
-/// How long the front door may take to hear the registry before it is said that all serves.
+/// How long front door and HTTP API may take to hear the registry before it is said that all serves.
 const DOOR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A number of bytes, as `1GiB`.
@@ -159,13 +159,13 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
     let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
     let store = store.map(|store| (args.store_name.clone(), store));
-    web::start(data, &running, http, web::Others { store, proxy, agent }, &mut parts)?;
-    // The front door waits for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
+    let has_web = web::start(data, &running, http, web::Others { store, proxy, agent }, &mut parts)?;
+    // Those who let people in wait for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
     // holds up no agent.
     let is_ready = async {
         let is_ready = has_registry.await.and(has_agent.await);
         if args.nats.is_none() {
-            let _ = tokio::time::timeout(DOOR_PATIENCE, has_door).await;
+            let _ = tokio::time::timeout(DOOR_PATIENCE, async { (has_door.await, has_web.await) }).await;
         }
         is_ready
     };

@@ -10,9 +10,10 @@ use bus::roles::Role;
 use line::Name;
 use store::stage::Store;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::parts::{Parts, until};
-use super::tell_of_refusal;
+use super::{Ready, tell_of_refusal};
 use crate::bus_link;
 use crate::data::{Data, Running};
 
@@ -27,14 +28,14 @@ pub(super) struct Others {
 /// What each text of figures ends with, and all of them together once.
 const END: &str = "# EOF\n";
 
-/// Starts it. It asks the store of this process if that is the only one, else all that there are.
+/// Starts it; gives when it lets callers in. It asks the store of this process if that is the only one, else all that there are.
 pub(super) fn start(
     data: &Data,
     running: &Running,
     listener: TcpListener,
     others: Others,
     parts: &mut Parts,
-) -> Result<()> {
+) -> Result<Ready> {
     let bus = bus_link::options(data, &running.nats, Role::Api, "logway http")?;
     let client = Client::start(bus.clone());
     tokio::spawn(tell_of_refusal(
@@ -50,6 +51,14 @@ pub(super) fn start(
         Some((name, store)) => Arc::new(Routed::new(Local::new(store, live), remote, name, known.clone())),
         None => Arc::new(remote),
     };
+    let (ready, is_ready) = oneshot::channel();
+    let mut heard = known.clone();
+    tokio::spawn(async move {
+        if heard.wait_for(Option::is_some).await.is_ok() {
+            // Who waits may have waited long enough.
+            let _told = ready.send(());
+        }
+    });
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
@@ -65,7 +74,7 @@ pub(super) fn start(
         api::run(config, until(ending)).await;
         Ok(())
     });
-    Ok(())
+    Ok(is_ready)
 }
 
 /// Texts of figures as one.
