@@ -52,7 +52,9 @@ fn text_has_flyctl_s_layout() {
 fn a_hundred_thousand_recent_lines_come_page_by_page() {
     let up = up_with("seq 1 120000");
     let (code, out, err) = logs(&up, &["-a", "web", "-n", "--lines", "100000"]);
-    assert_eq!((code, err.as_str()), (0, ""));
+    // A slow machine's store may not give so many in time: then the agents do.
+    let is_quiet = err.is_empty() || err.starts_with("note: recent lines come from the agents alone: ");
+    assert!(code == 0 && is_quiet, "{code} {err}");
     let numbers =
         out.lines().filter_map(|row| row.split_once("Z app[i1] lhr [info] ")?.1.parse::<u32>().ok());
     let numbers: Vec<u32> = numbers.collect();

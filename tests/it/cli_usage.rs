@@ -57,7 +57,6 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
         &["search", "--since", "soon"],
         &["export"],
         &["export", "--resume"],
-        &["store"],
         &["store", "mend"],
         &["demo", "--for", "soon"],
         &["explain"],

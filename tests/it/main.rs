@@ -28,6 +28,7 @@ mod revocations;
 mod roles;
 mod stock_clients;
 mod store_format;
+mod stored;
 mod targets;
 mod tls;
 mod tokens_round_trip;

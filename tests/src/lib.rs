@@ -19,6 +19,7 @@ pub mod parts;
 pub mod process;
 pub mod pty;
 pub mod up;
+pub mod web;
 
 pub use cluster::Cluster;
 pub use dirs::short_dir;
@@ -28,6 +29,7 @@ pub use parts::{logway, logway_init, skip, soak};
 pub use process::Process;
 pub use pty::Pty;
 pub use up::Up;
+pub use web::{Reply, Web};
 
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::{DEADLINE, NatsServer, NatsVersion, parts};
+use crate::{DEADLINE, NatsServer, NatsVersion, Web, parts};
 
 /// `logway up` on free ports, which it keeps when it is restarted. Dropped, it is killed and its data are removed.
 pub struct Up {
@@ -53,6 +53,20 @@ impl Up {
         let url = server.url();
         let up = Self::on_servers(&url, |role| format!("{role}:secret"), &[]);
         Some((server, up, url))
+    }
+
+    /// `logway up` with these options on the bus of another one, whose logins it has, and whose org.
+    pub fn beside(&self, options: &[&str]) -> Self {
+        let (dir, bus) = (crate::short_dir(), self.data().join("bus"));
+        fs::create_dir_all(dir.path().join("d/bus")).expect("making the folder of credentials");
+        for role in Role::ALL {
+            let copied = fs::copy(bus.join(role.as_str()), dir.path().join("d/bus").join(role.as_str()));
+            copied.expect("copying a credential");
+        }
+        fs::copy(self.data().join("org"), dir.path().join("d/org")).expect("copying the org");
+        let url = format!("nats://{}", self.address("nats"));
+        let options = [&["--nats", &url, "--no-registry"], options].concat();
+        Self::start_in(dir, &parts::logway(), &options)
     }
 
     /// Logway on these servers, with a login for each role and further files, by name, in its folder of credentials.
@@ -105,17 +119,22 @@ impl Up {
         url.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// A client on its bus with the credential of `role`, connected.
-    pub async fn client(&self, role: Role) -> Client {
+    /// How a client gets on its bus with the credential of `role`.
+    pub fn login(&self, role: Role) -> Options {
         let path = self.data().join("bus").join(role.as_str());
         let login = fs::read_to_string(&path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-        let client = Client::start(Options {
+        Options {
             servers: vec![self.address("nats").parse().expect("up.json has an address")],
             name: "test".to_owned(),
             credentials: Some(login.parse().expect("a credential is user:password")),
             inbox_prefix: role.inbox_prefix(),
             tls: None,
-        });
+        }
+    }
+
+    /// A client on its bus with the credential of `role`, connected.
+    pub async fn client(&self, role: Role) -> Client {
+        let client = Client::start(self.login(role));
         let connected = tokio::time::timeout(DEADLINE, client.connected()).await;
         connected.expect("no connection to the bus in time").expect("the client is open");
         client
@@ -124,6 +143,29 @@ impl Up {
     /// The id of the org `personal`.
     pub fn org(&self) -> String {
         read_json(&self.data().join("org"))["id"].as_str().expect("the org has an id").to_owned()
+    }
+
+    /// A client of its HTTP face that may do everything in the org `personal`.
+    pub fn web(&self) -> Web {
+        let token = fs::read_to_string(self.data().join("token")).expect("reading the token");
+        let web = Web::new(&self.address("http"), &token);
+        // It lets in who has a token when it has heard the registry.
+        crate::wait_until("the HTTP face to let in", || (web.query("*").status == 200).then_some(()));
+        web
+    }
+
+    /// Makes an org, and gives its id.
+    pub fn make_org(&self, slug: &str) -> String {
+        let (code, id, err) = self.output("orgs", &["create", slug]);
+        assert_eq!(code, 0, "{err}");
+        id.trim().to_owned()
+    }
+
+    /// Makes a token: `logway tokens create ARGS...`. Each front hears of a new org a moment later.
+    pub fn make_token(&self, args: &[&str]) -> String {
+        let (code, token, err) = self.output("tokens", &[&["create"], args].concat());
+        assert_eq!(code, 0, "{err}");
+        token.trim().to_owned()
     }
 
     /// What it says on `/metrics`.
