@@ -222,6 +222,12 @@ impl Source {
         self.reader.end()
     }
 
+    /// Whether more than `limit` bytes of records stand from `from` on.
+    pub(crate) fn is_more(&self, from: Pos, limit: u64) -> bool {
+        // Positions are never less than bytes, and cost nothing.
+        self.end().0.saturating_sub(from.0) > limit && self.reader.bytes_from(from) > limit
+    }
+
     /// Lets go of what is kept in memory, because nothing can be carried on for now.
     pub(crate) fn release(&self) {
         self.queue.release();

@@ -118,9 +118,8 @@ impl Vector {
     /// when it is back.
     async fn skip_ahead(&mut self) {
         let Some(limit) = self.live_lag else { return };
-        // Positions are nearly bytes: only the heads of segments lie between.
-        let behind_bytes = self.source.end().0.saturating_sub(self.cursor.get().0);
-        if self.context.health.lag() <= limit.after && behind_bytes <= limit.bytes {
+        let is_more = self.source.is_more(self.cursor.get(), limit.bytes);
+        if self.context.health.lag() <= limit.after && !is_more {
             return;
         }
         self.source.seek(self.cursor.get());

@@ -13,9 +13,7 @@ impl Publisher {
     pub(super) fn is_behind(&self, limit: LiveLag) -> bool {
         let Some(first) = self.batches.first() else { return false };
         let age_ns = u128::try_from(unix_ns().saturating_sub(first.base_time)).unwrap_or(0);
-        // Positions are nearly bytes: only the heads of segments lie between.
-        let behind_bytes = self.source.end().0.saturating_sub(first.pos.0);
-        age_ns > limit.after.as_nanos() || behind_bytes > limit.bytes
+        age_ns > limit.after.as_nanos() || self.source.is_more(first.pos, limit.bytes)
     }
 
     /// Leaves out everything up to the present end, and states it. False if the connection is gone.

@@ -73,6 +73,19 @@ impl SpoolReader {
         self.shared.end()
     }
 
+    /// Bytes of records from `from` on. Less than positions say: each start begins a segment, whatever room the one before has left.
+    #[must_use]
+    pub fn bytes_from(&self, from: Pos) -> u64 {
+        let segments = self.shared.segments();
+        let behind = segments.iter().rev().take_while(|segment| segment.limit() > from.0);
+        let bytes = |segment: &Arc<Segment>| {
+            let content = segment.content();
+            let extents = content.extents.iter();
+            extents.map(|extent| extent.end.saturating_sub(extent.start.max(from.0))).sum::<u64>()
+        };
+        behind.map(bytes).sum()
+    }
+
     /// Reads batches from `from` on: as many as fit in `max_bytes` of entries, but at least one if there is one. Sees what
     /// was appended and not yet synced too. At the end, `batches` is empty and reading on at `next` gives what comes later.
     ///

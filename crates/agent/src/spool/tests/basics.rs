@@ -84,6 +84,12 @@ fn a_restart_goes_on_where_it_stopped() {
         let batches = read_all(&spool.reader());
         assert!(batches.is_sorted_by(|a, b| a.next <= b.pos) && batches.last().unwrap().pos > last);
         last = batches.last().unwrap().pos;
+        let reader = spool.reader();
+        let bytes = [Pos(0), last, reader.end()].map(|from| reader.bytes_from(from));
+        assert!(
+            bytes[0] < (round + 1) * 3_000 && (100..400).contains(&bytes[1]) && bytes[2] == 0,
+            "{bytes:?}"
+        );
     }
     let small =
         segment_files(&disk).iter().filter(|path| disk.content(path).unwrap().len() < 8 << 10).count();
