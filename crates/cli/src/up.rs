@@ -136,6 +136,7 @@ fn vector(text: &str) -> Result<PathBuf, String> {
 
 /// Runs until a signal comes or a part fails.
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
+    raise_files();
     let data = &args.data.dir()?;
     let mut signals = Signals::listen()?;
     let _lock = data.take()?;
@@ -178,6 +179,18 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     match ended {
         Some(error) => Err(error),
         None => parts.end().await,
+    }
+}
+
+/// Takes as many open files as this process may: the store has one for each part, the bus one for each connection.
+fn raise_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit });
+        if let Err(error) = raised {
+            tracing::info!(%error, "the limit of open files stays as it is");
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Call {
     Write,
     /// `read_at`.
     Read,
+    /// `open` and `list`.
+    Open,
     /// `sync_data` and `sync_dir`.
     Sync,
     /// `rename` and `remove`.
@@ -164,7 +166,7 @@ impl Inode {
 impl State {
     /// Counts a call, and fails it if that was ordered.
     fn enter(&mut self, call: Call) -> io::Result<()> {
-        if call != Call::Read
+        if !matches!(call, Call::Read | Call::Open)
             && let Some(left) = &mut self.calls_left
         {
             *left = left.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
@@ -372,7 +374,9 @@ impl Disk for FaultDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let id = self.lock().file(path)?;
+        let mut state = self.lock();
+        state.enter(Call::Open)?;
+        let id = state.file(path)?;
         Ok(Arc::new(FaultFile { disk: self.clone(), id }))
     }
 
@@ -393,9 +397,12 @@ impl Disk for FaultDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.lock();
-        if state.names.get(dir) != Some(&Node::Dir) {
-            return Err(io::ErrorKind::NotFound.into());
+        let mut state = self.lock();
+        state.enter(Call::Open)?;
+        match state.names.get(dir) {
+            Some(Node::Dir) => {}
+            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+            None => return Err(io::ErrorKind::NotFound.into()),
         }
         let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())

@@ -19,6 +19,17 @@ pub enum Error {
         /// What the file system said.
         source: io::Error,
     },
+    /// There are too many open files, or too little memory, to open the store. Nothing is lost.
+    #[error(
+        "cannot open {path}: {source}; raise the limit of open files ('ulimit -n', systemd's LimitNOFILE) or free memory, \
+         and start again: nothing is lost (LS03)"
+    )]
+    Exhausted {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The manifest could not be opened or written.
     #[error("the store's manifest: {0} (LS03)")]
     Manifest(#[from] disk::journal::Error),
@@ -55,6 +66,34 @@ impl Error {
     /// What is wrong with the part at `path`.
     pub(crate) fn part(path: &Path, source: crate::part::Error) -> Self {
         Self::Part { path: path.to_path_buf(), source }
+    }
+
+    /// Whether a file is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether it is this process that lacks something, and not the file.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        match self {
+            Self::Io { source, .. } | Self::Part { source: crate::part::Error::Io(source), .. } => {
+                disk::is_exhausted(source)
+            }
+            Self::Exhausted { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Says so, if it is.
+    pub(crate) fn or_exhausted(self) -> Self {
+        match self {
+            Self::Io { path, source, .. } | Self::Part { path, source: crate::part::Error::Io(source) }
+                if disk::is_exhausted(&source) =>
+            {
+                Self::Exhausted { path, source }
+            }
+            other => other,
+        }
     }
 
     /// Whether it may pass when there is room on the disk again.

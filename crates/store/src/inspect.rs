@@ -131,11 +131,11 @@ impl Survey {
 
     fn part(&mut self, disk: &Arc<dyn Disk>, dir: &Path, entry: &PartEntry, all_bytes: bool) {
         let path = shelf::part_path(dir, entry.day, entry.id);
-        if !disk.exists(&path) {
-            return self.defect(&path, format!("it is missing, with {} rows", entry.rows), true);
-        }
         let part = match shelf::open_part(disk, &path) {
             Ok(part) => part,
+            Err(error) if error.is_missing() => {
+                return self.defect(&path, format!("it is missing, with {} rows", entry.rows), true);
+            }
             Err(error) => return self.defect(&path, error.to_string(), true),
         };
         let summary: &Summary = part.summary();

@@ -9,6 +9,7 @@ use crate::part::{Options, Part, PartWriter, Summary};
 use crate::rows::Rows;
 use disk::{Disk, File, SyncPoint, make_dir, read_file};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,6 +137,17 @@ pub(crate) fn open_part(disk: &Arc<dyn Disk>, path: &Path) -> Result<Part, Error
     Part::open(file).map_err(|error| Error::part(path, error))
 }
 
+/// Opens the part that the manifest names.
+pub(crate) fn open_entry(disk: &Arc<dyn Disk>, store: &Path, entry: &PartEntry) -> Result<Stored, Error> {
+    let path = part_path(store, entry.day, entry.id);
+    let part = open_part(disk, &path)?;
+    if self::entry(entry.id, (entry.day, entry.made, entry.closed), part.summary()) == *entry {
+        return Ok(Stored { entry: entry.clone(), part: Arc::new(part) });
+    }
+    let other = crate::part::Error::Damaged { what: "what the manifest says of the part", at: 0 };
+    Err(Error::part(&path, other))
+}
+
 /// Removes a part's file. If it stays, the next start does it.
 pub(crate) fn remove_part(disk: &dyn Disk, store: &Path, entry: &PartEntry) {
     let _removed = disk.remove(&part_path(store, entry.day, entry.id));
@@ -163,8 +175,14 @@ pub(crate) fn list_parts(disk: &dyn Disk, store: &Path) -> Result<Vec<(u64, Path
     let days = disk.list(&dir).map_err(|error| Error::io("list", &dir, error))?;
     let mut found = Vec::new();
     for day in days {
-        // What is no folder has nothing in it.
-        let names = disk.list(&dir.join(&day)).unwrap_or_default();
+        let names = match disk.list(&dir.join(&day)) {
+            Ok(names) => names,
+            // What is no folder has nothing in it.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) => {
+                continue;
+            }
+            Err(error) => return Err(Error::io("list", &dir.join(&day), error).or_exhausted()),
+        };
         found.extend(names.iter().filter_map(|name| Some((part_id(name)?, dir.join(&day).join(name)))));
     }
     found.sort();

@@ -3,6 +3,7 @@
 use super::append::Pending;
 use super::stats::Counters;
 use crate::flatten::Flattened;
+use crate::manifest::PartEntry;
 use crate::memtable::Memtable;
 use crate::retention::Retention;
 use crate::seen::Seen;
@@ -61,6 +62,8 @@ pub(super) struct Core {
     pub(super) seen: Seen,
     /// By day and pos.
     pub(super) parts: Vec<Arc<Stored>>,
+    /// Parts that could not be read at the start: they may be, later.
+    pub(super) absent: Vec<PartEntry>,
     pub(super) retention: Arc<Retention>,
     pub(super) byte_floors: Arc<BTreeMap<OrgId, i64>>,
     pub(super) deleted: Arc<BTreeMap<OrgId, u64>>,

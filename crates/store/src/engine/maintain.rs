@@ -2,6 +2,7 @@
 
 mod choose;
 mod keep;
+mod put_off;
 mod run;
 mod salvage;
 
@@ -10,6 +11,7 @@ use crate::clock::SECOND;
 use crate::error::Error;
 use crate::manifest::Change;
 use crate::shelf::Stored;
+use disk::SyncPoint;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -24,10 +26,19 @@ const KEEP_EVERY: i64 = 60 * SECOND;
 pub(super) struct Maintaining {
     /// A change of the manifest that may or may not have come about: it must be made before anything else is.
     pending: Option<Done>,
-    /// Parts that cannot be read: they stay as they are.
-    unreadable: BTreeSet<u64>,
+    /// Parts that are damaged: they stay as they are.
+    damaged: BTreeSet<u64>,
+    /// Parts that something failed with.
+    put_off: put_off::PutOff,
     /// When it was last looked what is too old, by time elapsed.
     looked: i64,
+}
+
+impl Maintaining {
+    /// Parts that are left as they are for now. `elapsed` is now, by time elapsed.
+    fn skipped(&self, elapsed: i64) -> BTreeSet<u64> {
+        self.put_off.at(elapsed).chain(self.damaged.iter().copied()).collect()
+    }
 }
 
 /// Work that is done but for the manifest.
@@ -95,6 +106,7 @@ impl Shared {
             let is_asked = std::mem::take(&mut lock(&self.core).look);
             if is_asked || elapsed.saturating_sub(maintaining.looked) >= KEEP_EVERY {
                 maintaining.looked = elapsed;
+                self.open_absent();
                 self.measure_orgs();
                 self.forget_deleted()?;
                 while let Some((task, parts)) = self.choose_unkept(maintaining) {
@@ -103,6 +115,19 @@ impl Shared {
             }
             let Some((task, parts)) = self.choose_merge(maintaining) else { return Ok(()) };
             self.run(maintaining, task, parts)?;
+        }
+    }
+
+    /// Looks whether parts that could not be read at the start can be now.
+    fn open_absent(&self) {
+        let absent = lock(&self.core).absent.clone();
+        for entry in absent {
+            let Ok(stored) = crate::shelf::open_entry(&self.disk, &self.dir, &entry) else { continue };
+            let mut core = lock(&self.core);
+            core.absent.retain(|other| other.id != entry.id);
+            core.exchange(&[], vec![Arc::new(stored)]);
+            drop(core);
+            tracing::info!(rows = entry.rows, "a part that could not be read is back");
         }
     }
 
@@ -128,6 +153,12 @@ impl Shared {
         for stored in &done.removed {
             // Whoever still reads it has it open.
             crate::shelf::remove_part(&*self.disk, &self.dir, &stored.entry);
+        }
+        maintaining.put_off.forget(&done.change.removed);
+        if done.task == Task::Drop {
+            // Nothing else tells the next start that they are not missed. Should it fail, that start puts them aside.
+            let days = done.removed.iter().map(|stored| stored.entry.day);
+            let _synced = crate::shelf::sync_days(&*self.disk, &self.dir, days, SyncPoint::StorePartDir);
         }
         Ok(())
     }

@@ -36,6 +36,9 @@ pub enum Problem {
     UnknownBatch,
     /// A part is unreadable and was moved to `damaged`; so many rows are missing.
     DamagedPart(u64),
+    /// A part cannot be read at the moment, or a later version wrote it: so many rows are missing until it can. It is looked at again
+    /// each minute and at each start.
+    UnreadablePart(u64),
     /// A part that should be there is not; so many rows are missing.
     MissingPart(u64),
     /// A part that the manifest did not know was found to belong here.
@@ -62,6 +65,10 @@ impl fmt::Display for Problem {
             Self::DamagedPart(rows) => {
                 write!(f, "the part cannot be read and was set aside: {rows} lines are missing")
             }
+            Self::UnreadablePart(rows) => write!(
+                f,
+                "the part cannot be read at the moment (LS03): {rows} lines are missing until it can; check the disk"
+            ),
             Self::MissingPart(rows) => write!(f, "the part is not there: {rows} lines are missing"),
             Self::AdoptedPart(rows) => write!(f, "the part was found again, with {rows} lines"),
             Self::UnknownPart => f.write_str("the part is not known and was set aside"),
@@ -93,9 +100,10 @@ impl Report {
     /// Whether something that was acknowledged is missing.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
-        use Problem::{DamagedPart, LogSetAside, LostBatches, MissingPart, UnknownBatch};
+        use Problem::{DamagedPart, LogSetAside, LostBatches, MissingPart, UnknownBatch, UnreadablePart};
         let lossy = |problem: &Problem| {
-            matches!(problem, DamagedPart(_) | MissingPart(_) | LostBatches(_) | LogSetAside | UnknownBatch)
+            matches!(problem, DamagedPart(_) | MissingPart(_) | UnreadablePart(_))
+                || matches!(problem, LostBatches(_) | LogSetAside | UnknownBatch)
         };
         self.problems.iter().any(|(_, problem)| lossy(problem))
     }
@@ -203,7 +211,8 @@ impl Found {
         if damage.bytes > 0 {
             report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damage.bytes)));
         }
-        let parts = parts::read(disk, dir, &mut manifest, damage, &aside, report)?;
+        let place = parts::Place { disk, dir, aside: &aside, damage, retention: &config.retention };
+        let parts = parts::read(&place, &mut manifest, report)?;
         let known = manifest.known().clone();
         let last_seen = shelf::remove_other_seen(&**disk, dir, known.seen);
         let seen = read_seen(disk, dir, &known, &parts.stored, report);
@@ -219,6 +228,7 @@ impl Found {
             readable_pos: known.next_pos.max(parts.next_pos),
             seen,
             parts: Vec::new(),
+            absent: parts.absent,
             retention: Arc::new(config.retention.clone()),
             byte_floors: Arc::default(),
             deleted: Arc::new(deleted(&known)),

@@ -22,7 +22,7 @@ pub enum FindingKind {
     TornTail,
     /// Records that were acknowledged are unreadable; their bytes were copied to `damaged`.
     Lost,
-    /// A segment has no valid header or cannot be read; it was moved to `damaged`.
+    /// A segment has no valid header or is impossibly long; it was moved to `damaged`.
     SetAside,
 }
 
@@ -92,7 +92,7 @@ impl Wal {
     /// ever bring it to the disk: it must be written anew, into parts, before it counts as durable.
     ///
     /// # Errors
-    /// When the directory cannot be listed.
+    /// When the directory cannot be listed, or a segment not be read.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -120,7 +120,7 @@ impl Wal {
         start.void = candidates.iter().map(|candidate| candidate.header.void()).collect();
         for candidate in &candidates {
             next_number = next_number.max(candidate.header.number + 1);
-            start.read(candidate, apply);
+            start.read(candidate, apply)?;
         }
         start.judge();
         let mut wal = Self {
@@ -169,7 +169,8 @@ impl Start<'_> {
                     }
                     None => self.set_aside(&path, capacity),
                 },
-                Err(_) => self.set_aside(&path, 0),
+                // It may pass: what was acknowledged is not given up for it.
+                Err(error) => return Err(Error::io("read", &path, error).or_exhausted()),
             }
         }
         candidates.sort_by_key(|candidate| candidate.header.number);
@@ -191,10 +192,14 @@ impl Start<'_> {
     }
 
     /// Replays one segment.
-    fn read(&mut self, candidate: &Candidate, apply: &mut dyn FnMut(&Record<'_>)) {
-        let Ok(content) = read_file(&**self.disk, &candidate.path, MAX_SEGMENT_BYTES) else {
-            self.set_aside(&candidate.path, candidate.capacity);
-            return;
+    fn read(&mut self, candidate: &Candidate, apply: &mut dyn FnMut(&Record<'_>)) -> Result<(), Error> {
+        let content = match read_file(&**self.disk, &candidate.path, MAX_SEGMENT_BYTES) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.set_aside(&candidate.path, candidate.capacity);
+                return Ok(());
+            }
+            Err(error) => return Err(Error::io("read", &candidate.path, error).or_exhausted()),
         };
         self.next_lsn = self.next_lsn.max(candidate.header.first_lsn);
         let mut last_lsn = 0;
@@ -212,6 +217,7 @@ impl Start<'_> {
         }
         let (path, capacity) = (candidate.path.clone(), candidate.capacity);
         self.sealed.push_back(Sealed { path, last_lsn, capacity, failed: false });
+        Ok(())
     }
 
     fn record(&mut self, record: &Record<'_>, apply: &mut dyn FnMut(&Record<'_>)) {
@@ -279,15 +285,25 @@ pub(crate) fn contents(disk: &dyn Disk, dir: &Path) -> impl Iterator<Item = (Pat
     })
 }
 
-/// The lsns that stand in the log, with the pos that each begins at, rising; void ones too. What cannot be read is left out.
-pub(crate) fn places(disk: &dyn Disk, dir: &Path) -> Vec<(u64, u64)> {
+/// The lsns that stand in the log, with the pos that each begins at and the one after its last, rising; void ones too.
+///
+/// # Errors
+/// When a segment cannot be read.
+pub(crate) fn places(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, u64, u64)>, Error> {
     let mut found = Vec::new();
-    for content in contents(disk, dir).filter_map(|(_, content)| content.ok()) {
+    for (path, content) in contents(disk, dir) {
+        let content = match content {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => continue,
+            Err(error) => return Err(Error::io("read", &path, error).or_exhausted()),
+        };
         found.extend(super::scan::scan(&content).iter().filter_map(|found| match found {
-            Found::Record(record, _) => Some((record.lsn, record.base)),
+            Found::Record(record, _) => {
+                Some((record.lsn, record.base, record.base.saturating_add(u64::from(record.count))))
+            }
             Found::Bad(_) => None,
         }));
     }
     found.sort_unstable();
-    found
+    Ok(found)
 }

@@ -3,9 +3,11 @@
 use crate::support::{HOUR, Machine, NOON, Paused, World, config, files, line, lines, once, request, rows};
 use ::line::{Body, Entry, Text};
 use disk::Disk;
-use disk::fault::FaultDisk;
+use disk::fault::{Call, FaultDisk};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use store::Problem;
+use std::sync::mpsc;
+use store::{Config, Error, Problem};
 
 /// A disk with three parts, something in the log, and a manifest of several records.
 fn disk() -> FaultDisk {
@@ -190,4 +192,143 @@ fn files_of_others_are_left_alone() {
     let world = world.restart();
     assert_eq!((problems(&world), once(&world.rows()).len()), (vec![], 50));
     assert!(world.disk.exists(&Path::new(crate::support::DIR).join("parts/20261123/notes.txt")));
+}
+
+/// A start on a copy of `disk` in which the `nth` call of a kind fails.
+fn open_failing(
+    disk: &FaultDisk,
+    call: Call,
+    nth: u64,
+    kind: ErrorKind,
+) -> (FaultDisk, Result<World, Error>) {
+    let failing = disk.copy();
+    failing.fail_nth(call, nth, kind);
+    let opened = World::on(failing.clone(), &Paused::at(NOON), config());
+    (failing, opened)
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_or_read_once_is_never_given_up() {
+    let disk = disk();
+    for call in [Call::Open, Call::Read] {
+        let clean = disk.copy();
+        drop(World::on(clean.clone(), &Paused::at(NOON), config()).unwrap());
+        let calls = clean.calls(call);
+        assert!(calls > 6, "{call:?} {calls}");
+        for kind in [ErrorKind::Other, ErrorKind::OutOfMemory] {
+            for nth in 1..=calls {
+                let (failing, opened) = open_failing(&disk, call, nth, kind);
+                let text = format!("{call:?} {nth} {kind:?}");
+                if let Ok(world) = &opened {
+                    let there = once(&world.rows()).len();
+                    assert!(there == 50 || world.report.is_lossy(), "{text}: silence about {there}");
+                }
+                let set_aside = opened.as_ref().map_or(0, |world| world.files("damaged").len());
+                assert_eq!(set_aside, 0, "{text}");
+                drop(opened);
+                let world = World::on(failing, &Paused::at(NOON), config()).unwrap();
+                assert_eq!(once(&world.rows()).len(), 50, "{text}: {:?}", world.report);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_that_could_not_be_read_is_back_when_it_can() {
+    let disk = disk();
+    let reads = |nth| open_failing(&disk, Call::Read, nth, ErrorKind::Other).1;
+    let missing = |world: &World| problems(world).contains(&Problem::UnreadablePart(10));
+    let world = (1..40).filter_map(|nth| reads(nth).ok()).find(missing).unwrap();
+    assert_eq!(once(&world.rows()).len(), 40);
+    world.engine().maintain().unwrap();
+    assert_eq!(once(&world.rows()).len(), 50);
+    assert_eq!((problems(&world.restart()), disk.exists(Path::new("/data/store/damaged"))), (vec![], false));
+}
+
+#[test]
+fn a_part_of_a_later_version_stays_where_it_is() {
+    let disk = disk();
+    let parts = of_kind(&disk, "parts");
+    let mut content = disk.content(&parts[1]).unwrap();
+    // The footer's version, and the checksum of what is before it.
+    let footer = content.len() - 40;
+    content[footer + 20..footer + 24].copy_from_slice(&(store::part::VERSION + 1).to_le_bytes());
+    let crc = crc32fast::hash(&content[footer..footer + 24]);
+    content[footer + 24..footer + 28].copy_from_slice(&crc.to_le_bytes());
+    disk.put(&parts[1], &content);
+    let world = open(&disk);
+    assert_eq!((problems(&world), once(&world.rows()).len()), (vec![Problem::UnreadablePart(10)], 40));
+    world.engine().maintain().unwrap();
+    let world = world.restart();
+    assert_eq!(problems(&world), [Problem::UnreadablePart(10)]);
+    assert_eq!(world.disk.content(&parts[1]).unwrap(), content);
+}
+
+#[test]
+fn a_damaged_part_that_cannot_be_moved_is_not_forgotten() {
+    let disk = disk();
+    let parts = of_kind(&disk, "parts");
+    let len = disk.content(&parts[0]).unwrap().len();
+    disk.put(&parts[0], &vec![0; len]);
+    disk.create_dir_all(&Path::new(crate::support::DIR).join("damaged"), 0o700).unwrap();
+    for number in 0..1000 {
+        disk.put(&Path::new(crate::support::DIR).join(format!("damaged/{number}")), b"");
+    }
+    for _ in 0..2 {
+        let world = open(&disk);
+        assert_eq!((problems(&world), once(&world.rows()).len()), (vec![Problem::UnreadablePart(10)], 40));
+        assert_eq!(world.restart().disk.content(&parts[0]).unwrap().len(), len);
+    }
+}
+
+#[test]
+fn a_readable_part_that_the_manifest_does_not_name_is_not_removed() {
+    let (world, other) = (World::new(), disk());
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..5, NOON + 24 * HOUR));
+    world.engine().flush_now().unwrap();
+    world.take(lines(&web, 5..9, NOON + 24 * HOUR));
+    world.engine().flush_now().unwrap();
+    let stray = of_kind(&other, "parts").remove(0);
+    let target = stray.with_file_name("00000000000000aa.part");
+    world.disk.create_dir_all(target.parent().unwrap(), 0o700).unwrap();
+    world.disk.put(&target, &other.content(&stray).unwrap());
+    let world = world.restart();
+    assert_eq!(problems(&world), [Problem::UnknownPart]);
+    assert_eq!((world.files("damaged").len(), once(&world.rows()).len()), (1, 8));
+}
+
+#[test]
+fn what_was_numbered_and_not_flushed_does_not_come_twice_after_a_torn_manifest() {
+    let small = Config { flush_bytes: 1, segment_bytes: 1 << 20, ..config() };
+    let world = World::on(FaultDisk::new(), &Paused::at(NOON), small.clone()).unwrap();
+    let web = Machine::new("o1", "web", "m1");
+    // The writer is held up until three more wait, which it then numbers at once; its memtable is full after the first.
+    let (go, held) = mpsc::sync_channel::<()>(1);
+    let (taken, done) = mpsc::sync_channel(4);
+    let first = taken.clone();
+    let hold = move |answer: Result<_, _>| {
+        first.send(answer.is_ok()).unwrap();
+        held.recv().unwrap();
+    };
+    world.engine().append(lines(&web, 1..11, NOON), Box::new(hold));
+    assert!(done.recv().unwrap());
+    world.engine().flush_now().unwrap();
+    for from in [11, 21, 31] {
+        let taken = taken.clone();
+        let reply = move |answer: Result<_, _>| taken.send(answer.is_ok()).unwrap();
+        world.engine().append(lines(&web, from..from + 10, NOON), Box::new(reply));
+    }
+    go.send(()).unwrap();
+    assert!((0..3).all(|_| done.recv().unwrap()));
+    world.engine().flush_now().unwrap();
+    assert_eq!(world.engine().stats().parts, 3);
+    let disk = world.disk.copy();
+    let manifest = Path::new(crate::support::DIR).join("MANIFEST");
+    let content = disk.content(&manifest).unwrap();
+    let end = content.iter().rposition(|byte| *byte != 0).unwrap();
+    disk.put(&manifest, &content[..end - 2]);
+    let world = World::on(disk, &Paused::at(NOON), small).unwrap();
+    assert_eq!(once(&world.rows()).len(), 40, "{:?}", world.report);
+    assert_eq!(once(&world.restart().rows()).len(), 40);
 }

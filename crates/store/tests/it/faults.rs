@@ -118,3 +118,51 @@ fn a_full_disk_refuses_batches_serves_readers_and_goes_on_when_there_is_room() {
     assert_eq!(world.engine().stats().trouble, None);
     assert_eq!(once(&world.restart().rows()).len() as u64, seq + 99);
 }
+
+#[test]
+fn a_sector_that_cannot_be_read_stops_no_merge_of_others() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    for round in 0..3u64 {
+        world.take(lines(&web, 1 + round * 10..11 + round * 10, NOON));
+        world.engine().flush_now().unwrap();
+    }
+    for round in 3..6u64 {
+        world.take(lines(&web, 1 + round * 10..11 + round * 10, NOON + DAY));
+        world.engine().flush_now().unwrap();
+    }
+    world.disk.fail_nth(Call::Read, 1, io::ErrorKind::Other);
+    world.engine().maintain().unwrap();
+    let stats = world.engine().stats();
+    assert_eq!((stats.parts, stats.merges), (4, 1), "the other day's parts are merged");
+    world.clock.pass(HOUR / 60);
+    world.engine().maintain().unwrap();
+    assert_eq!(world.engine().stats().parts, 2, "it is tried again");
+    assert_eq!(once(&world.rows()).len(), 60);
+}
+
+#[test]
+fn a_merge_that_has_no_room_writes_nothing_and_waits() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    for round in 0..3u64 {
+        world.take(lines(&web, 1 + round * 100..101 + round * 100, NOON));
+        world.engine().flush_now().unwrap();
+    }
+    let used: u64 = world.files("").iter().map(|path| world.disk.content(path).unwrap().len() as u64).sum();
+    // Enough to write it, and not enough for a flush besides.
+    world.disk.set_space(Some(used + world.engine().stats().part_bytes + 10));
+    let writes = world.disk.calls(Call::Write);
+    assert!(world.engine().maintain().is_err());
+    assert_eq!(world.disk.calls(Call::Write), writes + 2, "made, and no room taken");
+    world.engine().maintain().unwrap();
+    assert_eq!(world.disk.calls(Call::Write), writes + 2, "not tried at once");
+    world.disk.set_space(None);
+    world.clock.pass(HOUR);
+    world.engine().maintain().unwrap();
+    assert_eq!((world.engine().stats().parts, once(&world.rows()).len()), (1, 300));
+    let parts = world.files("parts");
+    let bytes = world.disk.content(&parts[0]).unwrap().len() as u64;
+    assert_eq!(bytes, world.engine().stats().part_bytes, "the room that it did not need is given back");
+    once(&world.restart().rows());
+}

@@ -25,12 +25,17 @@ impl Shared {
             // The room that a merge takes is needed for what has no other place.
             return None;
         }
-        let skip = &maintaining.unreadable;
-        core.parts.chunk_by(|a, b| a.entry.day == b.entry.day).find_map(|day| {
-            let entries: Vec<&PartEntry> = day.iter().map(|stored| &stored.entry).collect();
-            let (task, range) = choose(&entries, skip, now, &self.config)?;
-            Some((task, day[range].to_vec()))
-        })
+        let mut skip = maintaining.skipped(self.clock.elapsed_ns());
+        skip.extend(core.absent.iter().map(|entry| entry.id));
+        // No merge reaches over a part that is absent: it would overlap it when it is back.
+        let mut all: Vec<&PartEntry> = core.parts.iter().map(|stored| &stored.entry).collect();
+        all.extend(&core.absent);
+        all.sort_by_key(|entry| (entry.day, entry.pos));
+        let (task, ids) = all.chunk_by(|a, b| a.day == b.day).find_map(|day| {
+            let (task, range) = choose(day, &skip, now, &self.config)?;
+            Some((task, day[range].iter().map(|entry| entry.id).collect::<BTreeSet<u64>>()))
+        })?;
+        Some((task, core.parts.iter().filter(|stored| ids.contains(&stored.entry.id)).cloned().collect()))
     }
 }
 

@@ -78,7 +78,9 @@ impl Shared {
                 let has_rows = |stored: &Arc<Stored>| {
                     stored.entry.pos.0 < **below && frames(stored, org).next().is_some()
                 };
-                core.flushed_pos >= **below && !core.parts.iter().any(has_rows)
+                // What could not be read may hold rows of it.
+                let may_come = core.absent.iter().any(|entry| entry.pos.0 < **below);
+                core.flushed_pos >= **below && !may_come && !core.parts.iter().any(has_rows)
             };
             core.deleted.iter().filter(is_over).map(|(org, below)| (org.to_string(), *below)).collect()
         };
@@ -94,6 +96,7 @@ impl Shared {
     /// Parts of which nothing, or not enough, is kept.
     pub(super) fn choose_unkept(&self, maintaining: &Maintaining) -> Option<(Task, Vec<Arc<Stored>>)> {
         let now = self.now();
+        let skipped = maintaining.skipped(self.clock.elapsed_ns());
         let core = lock(&self.core);
         if core.stopping {
             return None;
@@ -115,7 +118,7 @@ impl Shared {
                 return Some((Task::Drop, vec![Arc::clone(stored)]));
             }
             let wanted = (deleted || unkept * WORTH >= bytes) && unkept > 0;
-            let possible = core.trouble.is_none() && !maintaining.unreadable.contains(&stored.entry.id);
+            let possible = core.trouble.is_none() && !skipped.contains(&stored.entry.id);
             if wanted && possible && purge.is_none() {
                 purge = Some((Task::Purge, vec![Arc::clone(stored)]));
             }

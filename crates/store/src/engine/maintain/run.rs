@@ -1,17 +1,18 @@
 //! Parts become one, or go.
 
 use super::super::{Shared, lock};
-use super::{Done, Maintaining, Task};
+use super::{Done, Maintaining, Task, put_off};
 use crate::error::Error;
 use crate::manifest::Change;
-use crate::part::{MergeError, Part, merge};
+use crate::part::{Error as PartError, MergeError, Part, merge};
 use crate::shelf::{self, Quality, Stored};
-use disk::SyncPoint;
+use disk::{File, SyncPoint};
 use line::{Name, OrgId};
+use std::path::Path;
 use std::sync::Arc;
 
 impl Shared {
-    /// Does one task. A part that cannot be read is left as it is, and nothing is done then.
+    /// Does one task. If it fails, its parts are left alone for a while.
     pub(super) fn run(
         &self,
         maintaining: &mut Maintaining,
@@ -28,19 +29,8 @@ impl Shared {
             Task::Purge => self.merge(&parts, Quality::Hot),
         };
         let added = match added {
-            Err(Error::Merge(MergeError::Read {
-                part,
-                source: crate::part::Error::Damaged { what, at },
-            })) => {
-                if let Some(stored) = parts.get(part) {
-                    let path = shelf::part_path(&self.dir, stored.entry.day, stored.entry.id);
-                    tracing::error!(code = "LS04", ?path, what, at, "a part is damaged; it is left as it is");
-                    maintaining.unreadable.insert(stored.entry.id);
-                }
-                return Ok(());
-            }
-            Err(Error::Merge(MergeError::Cancelled)) => return Ok(()),
-            added => added?,
+            Ok(added) => added,
+            Err(error) => return self.put_off(maintaining, &parts, error),
         };
         let added: Vec<Arc<Stored>> = added.into_iter().map(Arc::new).collect();
         let change = Change {
@@ -50,6 +40,43 @@ impl Shared {
             ..Change::default()
         };
         self.settle(maintaining, Done { change, added, removed: parts, task })
+    }
+
+    /// Sees to it that what failed holds up no others.
+    fn put_off(
+        &self,
+        maintaining: &mut Maintaining,
+        parts: &[Arc<Stored>],
+        error: Error,
+    ) -> Result<(), Error> {
+        let elapsed = self.clock.elapsed_ns();
+        if let Error::Merge(MergeError::Read { part, source }) = &error
+            && let Some(stored) = parts.get(*part)
+        {
+            let path = shelf::part_path(&self.dir, stored.entry.day, stored.entry.id);
+            if let PartError::Damaged { what, at } = source {
+                tracing::error!(code = "LS04", ?path, what, at, "a part is damaged; it is left as it is");
+                maintaining.damaged.insert(stored.entry.id);
+            } else {
+                tracing::warn!(code = "LS03", ?path, error = %source, "a part cannot be read; it is tried again");
+                maintaining.put_off.add(stored.entry.id, put_off::SHORT, elapsed);
+            }
+            return Ok(());
+        }
+        if matches!(error, Error::Merge(MergeError::Cancelled)) {
+            return Ok(());
+        }
+        let wait = if error.is_full() { put_off::LONG } else { put_off::SHORT };
+        parts.iter().for_each(|stored| maintaining.put_off.add(stored.entry.id, wait, elapsed));
+        Err(error)
+    }
+
+    /// Takes the room that a merge needs, so that a disk with too little says so before anything is written, and not when nothing is
+    /// left for the log and for flushes: for those, there must be as much again, up to what they may need meanwhile.
+    fn take_room(&self, path: &Path, file: &dyn File, bytes: u64) -> Result<(), Error> {
+        let others = self.config.reserve_bytes.saturating_add(self.config.segment_bytes.saturating_mul(2));
+        let taken = file.allocate(bytes.saturating_add(others.min(bytes))).and_then(|()| file.set_len(bytes));
+        taken.map_err(|error| Error::io("keep space for", path, error))
     }
 
     /// Writes the parts as one, durably. `None` if nothing of them is kept.
@@ -64,8 +91,14 @@ impl Shared {
         };
         let go_on = || !lock(&self.core).stopping;
         let new = (self.next_id(), first.entry.day, now);
+        let path = shelf::part_path(&self.dir, new.1, new.0);
+        let bytes = parts.iter().map(|stored| stored.entry.bytes).sum();
         let made = shelf::make_part(&self.disk, &self.dir, new, quality, |file| {
-            Ok(merge(&inputs, &keep, quality.options(), Arc::clone(file), &go_on)?)
+            self.take_room(&path, &**file, bytes)?;
+            let summary = merge(&inputs, &keep, quality.options(), Arc::clone(file), &go_on)?;
+            let len = summary.as_ref().map_or(0, |summary| summary.file_bytes);
+            file.set_len(len).map_err(|error| Error::io("cut", &path, error))?;
+            Ok(summary)
         })?;
         if let Some(stored) = &made {
             let days = std::iter::once(stored.entry.day);

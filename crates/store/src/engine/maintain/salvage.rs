@@ -16,16 +16,29 @@ impl Engine {
     /// that were saved, and those that were lost. The damaged files are moved to `damaged`.
     ///
     /// # Errors
-    /// When the disk fails or is full. It can be called again.
+    /// When the disk fails or is full; a part that cannot be read is left as it is, and the others are seen to first. It can be called
+    /// again.
     pub(crate) fn salvage(&self) -> Result<Vec<(PathBuf, u64, u64)>, Error> {
         let shared = &self.shared;
         let mut maintaining = lock(&shared.maintaining);
         let parts = lock(&shared.core).parts.clone();
         let mut done = Vec::new();
-        for stored in parts.into_iter().filter(|stored| !stored.part.check().is_empty()) {
-            done.push(shared.salvage(&mut maintaining, stored)?);
+        let mut failed = None;
+        for stored in parts {
+            let mut found = stored.part.check();
+            if found.is_empty() {
+                continue;
+            }
+            // What cannot be read at the moment may be whole: nothing is given up for it.
+            match found.iter().position(|error| matches!(error, crate::part::Error::Io(_))) {
+                Some(at) => {
+                    let path = shelf::part_path(&shared.dir, stored.entry.day, stored.entry.id);
+                    failed.get_or_insert(Error::part(&path, found.swap_remove(at)));
+                }
+                None => done.push(shared.salvage(&mut maintaining, stored)?),
+            }
         }
-        Ok(done)
+        failed.map_or(Ok(done), Err)
     }
 }
 
@@ -44,7 +57,11 @@ impl Shared {
             let mut writer = PartWriter::new(Arc::clone(file), quality.options()).map_err(fail)?;
             let mut any = false;
             for frame in 0..stored.part.frames().len() {
-                let Ok(rows) = stored.part.frame(frame).and_then(|frame| frame.decode()) else { continue };
+                let rows = match stored.part.frame(frame).and_then(|frame| frame.decode()) {
+                    Ok(rows) => rows,
+                    Err(error @ crate::part::Error::Io(_)) => return Err(fail(error)),
+                    Err(_) => continue,
+                };
                 any = true;
                 writer.push(&[&rows], i64::MIN, i64::MAX).map_err(fail)?;
             }

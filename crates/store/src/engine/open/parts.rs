@@ -6,17 +6,33 @@
 use super::{Problem, Report};
 use crate::aside::Aside;
 use crate::error::Error;
-use crate::manifest::{Change, Damage, Manifest, PartEntry};
+use crate::manifest::{Change, Damage, Known, Manifest, PartEntry};
+use crate::part::{Error as PartError, Part};
+use crate::retention::{Retention, Visible};
 use crate::shelf::{self, Stored};
 use crate::wal;
 use disk::Disk;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Where parts are looked for, and by which rules they are judged.
+pub(super) struct Place<'a> {
+    pub(super) disk: &'a Arc<dyn Disk>,
+    pub(super) dir: &'a Path,
+    pub(super) aside: &'a Aside<'a>,
+    /// What is wrong with the manifest.
+    pub(super) damage: Damage,
+    /// How long rows are kept.
+    pub(super) retention: &'a Retention,
+}
 
 /// The parts that count.
 pub(super) struct Parts {
     pub(super) stored: Vec<Arc<Stored>>,
+    /// Those that cannot be read at the moment. The manifest goes on naming them.
+    pub(super) absent: Vec<PartEntry>,
     /// No pos of theirs is at or after it.
     pub(super) next_pos: u64,
     /// The highest id of any file.
@@ -24,56 +40,48 @@ pub(super) struct Parts {
 }
 
 /// Opens what the manifest names, sees what became of what is missing, and removes what does not count. The manifest is
-/// brought in line with that.
-pub(super) fn read(
-    disk: &Arc<dyn Disk>,
-    dir: &Path,
-    manifest: &mut Manifest,
-    damage: Damage,
-    aside: &Aside<'_>,
-    report: &mut Report,
-) -> Result<Parts, Error> {
-    let mut files: BTreeMap<u64, PathBuf> = shelf::list_parts(&**disk, dir)?.into_iter().collect();
+/// brought in line with that: it forgets only parts whose file is gone, or was moved to `damaged`.
+pub(super) fn read(place: &Place<'_>, manifest: &mut Manifest, report: &mut Report) -> Result<Parts, Error> {
+    let mut files: BTreeMap<u64, PathBuf> =
+        shelf::list_parts(&**place.disk, place.dir)?.into_iter().collect();
     let last_id = files.keys().next_back().copied().unwrap_or(0);
-    let (mut stored, mut lost) = (Vec::new(), Vec::new());
-    for entry in manifest.known().parts.values() {
-        let path = shelf::part_path(dir, entry.day, entry.id);
-        files.remove(&entry.id);
-        match open(disk, &path, entry) {
-            Ok(part) => stored.push(Arc::new(part)),
-            Err(problem) => {
-                if problem != Problem::MissingPart(entry.rows) {
-                    aside.put(&path);
-                }
-                lost.push((entry.clone(), path, problem));
-            }
-        }
-    }
-    let log = Log::look(disk, dir, manifest, damage != Damage::default());
+    let mut named = place.named(manifest.known(), &mut files, report)?;
+    let unnamed = place.unnamed(files)?;
+    let is_strange =
+        |unnamed: &Unnamed| unnamed.part.as_ref().is_ok_and(|part| !named.has_other_form_of(&part.entry));
+    let may_be_forgotten = place.damage != Damage::default() || !named.lost.is_empty();
+    let is_in_doubt = may_be_forgotten || unnamed.iter().any(is_strange);
+    let log = Log::look(place, manifest.known(), is_in_doubt)?;
     let mut change = Change::default();
-    let may_be_forgotten = damage != Damage::default() || !lost.is_empty();
-    for (id, path) in files {
-        match may_be_forgotten.then(|| adopt(disk, &path, id, &stored, log.begins_at)).flatten() {
-            Some(part) => {
+    for unnamed in unnamed {
+        let fate = place.judge(&unnamed, &named, (&log, may_be_forgotten), manifest.known());
+        let path = unnamed.path;
+        match (fate, unnamed.part) {
+            (Fate::Adopt, Ok(part)) => {
                 report.problems.push((path, Problem::AdoptedPart(part.entry.rows)));
                 // What it is another form of is not missed.
-                lost.retain(|(entry, ..)| !overlaps(entry, &part.entry));
+                named.lost.retain(|(entry, ..)| !overlaps(entry, &part.entry));
                 change.added.push(part.entry.clone());
-                stored.push(Arc::new(part));
+                named.stored.push(Arc::new(part));
             }
-            None if damage.bytes > 0 => {
-                aside.put(&path);
-                report.problems.push((path, Problem::UnknownPart));
+            (Fate::Aside, _) => {
+                if place.aside.put(&path).is_some() {
+                    report.problems.push((path, Problem::UnknownPart));
+                }
             }
-            // Left over from a flush or merge that did not come to its end, or from one whose inputs were not removed yet.
-            None => {
-                let _removed = disk.remove(&path);
+            (Fate::Remove, _) => {
+                let _removed = place.disk.remove(&path);
             }
+            (Fate::Adopt | Fate::Leave, _) => {}
         }
     }
-    let known: Vec<u64> = stored.iter().map(|stored| stored.entry.id).collect();
-    change.removed = manifest.known().parts.keys().filter(|id| !known.contains(id)).copied().collect();
-    let next_pos = stored.iter().map(|stored| stored.entry.pos.1 + 1).max().unwrap_or(0);
+    let Named { stored, absent, lost } = named;
+    let known = |id: &u64| {
+        stored.iter().any(|stored| stored.entry.id == *id) || absent.iter().any(|entry| entry.id == *id)
+    };
+    change.removed = manifest.known().parts.keys().filter(|id| !known(id)).copied().collect();
+    let ends = stored.iter().map(|stored| &stored.entry).chain(&absent).map(|entry| entry.pos.1 + 1);
+    let next_pos = ends.max().unwrap_or(0);
     if change.added.iter().any(|entry| entry.pos.1 >= manifest.known().next_pos) {
         // They are flushes that the manifest has forgotten: what they hold must not come out of the log again.
         (change.flushed_lsn, change.next_pos) = (log.lsn_before(next_pos), next_pos);
@@ -82,64 +90,197 @@ pub(super) fn read(
     if change != Change::default() {
         manifest.commit(&change)?;
     }
-    Ok(Parts { stored, next_pos, last_id })
+    Ok(Parts { stored, absent, next_pos, last_id })
+}
+
+/// What became of the parts that the manifest names.
+#[derive(Default)]
+struct Named {
+    stored: Vec<Arc<Stored>>,
+    /// Not readable at the moment.
+    absent: Vec<PartEntry>,
+    /// Gone, or moved to `damaged`.
+    lost: Vec<(PartEntry, PathBuf, Problem)>,
+}
+
+impl Named {
+    /// Whether a part that counts, or may count later, can hold rows of that one.
+    fn has_other_form_of(&self, entry: &PartEntry) -> bool {
+        self.is_read_elsewhere(entry) || self.absent.iter().any(|other| overlaps(other, entry))
+    }
+
+    fn is_read_elsewhere(&self, entry: &PartEntry) -> bool {
+        self.stored.iter().any(|other| overlaps(&other.entry, entry))
+    }
+}
+
+/// A file that the manifest does not name.
+struct Unnamed {
+    path: PathBuf,
+    part: Result<Stored, PartError>,
+}
+
+/// What is done with such a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Adopt,
+    Aside,
+    Remove,
+    /// It cannot be told what it is: the next start looks again.
+    Leave,
+}
+
+impl Place<'_> {
+    /// Opens the parts that the manifest names. `files` keeps the others.
+    fn named(
+        &self,
+        known: &Known,
+        files: &mut BTreeMap<u64, PathBuf>,
+        report: &mut Report,
+    ) -> Result<Named, Error> {
+        let mut named = Named::default();
+        for entry in known.parts.values() {
+            let path = shelf::part_path(self.dir, entry.day, entry.id);
+            files.remove(&entry.id);
+            let problem = match shelf::open_entry(self.disk, self.dir, entry) {
+                Ok(part) => {
+                    named.stored.push(Arc::new(part));
+                    continue;
+                }
+                Err(error) if error.is_exhausted() => return Err(error.or_exhausted()),
+                Err(error) if error.is_missing() => Some(Problem::MissingPart(entry.rows)),
+                Err(Error::Part { source: PartError::Damaged { .. }, .. }) => {
+                    self.aside.put(&path).map(|_| Problem::DamagedPart(entry.rows))
+                }
+                Err(_) => None,
+            };
+            match problem {
+                Some(problem) => named.lost.push((entry.clone(), path, problem)),
+                None => {
+                    report.problems.push((path, Problem::UnreadablePart(entry.rows)));
+                    named.absent.push(entry.clone());
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    fn unnamed(&self, files: BTreeMap<u64, PathBuf>) -> Result<Vec<Unnamed>, Error> {
+        let mut unnamed = Vec::new();
+        for (id, path) in files {
+            let part = match shelf::open_part(self.disk, &path) {
+                Ok(part) => {
+                    let day = shelf::day_of_part(part.summary().time);
+                    Ok(Stored {
+                        entry: shelf::entry(id, (day, 0, false), part.summary()),
+                        part: Arc::new(part),
+                    })
+                }
+                Err(error) if error.is_exhausted() => return Err(error.or_exhausted()),
+                Err(Error::Part { source, .. }) => Err(source),
+                Err(Error::Io { source, .. }) => Err(PartError::Io(source)),
+                Err(error) => return Err(error),
+            };
+            unnamed.push(Unnamed { path, part });
+        }
+        Ok(unnamed)
+    }
+
+    /// Nothing is removed that can be read and is in no other place, neither in a part that counts nor in the log.
+    fn judge(
+        &self,
+        unnamed: &Unnamed,
+        named: &Named,
+        (log, may_be_forgotten): (&Log, bool),
+        known: &Known,
+    ) -> Fate {
+        let leftover = if self.damage.bytes > 0 { Fate::Aside } else { Fate::Remove };
+        let part = match &unnamed.part {
+            Ok(part) => part,
+            // Half of a flush or merge that did not come to its end.
+            Err(PartError::Damaged { .. } | PartError::Order) => return leftover,
+            Err(PartError::Io(_) | PartError::Version(_)) => return Fate::Leave,
+        };
+        let entry = &part.entry;
+        if named.is_read_elsewhere(entry) {
+            // A merge that did not come to its end, or one whose inputs were not removed yet.
+            return leftover;
+        }
+        if named.has_other_form_of(entry) {
+            return Fate::Leave;
+        }
+        let is_of_one_day = shelf::day_of_part((entry.time.1, 0)) == entry.day;
+        if may_be_forgotten && entry.pos.1 < log.begins_at && is_of_one_day {
+            return Fate::Adopt;
+        }
+        // A flush that did not come to its end; or nobody keeps it, and its removal was not durable.
+        if log.has(&part.part) || !self.is_kept(part, known) {
+            return leftover;
+        }
+        Fate::Aside
+    }
+
+    /// Whether any row of the part was to be kept when the manifest was last written.
+    fn is_kept(&self, part: &Stored, known: &Known) -> bool {
+        let visible = Visible {
+            now: known.at,
+            retention: Arc::new(self.retention.clone()),
+            byte_floors: Arc::default(),
+            deleted: Arc::new(super::deleted(known)),
+        };
+        part.part.apps().enumerate().any(|(number, (org, _))| {
+            let frames = part.part.frames_of(number).filter_map(|frame| part.part.frames().get(frame));
+            let (floor, floor_pos) = (visible.floor(org), visible.floor_pos(org));
+            frames.into_iter().any(|frame| frame.to >= floor && frame.pos_to >= floor_pos)
+        })
+    }
 }
 
 /// What stands in the log, as far as that decides about parts.
 struct Log {
-    places: Vec<(u64, u64)>,
+    /// Lsns, with the pos that each begins at and the one after its last.
+    places: Vec<(u64, u64, u64)>,
     /// All rows from this pos on that are not in parts that count are in the log.
     begins_at: u64,
+    /// The positions of its records after the manifest's last flush, rising.
+    records: Vec<Range<u64>>,
 }
 
 impl Log {
     /// A log goes on where the manifest's last flush ended. If it begins later, the manifest has forgotten flushes.
-    fn look(disk: &Arc<dyn Disk>, dir: &Path, manifest: &Manifest, is_in_doubt: bool) -> Self {
-        let known = manifest.known();
-        let places = if is_in_doubt { wal::places(&**disk, &dir.join("wal")) } else { Vec::new() };
+    fn look(place: &Place<'_>, known: &Known, is_in_doubt: bool) -> Result<Self, Error> {
+        let places = match is_in_doubt {
+            true => wal::places(&**place.disk, &place.dir.join("wal"))?,
+            false => Vec::new(),
+        };
         // Segments that are kept to be used again may still have old records: only a log without a hole is whole.
-        let new = places.iter().map(|(lsn, _)| *lsn).filter(|lsn| *lsn > known.flushed_lsn);
-        let goes_on = !places.is_empty() && new.zip(known.flushed_lsn + 1..).all(|(lsn, due)| lsn == due);
-        let begins_at = if goes_on || !is_in_doubt { known.next_pos } else { u64::MAX };
-        Self { places, begins_at }
+        let new = || places.iter().filter(|(lsn, ..)| *lsn > known.flushed_lsn);
+        let goes_on =
+            !places.is_empty() && new().zip(known.flushed_lsn + 1..).all(|((lsn, ..), due)| *lsn == due);
+        // What was numbered when the manifest was written need not have been in its flush: then it is in the log.
+        let next_pos = new().next().map_or(known.next_pos, |(_, base, _)| known.next_pos.min(*base));
+        let begins_at = if goes_on || !is_in_doubt { next_pos } else { u64::MAX };
+        let records = new().map(|(_, base, end)| *base..*end).collect();
+        Ok(Self { places, begins_at, records })
+    }
+
+    /// Whether all rows of a part are in the log. One that cannot be read as a whole may have others.
+    fn has(&self, part: &Part) -> bool {
+        let has = |pos: &u64| {
+            let after = self.records.partition_point(|record| record.start <= *pos);
+            after.checked_sub(1).is_some_and(|at| self.records[at].contains(pos))
+        };
+        (0..part.frames().len()).all(|frame| {
+            let rows = part.frame(frame).and_then(|frame| frame.decode());
+            rows.is_ok_and(|rows| rows.positions().iter().all(has))
+        })
     }
 
     /// The last lsn whose rows are below `pos`; if there is none in the log, the one before its first.
     fn lsn_before(&self, pos: u64) -> u64 {
-        let before = self.places.iter().filter(|(_, base)| *base < pos).map(|(lsn, _)| *lsn).max();
+        let before = self.places.iter().filter(|(_, base, _)| *base < pos).map(|(lsn, ..)| *lsn).max();
         before.or_else(|| Some(self.places.first()?.0.saturating_sub(1))).unwrap_or(0)
     }
-}
-
-fn open(disk: &Arc<dyn Disk>, path: &Path, entry: &PartEntry) -> Result<Stored, Problem> {
-    if !disk.exists(path) {
-        return Err(Problem::MissingPart(entry.rows));
-    }
-    let part = shelf::open_part(disk, path).map_err(|_| Problem::DamagedPart(entry.rows))?;
-    let found = shelf::entry(entry.id, (entry.day, entry.made, entry.closed), part.summary());
-    if found == *entry {
-        Ok(Stored { entry: entry.clone(), part: Arc::new(part) })
-    } else {
-        Err(Problem::DamagedPart(entry.rows))
-    }
-}
-
-/// Opens a part that the manifest does not name, if nothing of it can be in another place: in a part that counts, or in the log.
-fn adopt(
-    disk: &Arc<dyn Disk>,
-    path: &Path,
-    id: u64,
-    stored: &[Arc<Stored>],
-    log_begins_at: u64,
-) -> Option<Stored> {
-    let part = shelf::open_part(disk, path).ok()?;
-    let summary = part.summary();
-    let day = shelf::day_of_part(summary.time);
-    let entry = shelf::entry(id, (day, 0, false), summary);
-    let is_elsewhere =
-        entry.pos.1 >= log_begins_at || stored.iter().any(|other| overlaps(&other.entry, &entry));
-    (!is_elsewhere && shelf::day_of_part((summary.time.1, 0)) == day)
-        .then(|| Stored { entry, part: Arc::new(part) })
 }
 
 fn overlaps(a: &PartEntry, b: &PartEntry) -> bool {
