@@ -17,7 +17,6 @@ use std::time::Duration;
 use bus::client::{Client, Status};
 use bus::sys::AppendAnswer;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::config::ToStore;
@@ -30,7 +29,7 @@ use crate::quiet::quiet_warn;
 use crate::spool::{self, Pos};
 use crate::writer::OutCursor;
 
-use ask::{Outcome, ask};
+use ask::{Asks, Outcome, ask};
 use pack::{Packer, Request};
 use shards::{Pass, Shards};
 use state::OK;
@@ -67,7 +66,7 @@ pub(crate) struct Durable {
     lag: Lag,
     packer: Packer,
     shards: Shards,
-    asks: JoinSet<(u8, Outcome)>,
+    asks: Asks,
     /// What was read and waits for others.
     hand: Vec<LiveBatch>,
     /// Until when.
@@ -115,7 +114,7 @@ impl Durable {
             cursor,
             stop,
             settings,
-            asks: JoinSet::new(),
+            asks: Asks::default(),
             hand: Vec::new(),
             gather_until: None,
             next_window: Instant::now(),
@@ -146,11 +145,7 @@ impl Durable {
             let retry_at = self.shards.retry_at().filter(|_| self.connected);
             tokio::select! {
                 biased;
-                Some(answered) = self.asks.join_next() => {
-                    if let Ok((shard, outcome)) = answered {
-                        self.note(shard, outcome).await;
-                    }
-                }
+                Some((shard, outcome)) = self.asks.next() => self.note(shard, outcome).await,
                 changed = self.status.changed() => {
                     if changed.is_err() {
                         return;
@@ -190,7 +185,8 @@ impl Durable {
         }
         for request in self.shards.take_ready(now) {
             self.context.metrics.store.sent_bytes.inc_by(request.message.len() as u64);
-            self.asks.spawn(ask(self.client.clone(), request, self.settings.answer_within));
+            let shard = request.shard;
+            self.asks.start(shard, ask(self.client.clone(), request, self.settings.answer_within));
         }
     }
 

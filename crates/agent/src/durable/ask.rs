@@ -1,10 +1,13 @@
 //! One request to a store, and what becomes of it.
 
+use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use bus::client::{Client, Delivery};
 use bus::sys::{AppendAnswer, append_subject};
 use bytes::Bytes;
+use tokio::task::{Id, JoinSet};
 use tokio::time::timeout;
 
 /// A message for the store of a shard.
@@ -64,16 +67,39 @@ impl Outcome {
     }
 }
 
+/// Requests that are on their way.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    tasks: JoinSet<Outcome>,
+    /// Whose they are: a task that panics cannot say so itself.
+    shards: HashMap<Id, u8>,
+}
+
+impl Asks {
+    /// Starts one.
+    pub(super) fn start(&mut self, shard: u8, asked: impl Future<Output = Outcome> + Send + 'static) {
+        let id = self.tasks.spawn(asked).id();
+        self.shards.insert(id, shard);
+    }
+
+    /// The next that has ended; `None` if none is on its way. It loses nothing when it is dropped.
+    pub(super) async fn next(&mut self) -> Option<(u8, Outcome)> {
+        let (id, outcome) = match self.tasks.join_next_with_id().await? {
+            Ok(ended) => ended,
+            Err(panicked) => (panicked.id(), Outcome::Lost),
+        };
+        self.shards.remove(&id).map(|shard| (shard, outcome))
+    }
+}
+
 /// Asks, and waits for the answer for at most `within`.
-pub(super) async fn ask(client: Client, ask: Ask, within: Duration) -> (u8, Outcome) {
-    let shard = ask.shard;
+pub(super) async fn ask(client: Client, ask: Ask, within: Duration) -> Outcome {
     if ask.is_too_long {
         let bytes = ask.message.len();
         let reason = format!("{bytes} bytes are more than the bus takes; raise its max_payload to 1 MiB");
-        return (shard, Outcome::Answer(AppendAnswer::Rejected { code: "LA16".to_owned(), reason }));
+        return Outcome::Answer(AppendAnswer::Rejected { code: "LA16".to_owned(), reason });
     }
-    let outcome = timeout(within, exchange(&client, &ask)).await.unwrap_or(Outcome::Silence);
-    (shard, outcome)
+    timeout(within, exchange(&client, &ask)).await.unwrap_or(Outcome::Silence)
 }
 
 async fn exchange(client: &Client, ask: &Ask) -> Outcome {
@@ -88,5 +114,20 @@ async fn exchange(client: &Client, ask: &Ask) -> Outcome {
         }
         Some(Delivery::NoResponders) => Outcome::NobodyListens,
         Some(Delivery::Interrupted { .. } | Delivery::Denied { .. }) | None => Outcome::Lost,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_task_panics_is_answered_for_its_shard() {
+        let mut asks = Asks::default();
+        asks.start(7, async { panic!("a fault of the program") });
+        assert_eq!(asks.next().await, Some((7, Outcome::Lost)));
+        asks.start(8, async { Outcome::Silence });
+        assert_eq!(asks.next().await, Some((8, Outcome::Silence)));
+        assert_eq!(asks.next().await, None);
     }
 }
