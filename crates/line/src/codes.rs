@@ -364,6 +364,12 @@ pub const ALL: &[Code] = &[
         "Ask again from the beginning. If it comes again, look into the store's log.",
     ),
     code(
+        "LS09",
+        "Store's thread ended",
+        "A thread of the store has ended by a fault of the program. What was acknowledged is safe; no lines are taken any more.",
+        "Start it again, and report what its log says.",
+    ),
+    code(
         "LQ01",
         "Not a query",
         "The text is not LogsQL: a quote or a parenthesis is not closed, a word stands where it means something else, or a value is of the wrong kind.",

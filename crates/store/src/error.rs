@@ -52,6 +52,11 @@ pub enum Error {
     /// Parts could not be merged.
     #[error(transparent)]
     Merge(#[from] crate::part::MergeError),
+    /// A thread has ended by a fault of the program. What was acknowledged is safe.
+    #[error(
+        "the store's thread '{0}' has ended by a fault of the program; start it again, and report what the log says (LS09)"
+    )]
+    Broken(&'static str),
     /// The store has been closed.
     #[error("the store is closed; open it again")]
     Closed,

@@ -158,28 +158,46 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Takes lines and answers questions until `shutdown` resolves; then it puts what is in memory into parts.
 ///
 /// # Errors
-/// When that last step fails: nothing is lost, the next start reads it from the log. A bus that is away and a disk that is full
+/// [`Error::Broken`] at once when a thread of the store has ended by a fault of the program; when that last step fails: nothing is
+/// lost, the next start reads it from the log. A bus that is away and a disk that is full
 /// show in the log, and end nothing.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let Config { store, name, shards, ended, threads, limits } = config;
     let asked = Arc::new(Asked { store: store.clone(), answers: Answers::default(), threads, limits });
-    tokio::select! {
-        () = shutdown => {}
-        () = appended::run(&store, shards) => {}
-        () = asked.run(&name) => {}
-        () = forget(&store, ended) => {}
-    }
+    let broken = tokio::select! {
+        () = shutdown => None,
+        () = appended::run(&store, shards) => None,
+        () = asked.run(&name) => None,
+        () = forget(&store, ended) => None,
+        name = broken(&store) => Some(name),
+    };
     asked.answers.end();
     let engine = Arc::clone(&store.engine);
     let finished = tokio::task::spawn_blocking(move || engine.finish());
     let finished = tokio::time::timeout(GRACE, finished).await;
     store.client.close().await;
+    if let Some(name) = broken {
+        return Err(Error::Broken(name));
+    }
     match finished {
         Ok(Ok(finished)) => finished,
         // It goes on, or has panicked; the log has all of it.
         Ok(Err(_)) | Err(_) => Ok(()),
     }
 }
+
+/// Waits until a thread of the store has ended by a fault of the program.
+async fn broken(store: &Store) -> &'static str {
+    loop {
+        if let Some(name) = store.engine.broken() {
+            return name;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How often it is looked whether the store's threads are there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How soon it is tried again to delete what could not be deleted.
 const AGAIN: Duration = Duration::from_secs(60);

@@ -94,7 +94,7 @@ async fn follow(
 
 fn failed(error: store::Error) -> anyhow::Error {
     let text = error.to_string();
-    let code = ["LS01", "LS02", "LS03", "LS04"].into_iter().find(|code| text.contains(code));
+    let code = ["LS01", "LS02", "LS03", "LS04", "LS09"].into_iter().find(|code| text.contains(code));
     match code {
         Some(code) => {
             let text = text.replace(&format!(" ({code})"), "");

@@ -114,7 +114,10 @@ impl Shared {
     /// The answer to a batch that need not, or cannot, go through the log.
     fn answer_at_once(&self, checked: &Checked) -> Option<Result<Receipt, Refusal>> {
         let mut core = lock(&self.core);
-        let refusal = if core.suspect {
+        let refusal = if let Some(name) = core.broken {
+            let reason = format!("LS09: {}", super::watch::sentence(name));
+            Refusal::Busy { retry_ms: MUCH_LATER_MS, reason }
+        } else if core.suspect {
             busy_disk(false, "what was found at the start is not safe yet")
         } else if checked.is_stored(&core.seen) {
             core.counters.duplicates += u64::from(checked.count);

@@ -73,6 +73,8 @@ pub(super) struct Core {
     pub(super) suspect: bool,
     /// The disk's last answer, if it was a bad one.
     pub(super) trouble: Option<Trouble>,
+    /// The thread that has panicked. That does not pass.
+    pub(super) broken: Option<&'static str>,
     pub(super) counters: Counters,
     pub(super) stopping: bool,
     pub(super) scratch: Flattened,

@@ -16,6 +16,7 @@ mod open;
 mod reserve;
 mod snapshot;
 mod stats;
+mod watch;
 
 pub use append::{Receipt, Refusal, Reply};
 pub use config::Config;

@@ -2,6 +2,7 @@
 
 use super::core::{Core, Queue};
 use super::reserve::Reserve;
+use super::watch::Watch;
 use super::{Config, Engine, Shared, flush, maintain};
 use crate::aside::Aside;
 use crate::batch::{self, Terms};
@@ -165,9 +166,12 @@ impl Engine {
 
     /// Starts the threads; the writer is the last.
     fn start_threads(&mut self, dir: &Path) -> Result<(), Error> {
-        let mut start = |name: &str, run: fn(&Shared)| {
+        let mut start = |name: &'static str, run: fn(&Shared)| {
             let shared = Arc::clone(&self.shared);
-            let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+            let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+                let _watch = Watch { shared: &shared, name };
+                run(&shared);
+            });
             self.threads.push(started.map_err(|error| Error::io("start a thread for", dir, error))?);
             Ok(())
         };
@@ -235,6 +239,7 @@ impl Found {
             look: true,
             suspect: false,
             trouble: None,
+            broken: None,
             counters: super::stats::Counters::default(),
             stopping: false,
             scratch: crate::flatten::Flattened::default(),

@@ -67,7 +67,7 @@ pub struct Stats {
     pub queue_bytes: usize,
     /// All rows below this pos are readable.
     pub pos: u64,
-    /// Why batches are told to come later, if the disk is the reason.
+    /// Why batches are told to come later, if the disk is the reason or a thread has ended.
     pub trouble: Option<String>,
 }
 
@@ -102,7 +102,10 @@ impl Engine {
             log_bytes,
             queue_bytes,
             pos: core.readable_pos,
-            trouble: core.trouble.as_ref().map(|trouble| trouble.what.clone()),
+            trouble: core
+                .broken
+                .map(super::watch::sentence)
+                .or_else(|| core.trouble.as_ref().map(|trouble| trouble.what.clone())),
         }
     }
 }

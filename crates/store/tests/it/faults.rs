@@ -166,3 +166,44 @@ fn a_merge_that_has_no_room_writes_nothing_and_waits() {
     assert_eq!(bytes, world.engine().stats().part_bytes, "the room that it did not need is given back");
     once(&world.restart().rows());
 }
+
+#[test]
+fn a_thread_that_panics_is_said_and_ends_the_stage() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..11, NOON));
+    let (sender, ended) = std::sync::mpsc::sync_channel::<()>(1);
+    world.engine().append(
+        lines(&web, 11..21, NOON),
+        Box::new(move |_| {
+            let _sender = sender;
+            panic!("a fault of the program");
+        }),
+    );
+    assert!(ended.recv().is_err());
+    while world.engine().broken().is_none() {
+        std::thread::yield_now();
+    }
+    assert!(world.engine().stats().trouble.is_some_and(|trouble| trouble.contains("store-log")));
+    assert!(world.engine().flush_now().is_ok());
+    let refused = world.append(lines(&web, 21..31, NOON)).unwrap_err();
+    assert!(matches!(&refused, Refusal::Busy { reason, .. } if reason.starts_with("LS09")), "{refused:?}");
+    let World { disk, clock, engine, .. } = world;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let stopped = runtime.block_on(async {
+        let bus = bus::client::Options {
+            servers: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()],
+            name: "test".to_owned(),
+            credentials: None,
+            inbox_prefix: "_INBOX.store".to_owned(),
+            tls: None,
+        };
+        let store = store::stage::Store::start(std::sync::Arc::new(engine.unwrap()), bus);
+        assert!(store.fault().is_some());
+        let shards = tokio::sync::watch::channel(store::stage::Shards::new());
+        let config = store::stage::Config::new(store, "main".to_owned(), shards.1);
+        store::stage::run(config, std::future::pending()).await
+    });
+    assert!(matches!(stopped, Err(store::Error::Broken("store-log"))), "{stopped:?}");
+    assert_eq!(once(&World::on(disk, &clock, config()).unwrap().rows()).len(), 20);
+}
