@@ -9,7 +9,7 @@ use clap::Subcommand;
 use disk::{Disk, RealDisk};
 use serde_json::json;
 use store::Problem;
-use store::inspect::{self, Repaired, Survey};
+use store::inspect::{self, Packed, Repaired, Survey};
 use store::part::Section;
 
 use crate::data::{Data, DataArg};
@@ -39,6 +39,9 @@ enum Action {
     /// Set damaged files aside, and save from them what is whole
     #[command(after_help = REPAIR)]
     Repair,
+    /// Write days that are over as small as can be, now instead of two hours after their last change
+    #[command(after_help = PACK)]
+    Pack,
     /// Say what is there, by day and by what takes the room
     #[command(after_help = STATS)]
     Stats,
@@ -49,6 +52,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   logway store check                     is every byte as it was written?
   logway store repair --data ./data      sets aside what is not, and saves what is whole
+  logway store pack                      makes finished days small at once
   logway store stats -j                  sizes, as JSON
 
 The store is DIR/store. It must not be in use: stop 'logway up' first. A start does by itself all
@@ -59,6 +63,8 @@ what; 5 the store is in use; 3 there is none.";
 
 const CHECK: &str = "Examples:\n  logway store check --data ./data";
 const REPAIR: &str = "Examples:\n  logway store repair --data ./data";
+const PACK: &str =
+    "Examples:\n  logway store pack --data ./data      before a copy of the store goes elsewhere";
 const STATS: &str = "Examples:\n  logway store stats --data ./data";
 
 const DAY_BYTES: usize = 10;
@@ -88,6 +94,18 @@ pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit> {
                 out.write_all(problems(&survey).as_bytes())?;
             }
             Ok(sound(&survey))
+        }
+        Action::Pack => {
+            // To pack is to open, and that would make a store where there is none.
+            inspect::stats(&disk, &dir).map_err(failed)?;
+            let clock = Arc::new(store::SystemClock::new());
+            let packed = inspect::pack(&disk, &dir, store::Config::default(), clock).map_err(failed)?;
+            if args.json {
+                writeln!(out, "{}", packed_json(&packed))?;
+            } else {
+                out.write_all(packings(&packed).as_bytes())?;
+            }
+            Ok(if packed.report.is_lossy() { Exit::Partial } else { Exit::Ok })
         }
         Action::Repair => {
             // To repair is to open, and that would make a store where there is none.
@@ -250,14 +268,33 @@ fn repairs(repaired: &Repaired) -> String {
     out
 }
 
+fn problem_json((file, problem): &(PathBuf, Problem)) -> serde_json::Value {
+    json!({ "path": shown(file), "what": problem.to_string() })
+}
+
 fn repaired_json(repaired: &Repaired) -> serde_json::Value {
-    let problem =
-        |(file, problem): &(PathBuf, Problem)| json!({ "path": shown(file), "what": problem.to_string() });
     let part = |(file, kept, gone): &(PathBuf, u64, u64)| json!({ "path": shown(file), "saved_rows": kept, "lost_rows": gone });
     json!({
         "lossy": lost(repaired),
-        "problems": repaired.report.problems.iter().map(problem).collect::<Vec<_>>(),
+        "problems": repaired.report.problems.iter().map(problem_json).collect::<Vec<_>>(),
         "parts": repaired.parts.iter().map(part).collect::<Vec<_>>(),
+    })
+}
+
+/// What packing did.
+fn packings(packed: &Packed) -> String {
+    let found = packed.report.problems.iter();
+    let mut out: String = found.map(|(file, problem)| format!("{}: {problem}\n", path(file))).collect();
+    let (before, after) = (mib(packed.before), mib(packed.after));
+    out.push_str(&format!("{} days written anew, {before} became {after}\n", thousands(packed.rewrites)));
+    out
+}
+
+fn packed_json(packed: &Packed) -> serde_json::Value {
+    json!({
+        "lossy": packed.report.is_lossy(),
+        "problems": packed.report.problems.iter().map(problem_json).collect::<Vec<_>>(),
+        "days": packed.rewrites, "bytes_before": packed.before, "bytes_after": packed.after,
     })
 }
 

@@ -1,5 +1,6 @@
-//! What `logway store check`, `stats` and `repair` do: to the directory of a store that does not run.
+//! What `logway store check`, `stats`, `repair` and `pack` do: to the directory of a store that does not run.
 
+mod pack;
 mod repair;
 
 use crate::aside;
@@ -17,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use pack::{Packed, pack};
 pub use repair::{Repaired, repair};
 
 /// Something that is not as it should be.

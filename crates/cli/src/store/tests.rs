@@ -71,6 +71,12 @@ fn a_store_that_is_sound() {
     assert_eq!(json["sections"].as_object().unwrap().len(), Section::ALL.len());
     let (text, exit) = logway(&data, Action::Repair, false).unwrap();
     assert!(exit == Exit::Ok && text.contains("nothing to repair"), "{text}");
+    // Today is not over.
+    let (text, exit) = logway(&data, Action::Pack, false).unwrap();
+    assert!(exit == Exit::Ok && text.starts_with("0 days written anew, "), "{text}");
+    let (text, _) = logway(&data, Action::Pack, true).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["lossy"], &json["bytes_before"]), (&json!(false), &json["bytes_after"]));
 }
 
 #[test]
@@ -98,7 +104,7 @@ fn damage_is_said_set_aside_and_then_gone() {
 #[test]
 fn a_store_that_runs_or_is_not_there_is_left_alone() {
     let (_dir, data, engine) = begun();
-    for action in [Action::Check, Action::Stats, Action::Repair] {
+    for action in [Action::Check, Action::Stats, Action::Repair, Action::Pack] {
         let (text, exit) = describe(&logway(&data, action, false).unwrap_err());
         assert!(
             exit == Exit::Disconnected
@@ -110,7 +116,7 @@ fn a_store_that_runs_or_is_not_there_is_left_alone() {
     drop(engine);
     let empty = tempfile::tempdir().unwrap();
     let data = Data::new(Some(empty.path())).unwrap();
-    for action in [Action::Check, Action::Stats, Action::Repair] {
+    for action in [Action::Check, Action::Stats, Action::Repair, Action::Pack] {
         let (text, exit) = describe(&logway(&data, action, false).unwrap_err());
         assert!(exit == Exit::NotFound && text.contains("there is no store"), "{text}");
     }

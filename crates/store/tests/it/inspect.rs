@@ -1,24 +1,29 @@
 //! What the commands for a store that does not run find and mend.
 
-use crate::support::{DIR, Machine, NOON, Paused, World, config, files, lines, once};
+use crate::support::{DAY, DIR, Machine, NOON, Paused, World, config, files, lines, once};
 use disk::Disk;
 use disk::fault::FaultDisk;
 use std::path::Path;
 use std::sync::Arc;
-use store::Error;
-use store::inspect::{check, repair, stats};
+use store::inspect::{check, pack, repair, stats};
+use store::{Config, Error, Keep, Retention};
 
 /// A store with three parts and two batches in its log, that does not run.
 fn stopped() -> FaultDisk {
+    stopped_with(NOON)
+}
+
+/// The same, with rows of this time.
+fn stopped_with(time: i64) -> FaultDisk {
     let world = World::new();
     let (web, api) = (Machine::new("o1", "web", "m1"), Machine::new("o1", "api", "m2"));
     for round in 0..3u64 {
-        world.take(lines(&web, 1 + round * 10..11 + round * 10, NOON));
-        world.take(lines(&api, 1 + round * 10..11 + round * 10, NOON));
+        world.take(lines(&web, 1 + round * 10..11 + round * 10, time));
+        world.take(lines(&api, 1 + round * 10..11 + round * 10, time));
         world.engine().flush_now().unwrap();
     }
-    world.take(lines(&web, 31..41, NOON));
-    world.take(lines(&web, 41..51, NOON));
+    world.take(lines(&web, 31..41, time));
+    world.take(lines(&web, 41..51, time));
     world.disk.copy()
 }
 
@@ -77,12 +82,41 @@ fn every_flipped_bit_is_found_and_what_is_whole_is_saved() {
 }
 
 #[test]
+fn a_day_that_is_over_is_packed_at_once_and_nothing_is_too_old_for_it() {
+    // Of today, three of the four parts become one, as while the store runs.
+    for (days_ago, parts, closed) in [(0, 2, 0), (2, 1, 1)] {
+        let disk = stopped_with(NOON - days_ago * DAY);
+        let at = Paused::at(NOON);
+        let retention = Retention { default: Keep { days: 1, bytes: None }, ..Retention::default() };
+        let config = || Config { retention: retention.clone(), ..config() };
+        let packed = pack(&dynamic(&disk), Path::new(DIR), config(), Arc::new(at.clone())).unwrap();
+        let survey = check(&dynamic(&disk), Path::new(DIR)).unwrap();
+        assert!(survey.is_sound(), "{survey:?}");
+        let day = survey.days.values().next().unwrap();
+        assert_eq!(
+            (day.parts, day.closed, day.rows, survey.log_batches),
+            (parts, closed, 80, 0),
+            "{packed:?}"
+        );
+        assert_eq!((packed.rewrites, packed.after), (closed as u64, day.bytes));
+        assert!(packed.after < packed.before, "{packed:?}");
+        // Again, there is nothing left to do.
+        let again = pack(&dynamic(&disk), Path::new(DIR), config(), Arc::new(at)).unwrap();
+        assert_eq!((again.rewrites, again.before, again.after), (0, packed.after, packed.after));
+    }
+}
+
+#[test]
 fn a_store_that_runs_is_left_alone_and_one_that_is_not_there_is_not_made() {
     let world = World::new();
     let disk = dynamic(&world.disk);
     assert!(matches!(check(&disk, Path::new(DIR)), Err(Error::InUse(_))));
     assert!(matches!(
         repair(&disk, Path::new(DIR), config(), Arc::new(Paused::at(NOON))),
+        Err(Error::InUse(_))
+    ));
+    assert!(matches!(
+        pack(&disk, Path::new(DIR), config(), Arc::new(Paused::at(NOON))),
         Err(Error::InUse(_))
     ));
     assert!(stats(&disk, Path::new("/nowhere")).is_err());
