@@ -4,6 +4,7 @@ mod calibrate;
 mod child;
 mod feed;
 mod host;
+mod http;
 mod init;
 mod lines;
 mod page;
@@ -11,7 +12,9 @@ mod pipeline;
 mod produce;
 mod proxy;
 mod reader;
+mod searchable;
 mod stage;
+mod store;
 mod table;
 mod usage;
 
@@ -29,18 +32,26 @@ const HELP: &str = "\
 Measure what a line costs, on release binaries, and print a table for each bench
 
 Usage: cargo xtask bench [NAME...] [--seconds N] [--runs N] [--corpus FILE] [--no-build] [--record FILE]
+                         [--rows FILE] [--lines N] [--times N] [--split N]
 
 Benches (all of them without NAME; the calibration always runs first):
   init       CPU per GB of 100-byte lines, memory idle and full, size of the static logway-init
   host       CPU per line of the agent from Machine socket to NATS, spool on, 16 apps, one tail; lines/s on one core
   latency    from an app's write to what 'logway logs' wrote, at 10, 1,000 and 20,000 lines/s
-  pipeline   CPU per line from stdout to the tail, at 100, 1,000 and 50,000 lines/s, 16 apps, one tail
+  pipeline   CPU per line from stdout to the tail and to searchable, at 100, 1,000 and 50,000 lines/s, 16 apps, one tail;
+             how long until a search finds a line
+  store      CPU per line of inserts over HTTP, disk, memory, and queries over 3 million lines, before and after days are closed;
+             with VICTORIA_LOGS_BIN set, then the same of that VictoriaLogs
   proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
 
 Options:
   --seconds N     measure each run for N seconds, after one second that does not count [default: 3]
   --runs N        runs of each point, each on a fresh data directory [default: 3]
   --corpus FILE   the apps write the lines of this file, in place of lines of the bench's own
+  --rows FILE     the store gets the JSON lines of this file (_time, _msg, app, region, instance, level), in place of lines of the bench's own
+  --lines N       how many of them [default: 3000000]
+  --times N       insert them N times, each time a day later: growth [default: 1]
+  --split N       make N apps of each: many small ones [default: 1]
   --no-build      measure the binaries that are there
   --record FILE   write the page docs/performance.md into FILE; with all benches, as it needs every figure
 
@@ -49,6 +60,7 @@ Only Logway's processes are counted: not the apps, not the reader, not nats-serv
 Examples:
   cargo xtask bench
   cargo xtask bench init --runs 1
+  cargo xtask bench store --runs 1 --lines 300000
   cargo xtask bench --record docs/performance.md
 
 Exit codes: 0 measured (whether or not a budget is met), 1 something could not be measured, 2 the command line is wrong
@@ -76,6 +88,8 @@ pub(crate) struct Bench {
     runs: usize,
     /// Lines to write.
     corpus: Option<PathBuf>,
+    /// What the store gets.
+    plan: store::Plan,
 }
 
 impl Bench {
@@ -93,7 +107,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 5] = [
+const BENCHES: [Named; 6] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -107,8 +121,13 @@ const BENCHES: [Named; 5] = [
     },
     Named {
         name: "pipeline",
-        title: "pipeline: from stdout to the tail, 16 apps, one tail of all",
+        title: "pipeline: from stdout to the tail and into the store, 16 apps, one tail of all",
         measure: pipeline::whole,
+    },
+    Named {
+        name: "store",
+        title: "store: JSON lines over HTTP, kept and searched, hot and after their day is closed",
+        measure: store::measure,
     },
     Named {
         name: "proxy",
@@ -124,13 +143,16 @@ pub(crate) fn main(mut args: Args) -> Result<Outcome> {
         return Ok(Outcome::Good);
     }
     let build = !args.flag("--no-build");
-    let number = |name: &str, text: Option<String>| -> Result<u64> {
-        let text = text.unwrap_or_else(|| "3".to_owned());
+    let mut number = |name: &str, default: u64| -> Result<u64> {
+        let Some(text) = args.option(name)? else { return Ok(default) };
         let number = text.parse().ok().filter(|number| *number > 0);
         number.ok_or_else(|| Usage(format!("{name} {text}: not a number from 1 on")).into())
     };
-    let seconds = number("--seconds", args.option("--seconds")?)?;
-    let runs = usize::try_from(number("--runs", args.option("--runs")?)?)?;
+    let seconds = number("--seconds", 3)?;
+    let runs = usize::try_from(number("--runs", 3)?)?;
+    let (lines, times, split) = (number("--lines", 3_000_000)?, number("--times", 1)?, number("--split", 1)?);
+    let rows = args.option("--rows")?.map(std::path::absolute).transpose().context("the rows")?;
+    let plan = store::Plan { rows, lines, times, split };
     let (record, corpus) = (args.option("--record")?, args.option("--corpus")?);
     let wanted = args.rest()?;
     if let Some(name) = wanted.iter().find(|name| BENCHES.iter().all(|known| known.name != **name)) {
@@ -144,7 +166,7 @@ pub(crate) fn main(mut args: Args) -> Result<Outcome> {
     if cfg!(debug_assertions) {
         return in_release(&root, build);
     }
-    let bench = Bench { seconds, runs, corpus, ..prepare(&root, build, &wanted)? };
+    let bench = Bench { seconds, runs, corpus, plan, ..prepare(&root, build, &wanted)? };
     let (text, good) = measure(&bench, &wanted)?;
     if let (Some(path), true) = (record, good) {
         std::fs::write(&path, page::render(&text)).with_context(|| format!("writing {path}"))?;
@@ -238,5 +260,14 @@ fn prepare(root: &Path, build: bool, wanted: &[String]) -> Result<Bench> {
         std::fs::copy(binary, dir.join(name)).with_context(|| format!("copying {}", binary.display()))?;
     }
     let [logway, init, door] = ["logway", "logway-init", "door"].map(|name| dir.join(name));
-    Ok(Bench { logway, init, door, root: root.to_owned(), seconds: 3, runs: 3, corpus: None })
+    Ok(Bench {
+        logway,
+        init,
+        door,
+        root: root.to_owned(),
+        seconds: 3,
+        runs: 3,
+        corpus: None,
+        plan: store::Plan::default(),
+    })
 }

@@ -64,6 +64,15 @@ impl Running {
         self.child.id()
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(super) fn end(mut self) -> Result<()> {
+        rustix::process::kill_process(Pid::from_child(&self.child), Signal::TERM)
+            .with_context(|| format!("ending {}", self.name))?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "{} ended with {status}", self.name);
+        Ok(())
+    }
+
     /// Its stdout, once.
     pub(super) fn stdout(&mut self) -> Result<ChildStdout> {
         self.child.stdout.take().with_context(|| format!("the stdout of {} is not a pipe", self.name))

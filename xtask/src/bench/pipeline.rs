@@ -13,7 +13,7 @@ use super::init::{make_gate, producer};
 use super::reader::Outlet;
 use super::stage::{Bus, Lost, Stage, Tail};
 use super::table::Row;
-use super::{APPS, Bench, WARM_UP, usage};
+use super::{APPS, Bench, WARM_UP, searchable, usage};
 
 /// How lines are written when they do not come one by one.
 const BURST_MS: u64 = 10;
@@ -32,12 +32,13 @@ pub(super) fn whole(bench: &Bench) -> Result<Vec<Row>> {
         let whole = Row::new(format!("up and init, {how}"), &column(Taken::all), "µs/line");
         let whole = whole.under_load(f64::from(rate), &column(Taken::rate));
         rows.push(if rate >= 50_000 { whole.at_most(8.0) } else { whole });
-        rows.push(Row::new("  of it up (agent and broker)", &column(Taken::up), "µs/line"));
+        rows.push(Row::new("  of it up (agent, broker and store)", &column(Taken::up), "µs/line"));
         rows.push(Row::new("  of it init", &column(Taken::init), "µs/line"));
         rows.push(Row::new("  beside it logs -j, the tail of all apps", &column(Taken::logs), "µs/line"));
         rows.push(Row::new("  lines/s that the tail wrote", &column(Taken::rate), "lines/s"));
         rows.push(Lost::row(runs.iter().map(|taken| &taken.lost)));
     }
+    rows.extend(searchable::measure(bench)?);
     Ok(rows)
 }
 
@@ -66,12 +67,12 @@ pub(super) fn latency(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// What is written, and for how long it is measured.
-struct Load {
-    apps: u64,
+pub(super) struct Load {
+    pub(super) apps: u64,
     /// Lines a second of all apps together.
-    rate: u64,
-    burst_ms: u64,
-    seconds: u64,
+    pub(super) rate: u64,
+    pub(super) burst_ms: u64,
+    pub(super) seconds: u64,
 }
 
 /// What a run took.
@@ -132,7 +133,7 @@ fn run(bench: &Bench, load: &Load, tail_args: &[&str], outlet: Outlet) -> Result
 }
 
 /// Starts the apps, each at a gate; then opens the gates.
-fn start_apps(bench: &Bench, stage: &Stage, load: &Load) -> Result<Vec<Running>> {
+pub(super) fn start_apps(bench: &Bench, stage: &Stage, load: &Load) -> Result<Vec<Running>> {
     let lines = (load.rate * (load.seconds + 5) / load.apps).max(100);
     let numbers = [
         ("--lines", lines),

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use super::Bench;
 use super::calibrate::Scratch;
 use super::child::Running;
+use super::http::Http;
 use super::reader::{Outlet, Reader};
 use super::table::Row;
 use crate::parts;
@@ -77,9 +78,9 @@ impl Stage {
             }
         };
         let mut up = Running::start("logway up", &mut up, Stdio::null())?;
-        let metrics = up.wait_for("where its metrics are", |line| line.starts_with("metrics "))?;
+        let metrics = up.wait_for("where its HTTP is", |line| line.starts_with("http "))?;
         let metrics = metrics.split("//").nth(1).and_then(|url| url.split('/').next());
-        let metrics = metrics.context("no address of the metrics")?.to_owned();
+        let metrics = metrics.context("no address of its HTTP")?.to_owned();
         up.wait_for("ready", |line| line.trim() == "ready")?;
         Ok(Self { up, _nats: nats, logway: bench.logway.clone(), metrics, scratch })
     }
@@ -125,6 +126,12 @@ impl Stage {
         let series = metrics.lines().filter(|line| line.starts_with(LOST) && !line.ends_with(" 0"));
         let reasons = series.filter_map(|line| line.split("reason=\"").nth(1)?.split('"').next());
         Ok(Lost { lines, reasons: reasons.map(str::to_owned).collect() })
+    }
+
+    /// A connection to search and inserts that may do everything.
+    pub(super) fn http(&self) -> Result<Http> {
+        let token = std::fs::read_to_string(self.dir().join("d/token")).context("reading the token")?;
+        Http::connect(&self.metrics, Some(token.trim()))
     }
 
     fn metrics(&self) -> Result<String> {

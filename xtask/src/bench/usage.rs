@@ -33,10 +33,19 @@ fn ticks(stat: &str) -> Option<u64> {
 
 /// Memory of `pid` that is in RAM, in bytes.
 pub(super) fn resident_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that `pid` ever had in RAM, in bytes.
+pub(super) fn peak_bytes(pid: u32) -> Result<u64> {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, name: &str) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kilobytes.with_context(|| format!("/proc/{pid}/status has no VmRSS"))? * 1024)
+    Ok(kilobytes.with_context(|| format!("/proc/{pid}/status has no {name}"))? * 1024)
 }
 
 /// `pid` and all that descend from it whose program's name begins with `logway`.
@@ -76,6 +85,7 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         assert!(resident_bytes(pid).unwrap() > 100 * 1024);
+        assert!(peak_bytes(pid).unwrap() > 100 * 1024);
         assert!(cpu(u32::MAX).is_err());
     }
 }
