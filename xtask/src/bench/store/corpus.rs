@@ -194,7 +194,7 @@ mod tests {
         let plan = Plan { rows: None, lines: 20_000, times: 1, split: 1 };
         let rows = all(&plan, plan.begin(20 * DAY + 5));
         assert_eq!((rows.len(), plan.total()), (20_000, 20_000));
-        assert_eq!(rows[0]["_time"], "1970-01-19T00:00:00Z");
+        assert_eq!(rows[0]["_time"], "1970-01-19T00:00:00.000000000Z");
         let apps: std::collections::BTreeSet<_> = rows.iter().map(|row| row["app"].to_string()).collect();
         assert_eq!(apps.len(), 16);
         assert!(
