@@ -10,7 +10,8 @@ use std::sync::Arc;
 pub struct Keep {
     /// Days by the rows' own time, 1 to [`Keep::MAX_DAYS`]; others are brought into these bounds.
     pub days: u32,
-    /// Most bytes on disk; beyond, the oldest go first, a part at a time. `None`: no bound.
+    /// Most bytes of an org's rows in parts; beyond, the oldest are not to be seen, a frame at a time, and are removed when they are
+    /// a quarter of their part. `None`: no bound.
     pub bytes: Option<u64>,
 }
 

@@ -91,6 +91,30 @@ fn an_org_over_its_bytes_loses_its_oldest_parts() {
 }
 
 #[test]
+fn a_bound_for_everybody_takes_the_oldest_rows_of_a_part_and_not_the_newest() {
+    let world = World::new();
+    let machine = |hour: i64| Machine::new("o1", &format!("app{hour}"), &format!("m{hour}"));
+    for hour in 0..8 {
+        world.take(lines(&machine(hour), 1..4, NOON + hour * HOUR));
+    }
+    settle(&world);
+    let parts = world.engine().snapshot().parts;
+    let bytes: u64 = parts.iter().flat_map(|part| part.frames()).map(|frame| frame.len).sum();
+    let hours = || -> Vec<i64> { (0..8).filter(|hour| seqs(&world, &machine(*hour)).len() == 3).collect() };
+    let bound = |bytes| Retention { default: Keep { days: 30, bytes: Some(bytes) }, ..Retention::default() };
+    for (bytes, left) in [(bytes, 0..8), (bytes - 1, 1..8), (bytes / 2 + 8, 4..8)] {
+        world.engine().set_retention(bound(bytes));
+        assert_eq!(hours(), left.collect::<Vec<_>>(), "{bytes}");
+    }
+    settle(&world);
+    assert_eq!((hours(), world.engine().stats().part_rows), (vec![4, 5, 6, 7], 12));
+    // The bound is less than anything takes.
+    world.engine().set_retention(bound(1));
+    settle(&world);
+    assert_eq!(once(&world.rows()).keys().next_back(), Some(&machine(7).id(3)));
+}
+
+#[test]
 fn a_deleted_org_is_gone_at_once_and_for_ever() {
     let mut world = World::new();
     let (gone, stays) = (Machine::new("gone", "web", "m1"), Machine::new("stays", "web", "m2"));

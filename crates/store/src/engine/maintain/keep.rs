@@ -59,14 +59,24 @@ impl Core {
 impl Shared {
     /// Finds from which time on the rows of orgs with a bound of bytes are within it.
     pub(super) fn measure_orgs(&self) {
-        let (retention, mut parts) = {
+        let (retention, parts) = {
             let core = lock(&self.core);
             (Arc::clone(&core.retention), core.parts.clone())
         };
-        let bounded = retention.orgs.keys().filter_map(|org| Some((org, retention.of(org).bytes?)));
-        parts.sort_by_key(|stored| std::cmp::Reverse(stored.entry.time));
-        let floors: BTreeMap<OrgId, i64> =
-            bounded.filter_map(|(org, bound)| Some((org.clone(), byte_floor(&parts, org, bound)?))).collect();
+        // Sums first, which are cheap: only who is over the bound has its frames put in order.
+        let mut sums: BTreeMap<&OrgId, u64> = BTreeMap::new();
+        for stored in &parts {
+            for (number, (org, _)) in stored.part.apps().enumerate() {
+                let bytes: u64 = app_frames(stored, number).map(|frame| frame.len).sum();
+                *sums.entry(org).or_default() += bytes;
+            }
+        }
+        let over = sums.into_iter().filter_map(|(org, bytes)| {
+            let bound = retention.of(org).bytes.filter(|bound| bytes > *bound)?;
+            let of_org = parts.iter().flat_map(|stored| frames(stored, org));
+            Some((org.clone(), byte_floor(of_org.map(|frame| (frame.to, frame.len)).collect(), bound)?))
+        });
+        let floors: BTreeMap<OrgId, i64> = over.collect();
         lock(&self.core).byte_floors = Arc::new(floors);
     }
 
@@ -127,16 +137,17 @@ impl Shared {
     }
 }
 
-/// The time from which on the rows of `org` take no more than `bound` bytes; `None` if all of them do. The parts are the newest first.
-fn byte_floor(parts: &[Arc<Stored>], org: &OrgId, bound: u64) -> Option<i64> {
-    let mut bytes = 0;
-    for stored in parts {
-        bytes += frames(stored, org).map(|frame| frame.len).sum::<u64>();
-        if bytes > bound {
-            return frames(stored, org).map(|frame| frame.to.saturating_add(1)).max();
-        }
-    }
-    None
+/// The time from which on frames, given by their latest time and their bytes, take no more than `bound` bytes; `None` if all of them do.
+/// However small the bound is, the newest row stays to be seen.
+fn byte_floor(mut frames: Vec<(i64, u64)>, bound: u64) -> Option<i64> {
+    frames.sort_unstable_by_key(|(to, _)| std::cmp::Reverse(*to));
+    let newest = frames.first()?.0;
+    let mut bytes = 0u64;
+    let beyond = frames.iter().find(|(_, len)| {
+        bytes = bytes.saturating_add(*len);
+        bytes > bound
+    })?;
+    Some(beyond.0.saturating_add(1).min(newest))
 }
 
 /// What the part's directory says of the frames of an org.
@@ -148,4 +159,26 @@ fn frames<'a>(stored: &'a Stored, org: &OrgId) -> impl Iterator<Item = &'a Frame
 
 fn app_frames(stored: &Stored, number: usize) -> impl Iterator<Item = &FrameInfo> {
     stored.part.frames_of(number).filter_map(move |frame| stored.part.frames().get(frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_frames_are_beyond_the_bound() {
+        let frames = vec![(10, 5), (30, 5), (20, 5), (30, 5)];
+        for (bound, floor) in [
+            (20, None),
+            (19, Some(11)),
+            (15, Some(11)),
+            (14, Some(21)),
+            (10, Some(21)),
+            (9, Some(30)),
+            (0, Some(30)),
+        ] {
+            assert_eq!(byte_floor(frames.clone(), bound), floor, "{bound}");
+        }
+        assert_eq!(byte_floor(Vec::new(), 0), None);
+    }
 }
