@@ -50,15 +50,16 @@ impl Shard {
         self.asked.is_none() && self.retry_at.is_none_or(|at| now >= at)
     }
 
-    /// Where its first line stands that is not stored.
+    /// Where its first line stands that is not stored. That need not be in the first request: parts of one that was refused
+    /// lie over each other.
     fn unstored(&self) -> Option<Pos> {
-        self.queue.front().map(Request::first_pos).or(self.behind)
+        self.queue.iter().map(Request::first_pos).chain(self.behind).min()
     }
 
     /// Lets go of everything but the first `keep` requests.
     fn set_aside(&mut self, keep: usize, read_from: Pos) -> usize {
         let dropped: Vec<_> = self.queue.drain(keep.min(self.queue.len())..).collect();
-        let first = dropped.first().map(Request::first_pos).or(self.behind).unwrap_or(read_from);
+        let first = dropped.iter().map(Request::first_pos).chain(self.behind).min().unwrap_or(read_from);
         self.behind = Some(first);
         self.in_pass = false;
         dropped.iter().map(Request::held_bytes).sum()
@@ -193,8 +194,8 @@ impl Shards {
 
     /// When the host took the line at `stored`, if that is known here.
     pub(super) fn taken(&self, stored: Pos) -> Option<i64> {
-        let fronts = self.shards.iter().filter_map(|shard| shard.queue.front());
-        fronts.filter(|request| request.first_pos() == stored).map(Request::taken).min()
+        let requests = self.shards.iter().flat_map(|shard| &shard.queue);
+        requests.filter(|request| request.first_pos() == stored).map(Request::taken).min()
     }
 
     /// How many shards' stores do not answer.

@@ -245,3 +245,37 @@ fn the_wait_doubles_up_to_the_longest_and_is_over_with_an_answer() {
     assert_eq!(shards.take_ready(start).len(), 1);
     assert!(shards.done(shard).is_some() && shards.failing() == 0 && shards.held_bytes == 0);
 }
+
+/// Parts of a refused request go by app, so a later one may hold what stands earlier in the spool.
+#[test]
+fn what_no_store_has_yet_is_never_passed_over_whatever_the_order() {
+    let now = Instant::now();
+    let several = |positions: &[u64]| {
+        let batches: Vec<_> = positions.iter().map(|pos| batch(*pos, 0)).collect();
+        Request { batches: batches.clone(), ..request(batches[0].clone()) }
+    };
+    let shard = several(&[0]).shard;
+    let start = || {
+        let mut shards = Shards::new(Duration::from_secs(5));
+        shards.push(several(&[0, 1, 2, 3, 4]));
+        shards.replace(shard, vec![several(&[0, 3]), several(&[4]), several(&[1, 2])]);
+        shards
+    };
+    let mut shards = start();
+    assert_eq!((shards.stored(Pos(5)), shards.taken(Pos(0))), (Pos(0), Some(0)));
+    shards.done(shard);
+    assert_eq!((shards.stored(Pos(5)), shards.taken(Pos(1))), (Pos(1), Some(1)));
+    shards.done(shard);
+    shards.done(shard);
+    assert_eq!(shards.stored(Pos(5)), Pos(5));
+
+    // And when the shard is set aside while the second part is on its way.
+    let mut shards = start();
+    shards.done(shard);
+    shards.take_ready(now);
+    (0..9).for_each(|pos| shards.push(request(batch(pos + 5, 1))));
+    shards.make_room(Pos(14), now + SLOW);
+    assert_eq!(shards.stored(Pos(14)), Pos(1));
+    shards.failed(shard, None, now);
+    assert_eq!(shards.stored(Pos(14)), Pos(1));
+}
