@@ -97,7 +97,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         gate: Gate::new(limits),
         limits,
         counts: metrics::Counts::default(),
-        seqs: Seqs::new(serve::unix_ns()),
+        seqs: Seqs::new(),
         host,
         figures,
         fault,

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::reader::{Row, Why};
 use crate::logs::{Batch, Failure};
-use crate::serve::Api;
+use crate::serve::{Api, unix_ns};
 
 /// Bytes of rows that are gathered before they go to the store.
 const FULL_BYTES: usize = 1 << 20;
@@ -70,7 +70,7 @@ impl<'a> Batches<'a> {
             api,
             grant,
             now_s,
-            now: crate::serve::unix_ns(),
+            now: unix_ns(),
             groups: Vec::new(),
             by_name: HashMap::new(),
             last: None,
@@ -220,7 +220,7 @@ impl<'a> Batches<'a> {
             let shard = shard::of_address(&group.address);
             let count = group.writer.count();
             let rows = u64::from(count);
-            let (boot, first_seq) = self.api.seqs.take(org, &group.address.instance, rows, self.now);
+            let (boot, first_seq) = self.api.seqs.take(org, &group.address.instance, rows, unix_ns());
             let fits = |batch: &(u8, u64, Writer)| batch.0 == shard && batch.2.fits(group.rows.len());
             if !batches.last().is_some_and(fits) {
                 batches.push((shard, 0, Writer::with_capacity(group.rows.len() + 256)));
