@@ -67,6 +67,12 @@ impl Names {
         self.0.iter().any(|name| matches!(name, Name::Prefix(prefix) if prefix.is_empty()))
     }
 
+    /// Whether it is [`Names::all`], so that it need not be written. A list with `*` and names says more: whoever lists a name
+    /// means it by that name.
+    pub(crate) fn is_unsaid(&self) -> bool {
+        matches!(&self.0[..], [Name::Prefix(prefix)] if prefix.is_empty())
+    }
+
     /// Whether `field` is meant.
     pub fn matches(&self, field: &str) -> bool {
         self.0.iter().any(|name| name.matches(field))

@@ -30,7 +30,7 @@ pub(super) fn parse(lex: &mut Lexer<'_>) -> Result<Pipe, Error> {
 impl fmt::Display for PackJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("pack_json")?;
-        if !self.names.is_all() {
+        if !self.names.is_unsaid() {
             write!(f, " fields ({})", self.names)?;
         }
         if self.result == field::MSG { Ok(()) } else { write!(f, " as {}", Plain(&self.result)) }

@@ -124,7 +124,7 @@ impl Parts {
         if self.from != field::MSG {
             write!(f, " from {}", Plain(&self.from))?;
         }
-        if !self.names.is_all() {
+        if !self.names.is_unsaid() {
             write!(f, " fields ({})", self.names)?;
         }
         if !self.prefix.is_empty() {

@@ -155,7 +155,7 @@ impl fmt::Display for Call {
         write!(f, "{}(", self.entry.name)?;
         let first = self.phi.clone().or_else(|| self.source.as_deref().map(|name| Plain(name).to_string()));
         match first {
-            Some(first) if self.names.is_all() => f.write_str(&first)?,
+            Some(first) if self.names.is_unsaid() => f.write_str(&first)?,
             Some(first) => write!(f, "{first}, {}", self.names)?,
             None if self.entry.takes == Takes::Nothing => {}
             None => write!(f, "{}", self.names)?,

@@ -4,6 +4,7 @@ mod conformance;
 mod grafana;
 mod hostile;
 mod limits;
+mod printing;
 
 use query::{Predicate, Row};
 
