@@ -5,6 +5,7 @@ use crate::flatten::Flattened;
 use crate::memtable::{Memtable, SEAL_BYTES, SEAL_ROWS};
 use crate::rows::{Rows, Source, import_head};
 use crate::seen::{self, BootSeen, Seen, Verdict};
+use crate::wal::MAX_PAYLOAD_BYTES;
 use line::append::{Envelope, Group, Groups, MAX_BODY_BYTES, Row};
 use line::{Body, Clock, Entry, Name, OrgId};
 use std::collections::HashMap;
@@ -38,6 +39,9 @@ pub enum Malformed {
     /// It has more records than are taken at once.
     #[error("the batch has more than {MAX_RECORDS} records")]
     TooMany,
+    /// It is longer than what the log reads back.
+    #[error("the batch has {0} bytes, and {MAX_PAYLOAD_BYTES} at most are taken: send it in parts")]
+    TooLong(usize),
 }
 
 /// A request that was found whole.
@@ -141,6 +145,9 @@ fn records<'a>(group: &Group<'a>, mut each: impl FnMut(Record<'a>)) -> Result<u6
 /// # Errors
 /// When it is not whole: to send it again does not help.
 pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(Malformed::TooLong(payload.len()));
+    }
     let envelope = Envelope::read(&payload)?;
     let body = decompress(&envelope)?;
     envelope.check(&body)?;

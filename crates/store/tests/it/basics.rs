@@ -185,6 +185,23 @@ fn what_is_not_whole_is_rejected_and_the_next_batch_is_taken() {
     world.has(&ids(&web, 1..4));
 }
 
+/// A frame of zstd that says nothing may follow any other, and be of any length.
+#[test]
+fn a_batch_that_the_log_could_not_read_back_is_rejected() {
+    let world = World::new();
+    let good = lines(&Machine::new("o1", "web", "m1"), 1..4, NOON);
+    let padded = |bytes: usize| {
+        let mut batch = good.clone();
+        batch.extend_from_slice(&0x184d_2a50_u32.to_le_bytes());
+        batch.extend_from_slice(&u32::try_from(bytes).unwrap().to_le_bytes());
+        batch.resize(batch.len() + bytes, 0);
+        batch
+    };
+    assert!(matches!(world.append(padded(32 << 20)), Err(Refusal::Rejected { code: "LS05", .. })));
+    world.take(padded(100));
+    assert_eq!((world.rows().len(), world.restart().rows().len()), (3, 3));
+}
+
 #[test]
 fn two_processes_cannot_have_one_directory() {
     let mut world = World::new();
