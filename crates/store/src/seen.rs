@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 pub(crate) use snapshot::{decode, encode};
 
-/// Most boots that are remembered. Beyond, those that were silent longest are forgotten: a batch of theirs that comes
-/// again would be stored twice.
+/// Most boots that are remembered. Beyond, the orgs with the most forget those that were silent longest, until none has more
+/// than its share: a batch of theirs that comes again would be stored twice. No org makes another forget more than that.
 const MAX_BOOTS: usize = 200_000;
 
 /// What is to be done with a row.
@@ -122,19 +122,79 @@ impl Seen {
         self.forget_to(before, MAX_BOOTS)
     }
 
-    fn forget_to(&mut self, mut before: i64, most: usize) -> usize {
+    fn forget_to(&mut self, before: i64, most: usize) -> usize {
         let old = self.boots;
+        self.retain(|_, heard| heard >= before);
         if self.boots > most {
-            let mut heard: Vec<i64> = self.keys.values().flatten().map(|(_, seen)| seen.heard).collect();
-            heard.sort_unstable();
-            before = before.max(heard[self.boots - most]);
+            let mut shares = self.shares(most);
+            self.retain(|org, heard| shares.get_mut(org).is_none_or(|share| share.keeps(heard)));
         }
-        for boots in self.keys.values_mut() {
-            boots.retain(|(_, seen)| seen.heard >= before);
-        }
-        self.keys.retain(|_, boots| !boots.is_empty());
-        self.boots = self.keys.values().map(Vec::len).sum();
         old - self.boots
+    }
+
+    /// Keeps the boots for whose org and time of being heard of `keep` says so.
+    fn retain(&mut self, mut keep: impl FnMut(&str, i64) -> bool) {
+        self.keys.retain(|key, boots| {
+            boots.retain(|(_, seen)| keep(org_of(key), seen.heard));
+            !boots.is_empty()
+        });
+        self.boots = self.keys.values().map(Vec::len).sum();
+    }
+
+    /// What the orgs with more than their share of `most` boots keep.
+    fn shares(&self, most: usize) -> HashMap<Box<str>, Share> {
+        let mut heard: HashMap<&str, Vec<i64>> = HashMap::new();
+        for (key, boots) in &self.keys {
+            let of_org = boots.iter().map(|(_, seen)| seen.heard);
+            heard.entry(org_of(key)).or_default().extend(of_org);
+        }
+        let share = fair_share(heard.values().map(Vec::len).collect(), most);
+        let large = heard.into_iter().filter(|(_, heard)| heard.len() > share);
+        large.map(|(org, heard)| (org.into(), Share::new(heard, share))).collect()
+    }
+}
+
+/// The org of a [`key`].
+fn org_of(key: &str) -> &str {
+    key.split_once('/').map_or(key, |(org, _)| org)
+}
+
+/// The most that each of those who have `counts` may have, so that all have `most` together.
+fn fair_share(mut counts: Vec<usize>, most: usize) -> usize {
+    counts.sort_unstable();
+    let (mut left, mut orgs) = (most, counts.len());
+    for count in counts {
+        let share = left / orgs;
+        if count > share {
+            return share;
+        }
+        (left, orgs) = (left - count, orgs - 1);
+    }
+    usize::MAX
+}
+
+/// Which boots an org keeps.
+struct Share {
+    /// Those heard of after this.
+    after: i64,
+    /// And so many of those heard of just then.
+    then: usize,
+}
+
+impl Share {
+    /// The `most` that were heard of last, of those heard of at `heard`, which are more.
+    fn new(mut heard: Vec<i64>, most: usize) -> Self {
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        let after = heard.get(most).copied().unwrap_or(i64::MIN);
+        Self { after, then: most - heard.partition_point(|&heard| heard > after) }
+    }
+
+    fn keeps(&mut self, heard: i64) -> bool {
+        if heard != self.after || self.then == 0 {
+            return heard > self.after;
+        }
+        self.then -= 1;
+        true
     }
 }
 

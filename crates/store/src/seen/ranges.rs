@@ -1,10 +1,11 @@
 //! A set of numbers as few ranges.
 
-/// Most ranges of one set. Beyond, the smallest is forgotten: what came of it may then be stored twice, but nothing
-/// that was never stored passes for stored.
+/// Most ranges of one set: the window behind the highest number. Beyond, the lowest range is forgotten, for what comes
+/// again is nearly always what came last. What lies below the window counts as never stored: if it comes once more it is
+/// stored twice, but a late fill is never taken for what was stored.
 const MAX_RANGES: usize = 256;
 
-/// Numbers as ranges that rise and do not touch.
+/// Numbers as ranges that rise and do not touch, the highest of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ranges(Vec<(u64, u64)>);
 
@@ -59,12 +60,8 @@ impl Ranges {
     }
 
     fn bound(&mut self) {
-        if self.0.len() > MAX_RANGES {
-            let size = |&(_, &(start, end)): &(usize, &(u64, u64))| end - start;
-            if let Some((at, _)) = self.0.iter().enumerate().min_by_key(size) {
-                self.0.remove(at);
-            }
-        }
+        let beyond = self.0.len().saturating_sub(MAX_RANGES);
+        self.0.drain(..beyond);
     }
 
     /// Takes `start..end` out.

@@ -85,6 +85,25 @@ fn too_many_holes_cost_duplicates_and_no_lines() {
     assert_eq!(seen.line(1999, 1), Verdict::Duplicate);
 }
 
+/// Each gap record is a hole in the lines, and each line between two of them a hole in the gaps.
+#[test]
+fn what_comes_last_is_known_however_many_holes_there_were() {
+    let mut seen = BootSeen::default();
+    for seq in (1..2000u64).step_by(2) {
+        assert_eq!(seen.line(seq, 1), Verdict::New);
+        assert_eq!(seen.gap(seq + 1, 1), Verdict::New);
+        assert_eq!(
+            (seen.line(seq, 1), seen.gap(seq + 1, 1)),
+            (Verdict::Duplicate, Verdict::Duplicate),
+            "{seq}"
+        );
+    }
+    let window = 2000 - 2 * 256;
+    assert!(seen.has_lines(window + 1, window + 2) && !seen.has_lines(window - 1, window));
+    assert_eq!(seen.line(2, 1), Verdict::New, "a late fill below the window is no duplicate");
+    assert_eq!(seen.line(1999, 1), Verdict::Duplicate, "and takes nothing from the window");
+}
+
 #[test]
 fn silent_boots_are_forgotten_and_the_longest_silent_first() {
     let mut seen = Seen::default();
@@ -100,4 +119,28 @@ fn silent_boots_are_forgotten_and_the_longest_silent_first() {
     assert_eq!(seen.forget_to(i64::MIN, 2), 4);
     assert!(seen.get(&key("o", "i2"), Boot::from_bits(8)).is_some());
     assert!(seen.get(&key("o", "i1"), Boot::from_bits(7)).is_none());
+}
+
+#[test]
+fn an_org_with_too_many_boots_forgets_its_own() {
+    let mut seen = Seen::default();
+    let (flood, quiet) =
+        (|number: u64| key("flood", &format!("i{number}")), |number: u64| key("q", &format!("i{number}")));
+    for number in 0..4u64 {
+        seen.boot(&quiet(number), Boot::from_bits(1), 5).line(1, 1);
+        seen.boot(&key("small", "i"), Boot::from_bits(1), 5).line(1, 1);
+    }
+    for number in 0..100u64 {
+        // Many are heard of at the same moment.
+        seen.boot(&flood(number), Boot::from_bits(1), if number < 90 { 100 } else { 200 }).line(1, 1);
+    }
+    assert_eq!((seen.forget_to(0, 30), seen.len()), (75, 30));
+    assert!((0..4).all(|number| seen.get(&quiet(number), Boot::from_bits(1)).is_some()));
+    assert!((90..100).all(|number| seen.get(&flood(number), Boot::from_bits(1)).is_some()));
+    assert!(seen.get(&key("small", "i"), Boot::from_bits(1)).is_some());
+    for (counts, most, share) in
+        [(vec![], 5, usize::MAX), (vec![2, 3], 5, usize::MAX), (vec![9, 1, 9], 5, 2), (vec![4, 4], 1, 0)]
+    {
+        assert_eq!(fair_share(counts, most), share);
+    }
 }
