@@ -7,7 +7,7 @@ use crate::rows::{Rows, Source, import_head};
 use crate::seen::{self, BootSeen, Seen, Verdict};
 use crate::wal::MAX_PAYLOAD_BYTES;
 use line::append::{Envelope, Group, Groups, MAX_BODY_BYTES, Row};
-use line::{Body, Clock, Entry, Name, OrgId};
+use line::{Body, Clock, Entry, Gap, Name, OrgId};
 use std::collections::HashMap;
 use std::collections::hash_map;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub(crate) const FUTURE: i64 = 2 * DAY;
 const FORMER_TIME: &str = "logway.time";
 /// Most records of one request.
 const MAX_RECORDS: usize = 1 << 20;
+/// Most gaps that one record of a gap becomes, if lines cover parts of it. A position is kept for each.
+const MAX_PIECES: u64 = 8;
 
 /// Why a request is refused for good: it is not whole, or no version writes such a one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,8 @@ pub(crate) struct Checked {
     body: Vec<u8>,
     /// How many records they have.
     pub(crate) count: u32,
+    /// How many positions it takes: one for each record, and what gaps may come to if lines cover parts of them.
+    pub(crate) positions: u32,
     /// In the order of org, app and time, the places of the records; empty if they are in that order.
     order: Vec<u32>,
     /// Of each group, the number after the last that it covers.
@@ -79,6 +83,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Terms {
     /// The pos of the first record in order.
     pub(crate) base: u64,
+    /// How many positions there are from there on.
+    pub(crate) positions: u32,
     /// The latest time that a row may have.
     pub(crate) latest: i64,
     /// The earliest time that a row may have.
@@ -108,6 +114,14 @@ impl Record<'_> {
         match self {
             Self::Entry(entry) => entry.time,
             Self::Row(row) => row.time,
+        }
+    }
+
+    /// How many rows it may become besides one.
+    fn more(&self) -> u64 {
+        match self {
+            Self::Entry(entry) if matches!(entry.body, Body::Gap(_)) => entry.span.clamp(1, MAX_PIECES) - 1,
+            _ => 0,
         }
     }
 
@@ -154,6 +168,7 @@ pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
     let mut apps: HashMap<(OrgId, Name), u32> = HashMap::new();
     let mut names: Vec<(OrgId, Name)> = Vec::new();
     let (mut keys, mut ends): (Vec<(u32, i64)>, _) = (Vec::new(), Vec::new());
+    let mut more = 0;
     for group in Groups::new(&body) {
         let group = group?;
         let address = &group.whose().address;
@@ -168,6 +183,7 @@ pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
         records(&group, |record| {
             keys.push((app, record.time()));
             end = record.end();
+            more += record.more();
         })?;
         ends.push(end);
         if keys.len() > MAX_RECORDS {
@@ -185,13 +201,14 @@ pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
         (rank[app as usize], time)
     };
     let count = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let positions = count.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
     let mut order: Vec<u32> = (0..count).collect();
     if order.is_sorted_by_key(key) {
         order = Vec::new();
     } else {
         order.sort_by_key(key);
     }
-    Ok(Checked { payload, body, count, order, ends })
+    Ok(Checked { payload, body, count, positions, order, ends })
 }
 
 fn decompress(envelope: &Envelope<'_>) -> Result<Vec<u8>, Malformed> {
@@ -229,14 +246,18 @@ impl Checked {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let (mut groups, mut items) = (Vec::new(), Vec::with_capacity(self.count as usize));
+        // Of gaps that are cut in pieces, those behind the first. A log of an older release has no positions for them.
+        let (mut pieces, mut spare) = (Vec::new(), terms.positions.saturating_sub(self.count) as usize);
         // It was read through before: nothing of it fails now.
         for group in Groups::new(&self.body).map_while(Result::ok) {
             let boot = seen.boot(&key_of(&group), group.whose().boot, terms.now());
             let decided = records(&group, |record| {
                 let mut item = Item { group: groups.len(), record, keep: true, former_time: None };
-                item.judge(boot, &mut outcome);
+                let beyond = item.judge(boot, spare, &mut outcome);
                 item.retime(terms, &mut outcome);
                 outcome.taken += u64::from(item.keep);
+                spare -= beyond.len();
+                pieces.extend(beyond.iter().filter_map(|&range| item.piece(range)));
                 items.push(item);
             });
             debug_assert!(decided.is_ok(), "the batch was read through before");
@@ -248,6 +269,8 @@ impl Checked {
         } else {
             Box::new(self.order.iter().map(|&place| place as usize))
         };
+        let places = places.chain(items.len()..items.len() + pieces.len());
+        items.append(&mut pieces);
         let numbered: Vec<(u64, usize)> =
             (terms.base..).zip(places).filter(|(_, at)| items[*at].keep).collect();
         let app = |(_, at): &(u64, usize)| {
@@ -275,18 +298,32 @@ struct Item<'a> {
 }
 
 impl Item<'_> {
-    /// Decides whether the record is stored.
-    fn judge(&mut self, boot: &mut BootSeen, outcome: &mut Outcome) {
+    /// Decides whether the record is stored. A gap that is stored in parts becomes the first of them; the others, at most
+    /// `spare`, are returned.
+    fn judge(&mut self, boot: &mut BootSeen, spare: usize, outcome: &mut Outcome) -> Vec<(u64, u64)> {
+        let most = usize::try_from(self.record.more()).unwrap_or(0).min(spare) + 1;
         let verdict = match &self.record {
-            Record::Entry(entry) if matches!(entry.body, Body::Gap(_)) => boot.gap(entry.seq, entry.span),
+            Record::Entry(entry) if matches!(entry.body, Body::Gap(_)) => {
+                boot.gap(entry.seq, entry.span, most)
+            }
             Record::Entry(entry) => boot.line(entry.seq, entry.span),
             Record::Row(row) => boot.line(row.seq, 1),
         };
         self.keep = verdict != Verdict::Duplicate;
         outcome.duplicates += u64::from(!self.keep);
-        if let (Verdict::Narrowed { seq, span }, Record::Entry(entry)) = (verdict, &mut self.record) {
-            (entry.seq, entry.span) = (seq, span);
-        }
+        let (Verdict::Narrowed(mut ranges), Record::Entry(entry)) = (verdict, &mut self.record) else {
+            return Vec::new();
+        };
+        (entry.seq, entry.span) = ranges.remove(0);
+        ranges
+    }
+
+    /// A further part of a gap. The bytes that are lost are told with the first.
+    fn piece(&self, (seq, span): (u64, u64)) -> Option<Self> {
+        let Record::Entry(entry) = &self.record else { return None };
+        let Body::Gap(gap) = entry.body else { return None };
+        let entry = Entry { seq, span, body: Body::Gap(Gap { bytes: 0, ..gap }), ..*entry };
+        Some(Self { record: Record::Entry(entry), ..*self })
     }
 
     /// Gives a record whose time is impossible the time at which it came. A row from elsewhere that is older than anything

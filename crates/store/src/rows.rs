@@ -61,6 +61,11 @@ impl Field {
         &self.name
     }
 
+    /// The rows that have it, rising.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rows.iter().map(|&row| row as usize)
+    }
+
     /// The value in `row`; empty if the row does not have the field.
     #[must_use]
     pub fn get(&self, row: usize) -> &[u8] {

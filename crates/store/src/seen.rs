@@ -4,9 +4,11 @@ mod ranges;
 mod snapshot;
 
 use crate::part::Part;
+use crate::rows::Rows;
 use line::Boot;
 use ranges::Ranges;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(crate) use snapshot::{decode, encode};
 
@@ -14,15 +16,18 @@ pub(crate) use snapshot::{decode, encode};
 /// than its share: a batch of theirs that comes again would be stored twice. No org makes another forget more than that.
 const MAX_BOOTS: usize = 200_000;
 
+/// The field that only gaps have.
+const GAP_REASON: &str = "gap.reason";
+
 /// What is to be done with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is stored.
     New,
     /// All that it covers is stored already.
     Duplicate,
-    /// A gap of which only this much (its seq and span) is not stored as lines.
-    Narrowed { seq: u64, span: u64 },
+    /// A gap of which only these ranges (each a seq and a span) are not stored yet: each is a gap of its own.
+    Narrowed(Vec<(u64, u64)>),
 }
 
 /// What is stored of one boot.
@@ -48,27 +53,38 @@ impl BootSeen {
         Verdict::New
     }
 
-    /// Takes in a gap record that covers `span` numbers from `seq`.
-    pub(crate) fn gap(&mut self, seq: u64, span: u64) -> Verdict {
+    /// Takes in a gap record that covers `span` numbers from `seq`. If there are more than `most` ranges in it that are not
+    /// stored yet, the last of them goes on to the end of all, over what is stored between.
+    pub(crate) fn gap(&mut self, seq: u64, span: u64, most: usize) -> Verdict {
         let end = seq.saturating_add(span);
-        let Some((from, to)) = self.uncovered(seq, end) else { return Verdict::Duplicate };
-        self.gaps.add(from, to);
-        if (from, to) == (seq, end) { Verdict::New } else { Verdict::Narrowed { seq: from, span: to - from } }
+        let new = self.uncovered(seq, end, most);
+        new.iter().for_each(|&(from, to)| self.gaps.add(from, to));
+        match new[..] {
+            [] => Verdict::Duplicate,
+            [whole] if whole == (seq, end) => Verdict::New,
+            _ => Verdict::Narrowed(new.into_iter().map(|(from, to)| (from, to - from)).collect()),
+        }
     }
 
-    /// The first and the end of the last number in `seq..end` that neither a line nor a gap covers.
-    fn uncovered(&self, mut seq: u64, mut end: u64) -> Option<(u64, u64)> {
-        while seq < end {
-            let Some(next) = self.lines.end_of(seq).or_else(|| self.gaps.end_of(seq)) else { break };
-            seq = next;
+    /// The ranges of `seq..end` that neither a line nor a gap covers.
+    fn uncovered(&self, seq: u64, end: u64, most: usize) -> Vec<(u64, u64)> {
+        let mut found: Vec<(u64, u64)> = Vec::new();
+        let mut at = seq;
+        while at < end {
+            if let Some(next) = self.lines.end_of(at).or_else(|| self.gaps.end_of(at)) {
+                at = next;
+                continue;
+            }
+            let to =
+                self.lines.next_from(at).unwrap_or(end).min(self.gaps.next_from(at).unwrap_or(end)).min(end);
+            let is_enough = found.len() >= most;
+            match found.last_mut() {
+                Some(last) if is_enough => last.1 = to,
+                _ => found.push((at, to)),
+            }
+            at = to;
         }
-        while seq < end {
-            let Some(last) = self.lines.start_of(end - 1).or_else(|| self.gaps.start_of(end - 1)) else {
-                break;
-            };
-            end = last;
-        }
-        (seq < end).then_some((seq, end))
+        found
     }
 
     /// Whether lines cover all of `seq..end`.
@@ -110,6 +126,20 @@ impl Seen {
     /// What is stored of a boot, if anything is.
     pub(crate) fn get(&self, key: &str, boot: Boot) -> Option<&BootSeen> {
         self.keys.get(key)?.iter().rev().find(|(known, _)| *known == boot).map(|(_, seen)| seen)
+    }
+
+    /// Drops the gaps of `rows` for all of which lines have come since. They are durable, in the log if nowhere else.
+    pub(crate) fn drop_filled(&self, rows: &mut Arc<Rows>) {
+        let Some(gaps) = rows.field(GAP_REASON) else { return };
+        let is_filled = |row: &usize| {
+            let (head, source) = (rows.head(*row), &rows.sources()[rows.source_refs()[*row] as usize]);
+            let boot = self.get(&key(rows.org().as_str(), source.instance.as_str()), source.boot);
+            boot.is_some_and(|boot| boot.has_lines(head.seq, head.seq.saturating_add(head.span)))
+        };
+        let filled: Vec<usize> = gaps.rows().filter(is_filled).collect();
+        if !filled.is_empty() {
+            *rows = Arc::new(rows.filter(|row| filled.binary_search(&row).is_err()));
+        }
     }
 
     /// How many boots are remembered.
@@ -208,8 +238,8 @@ pub(crate) fn from_parts<'a>(parts: impl Iterator<Item = &'a Part>) -> Seen {
                 let (head, source) = (rows.head(row), &rows.sources()[source as usize]);
                 let key = key(rows.org().as_str(), source.instance.as_str());
                 let boot = seen.boot(&key, source.boot, head.time);
-                if rows.field("gap.reason").is_some_and(|field| !field.get(row).is_empty()) {
-                    boot.gap(head.seq, head.span);
+                if rows.field(GAP_REASON).is_some_and(|field| !field.get(row).is_empty()) {
+                    boot.gap(head.seq, head.span, usize::MAX);
                 } else {
                     boot.line(head.seq, head.span);
                 }

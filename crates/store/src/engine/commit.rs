@@ -69,7 +69,7 @@ impl Shared {
             .zip(&terms)
             .map(|(pending, terms)| NewRecord {
                 base: terms.base,
-                count: pending.checked.count,
+                count: terms.positions,
                 latest: terms.latest,
                 earliest: terms.earliest,
                 payload: &pending.checked.payload,
@@ -93,9 +93,9 @@ impl Shared {
         let latest = believed.max(host).saturating_add(FUTURE);
         let earliest = believed.min(host).saturating_sub(core.retention.longest().min(MAX_AGE));
         let terms = group.iter().map(|pending| {
-            let base = core.next_pos;
-            core.next_pos += u64::from(pending.checked.count);
-            Terms { base, latest, earliest }
+            let (base, positions) = (core.next_pos, pending.checked.positions);
+            core.next_pos += u64::from(positions);
+            Terms { base, positions, latest, earliest }
         });
         terms.collect()
     }
@@ -159,7 +159,7 @@ impl Core {
         let outcome = checked.apply(terms, &mut self.seen, &mut self.active, &mut self.scratch, &is_deleted);
         self.applied_lsn = lsn;
         self.active_since.get_or_insert(elapsed);
-        self.readable_pos = self.readable_pos.max(terms.base + u64::from(checked.count));
+        self.readable_pos = self.readable_pos.max(terms.base + u64::from(terms.positions));
         self.counters.taken += outcome.taken;
         self.counters.duplicates += outcome.duplicates;
         self.counters.retimed += outcome.retimed;

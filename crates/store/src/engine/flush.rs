@@ -156,9 +156,13 @@ impl Shared {
 
     /// Writes the parts and what was seen; durable, but not in the manifest.
     fn write_parts(&self, frozen: Arc<Frozen>) -> Result<Written, Error> {
-        let deleted = Arc::clone(&lock(&self.core).deleted);
         let mut rows = Vec::new();
         frozen.memtable.snapshot(&mut rows);
+        let deleted = {
+            let core = lock(&self.core);
+            rows.iter_mut().for_each(|rows| core.seen.drop_filled(rows));
+            Arc::clone(&core.deleted)
+        };
         for rows in &mut rows {
             if let Some(below) = deleted.get(rows.org()) {
                 *rows = Arc::new(rows.filter(|row| rows.positions()[row] >= *below));

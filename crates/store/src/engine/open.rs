@@ -296,7 +296,8 @@ fn replay(
             (segment_bytes, known.flushed_lsn),
             &mut |record| match batch::check(record.payload.to_vec()) {
                 Ok(checked) => {
-                    let terms = Terms { base: record.base, latest: record.latest, earliest: record.earliest };
+                    let (base, positions) = (record.base, record.count);
+                    let terms = Terms { base, positions, latest: record.latest, earliest: record.earliest };
                     core.apply(record.lsn, &checked, &terms, elapsed);
                 }
                 Err(_) => unknown += 1,

@@ -26,9 +26,9 @@ impl Ranges {
         self.find(number).map(|(_, end)| end)
     }
 
-    /// The start of the range that holds `number`.
-    pub(super) fn start_of(&self, number: u64) -> Option<u64> {
-        self.find(number).map(|(start, _)| start)
+    /// The start of the first range that begins at `number` or later.
+    pub(super) fn next_from(&self, number: u64) -> Option<u64> {
+        self.0.get(self.0.partition_point(|&(start, _)| start < number)).map(|&(start, _)| start)
     }
 
     /// Whether all of `start..end` is in it.

@@ -22,15 +22,14 @@ proptest! {
         for Step { is_gap, seq, span } in steps {
             let least = if is_gap { 1 } else { 2 };
             let new: Vec<u64> = (seq..seq + span).filter(|n| model.get(n).is_none_or(|have| *have < least)).collect();
-            let verdict = if is_gap { seen.gap(seq, span) } else { seen.line(seq, span) };
-            match (new.first(), new.last()) {
-                (Some(first), Some(last)) if is_gap && (*first, *last) != (seq, seq + span - 1) => {
-                    prop_assert_eq!(verdict, Verdict::Narrowed { seq: *first, span: last - first + 1 });
-                }
-                (Some(_), _) => prop_assert_eq!(verdict, Verdict::New),
-                _ => prop_assert_eq!(verdict, Verdict::Duplicate),
+            let verdict = if is_gap { seen.gap(seq, span, usize::MAX) } else { seen.line(seq, span) };
+            let runs = new.chunk_by(|a, b| a + 1 == *b).map(|run| (run[0], run.len() as u64)).collect::<Vec<_>>();
+            match runs[..] {
+                [] => prop_assert_eq!(verdict, Verdict::Duplicate),
+                [whole] if whole == (seq, span) => prop_assert_eq!(verdict, Verdict::New),
+                _ if is_gap => prop_assert_eq!(verdict, Verdict::Narrowed(runs)),
+                _ => prop_assert_eq!(verdict, Verdict::New),
             }
-            // A gap between its first and its last new number covers lines too; they stay lines.
             for number in seq..seq + span {
                 let have = model.entry(number).or_default();
                 *have = (*have).max(least);
@@ -50,7 +49,7 @@ proptest! {
         for (name, boot, now, steps) in boots {
             let boot = seen.boot(&key("org", &name), Boot::from_bits(boot), now);
             for Step { is_gap, seq, span } in steps {
-                if is_gap { boot.gap(seq, span) } else { boot.line(seq, span) };
+                if is_gap { boot.gap(seq, span, 1) } else { boot.line(seq, span) };
             }
         }
         let bytes = encode(&seen, lsn);
@@ -91,9 +90,9 @@ fn what_comes_last_is_known_however_many_holes_there_were() {
     let mut seen = BootSeen::default();
     for seq in (1..2000u64).step_by(2) {
         assert_eq!(seen.line(seq, 1), Verdict::New);
-        assert_eq!(seen.gap(seq + 1, 1), Verdict::New);
+        assert_eq!(seen.gap(seq + 1, 1, 1), Verdict::New);
         assert_eq!(
-            (seen.line(seq, 1), seen.gap(seq + 1, 1)),
+            (seen.line(seq, 1), seen.gap(seq + 1, 1, 1)),
             (Verdict::Duplicate, Verdict::Duplicate),
             "{seq}"
         );
@@ -102,6 +101,16 @@ fn what_comes_last_is_known_however_many_holes_there_were() {
     assert!(seen.has_lines(window + 1, window + 2) && !seen.has_lines(window - 1, window));
     assert_eq!(seen.line(2, 1), Verdict::New, "a late fill below the window is no duplicate");
     assert_eq!(seen.line(1999, 1), Verdict::Duplicate, "and takes nothing from the window");
+}
+
+#[test]
+fn a_gap_is_cut_into_few_pieces() {
+    let mut seen = BootSeen::default();
+    [3, 5, 7].into_iter().for_each(|seq| drop(seen.line(seq, 1)));
+    let cut = |most| seen.clone().gap(1, 9, most);
+    assert_eq!(cut(9), Verdict::Narrowed(vec![(1, 2), (4, 1), (6, 1), (8, 2)]));
+    assert_eq!(cut(2), Verdict::Narrowed(vec![(1, 2), (4, 6)]));
+    assert_eq!(cut(1), Verdict::New, "as it came: it begins and ends with what is missing");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What is taken is there, once, and stays there.
 
 use crate::support::{
-    DAY, DIR, HOUR, Machine, NOON, SECOND, World, config, gap, import, line, lines, once, request, text,
+    DAY, DIR, Found, HOUR, Machine, NOON, SECOND, World, config, gap, import, line, lines, once, request,
+    text,
 };
 use disk::Disk;
 use std::path::Path;
@@ -88,9 +89,65 @@ fn a_line_wins_over_a_gap() {
     assert_eq!((again.taken, again.duplicates), (0, 1));
     world.take(request(&[(&web, vec![gap(4, 9, NOON + 1)])]));
     let rows = world.rows();
-    let spans: Vec<(u64, u64)> = rows.iter().map(|row| (row.seq, row.span)).collect();
-    assert_eq!(spans, [(1, 1), (2, 5), (3, 1), (4, 1), (7, 1), (8, 5)]);
+    let spans = |rows: &[Found]| rows.iter().map(|row| (row.seq, row.span)).collect::<Vec<_>>();
+    assert_eq!(spans(&rows), [(1, 1), (2, 5), (3, 1), (4, 1), (7, 1), (8, 5)]);
     assert_eq!(world.restart().rows(), rows);
+}
+
+#[test]
+fn a_gap_over_lines_is_stored_as_what_is_missing() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 40..51, NOON));
+    world.take(lines(&web, 60..61, NOON));
+    let receipt =
+        world.append(request(&[(&web, vec![line(1, NOON), gap(2, 99, NOON), line(101, NOON)])])).unwrap();
+    assert_eq!((receipt.taken, receipt.duplicates), (3, 0));
+    let rows = world.rows();
+    let gaps = |rows: &[Found]| -> Vec<(u64, u64)> {
+        rows.iter().filter(|row| row.span > 1).map(|row| (row.seq, row.span)).collect()
+    };
+    assert_eq!(gaps(&rows), [(2, 38), (51, 9), (61, 40)]);
+    assert!(rows.iter().all(|row| row.pos < receipt.pos));
+    once(&rows);
+    // What comes then has other places.
+    world.take(lines(&web, 2..40, NOON));
+    once(&world.rows().into_iter().filter(|row| row.span == 1).collect::<Vec<_>>());
+    // A gap that has been filled in the meantime does not come into a part.
+    world.engine().flush_now().unwrap();
+    assert_eq!(gaps(&world.rows()), [(51, 9), (61, 40)]);
+    assert_eq!(gaps(&world.restart().rows()), [(51, 9), (61, 40)]);
+}
+
+#[test]
+fn a_gap_over_lines_is_the_same_after_a_replay() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 40..51, NOON));
+    world.take(request(&[(&web, vec![gap(2, 99, NOON)])]));
+    let rows = world.rows();
+    assert_eq!(rows.iter().filter(|row| row.span > 1).count(), 2);
+    let world = world.restart();
+    assert_eq!(world.rows(), rows);
+    world.take(lines(&web, 101..103, NOON));
+    once(&world.rows());
+}
+
+/// Each gap is a hole in the lines: after any number of them a batch that comes again is known.
+#[test]
+fn nothing_is_doubled_after_many_gaps() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    let entries = (0..300u64).flat_map(|at| [line(at * 2 + 1, NOON), gap(at * 2 + 2, 1, NOON)]);
+    world.take(request(&[(&web, entries.collect())]));
+    let last = request(&[(&web, vec![line(599, NOON), gap(600, 1, NOON)])]);
+    let next = request(&[(&web, vec![line(601, NOON), line(602, NOON)])]);
+    assert_eq!(world.append(last).unwrap().taken, 0);
+    assert_eq!([0, 1].map(|_| world.append(next.clone()).unwrap().taken), [2, 0]);
+    world.engine().flush_now().unwrap();
+    let world = world.restart();
+    assert_eq!(world.append(lines(&web, 601..603, NOON)).unwrap().taken, 0);
+    once(&world.rows());
 }
 
 #[test]
