@@ -1,5 +1,6 @@
 //! Counting without looking at rows: from the counts by stream, minute and level that parts carry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use line::Level;
@@ -118,6 +119,9 @@ impl Plan {
         // Small parts, or a short time: a frame may lie over both edges.
         uncounted.edges.sort_by_key(Unit::place);
         uncounted.edges.dedup_by_key(|unit| unit.place());
+        // What is scanned whole has its edges in it.
+        let whole: HashSet<_> = uncounted.whole.iter().map(Unit::place).collect();
+        uncounted.edges.retain(|unit| !whole.contains(&unit.place()));
         Ok(uncounted)
     }
 

@@ -377,3 +377,28 @@ fn parts_of_an_answer_join() {
     pipeline.finish(vec![worker], out).unwrap();
     assert_eq!((column(&blocks, "n"), column(&blocks, "u")), (vec!["300".into(); 2], vec!["150".into(); 2]));
 }
+
+#[test]
+fn damaged_counts_are_made_good_by_rows_and_only_once() {
+    let row =
+        |at: i64| Made { org: 0, app: 0, instance: 0, time: at * MINUTE / 4, level: 1, message: "x".into() };
+    let made: Vec<(usize, Made)> = (0..40).map(|at| (at, row(at as i64))).collect();
+    let disk = FaultDisk::new();
+    let file = disk.create(Path::new("/p")).unwrap();
+    let mut writer = PartWriter::new(Arc::clone(&file), Options { frame_rows: 7, ..Options::HOT }).unwrap();
+    for rows in gather(&made) {
+        writer.push(&[&rows], i64::MIN, i64::MAX).unwrap();
+    }
+    writer.finish().unwrap();
+    let last = Part::open(Arc::clone(&file)).unwrap().frames().last().cloned().unwrap();
+    file.write_at(last.at + last.len + 20, &[0xff; 4]).unwrap();
+    let part = Arc::new(Part::open(file).unwrap());
+    assert!(part.counts(0).is_err());
+    let world = World { rows: Vec::new(), parts: vec![part], all: gather(&made) };
+    // From within a minute to within another.
+    for query in ["_time:[30, 450)", "_time:[75, 76)", "*"] {
+        let wanted = world.listed(0, query).len().to_string();
+        let (blocks, _) = world.ask(0, &format!("{query} | stats count() n"), 2, |_| {});
+        assert_eq!(column(&blocks, "n"), [wanted], "{query}");
+    }
+}
