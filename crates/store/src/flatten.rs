@@ -6,33 +6,17 @@
 mod json;
 mod logfmt;
 
+use crate::rows::PLATFORM_FIELDS;
+
 /// Most fields that are taken from one message.
 pub const MAX_FIELDS: usize = 256;
 
 /// Longest name of a field in bytes; a field with a longer one is not taken.
 pub const MAX_NAME_BYTES: usize = 128;
 
-/// Names that only Logway gives a value: what stands behind an address or a permission must not come from an app.
-const RESERVED: [&str; 18] = [
-    "_time",
-    "_msg",
-    "_stream",
-    "_stream_id",
-    "app",
-    "region",
-    "instance",
-    "host",
-    "provider",
-    "level",
-    "stream",
-    "code",
-    "boot",
-    "seq",
-    "pos",
-    "span",
-    "log.level",
-    "event.provider",
-];
+/// Names that only Logway gives a value, beside those of the platform's columns: what stands behind an address or a permission must not
+/// come from an app.
+const RESERVED: [&str; 3] = ["code", "log.level", "event.provider"];
 
 /// Beginnings of such names.
 const RESERVED_PREFIXES: [&str; 3] = ["gap.", "logway.", "fly."];
@@ -137,7 +121,9 @@ pub fn flatten(message: &[u8], out: &mut Flattened) -> bool {
 
 /// Whether an app's field may not be called so.
 fn is_reserved(name: &str) -> bool {
-    RESERVED.contains(&name) || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    RESERVED.contains(&name)
+        || PLATFORM_FIELDS.contains(&name)
+        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
