@@ -22,6 +22,9 @@ pub(super) const ENTRY: Entry = Entry {
 struct Found {
     values: BTreeMap<(Key, Box<[u8]>), usize>,
     len: usize,
+    /// Bytes that it takes when it is written out, nearly, and the most that it ever took.
+    bytes: usize,
+    charged: usize,
 }
 
 #[derive(Debug)]
@@ -34,27 +37,29 @@ struct Values {
 impl Found {
     fn insert(&mut self, limit: usize, value: &[u8], times: usize) -> usize {
         let key = Key::of(value);
-        let mut bytes = 0;
         let count = self.values.entry((key, value.into())).or_insert_with(|| {
-            bytes = value.len() + 64;
+            self.bytes = self.bytes.saturating_add(value.len() + 64);
             0
         });
         *count = count.saturating_add(times);
-        if limit == usize::MAX {
-            // What it takes when it is written out.
-            bytes = bytes.saturating_add(times.saturating_mul(value.len() + 3));
-        }
+        self.bytes = self.bytes.saturating_add(times.saturating_mul(value.len() + 3));
         self.len = self.len.saturating_add(times);
         while self.len > limit {
             let Some(mut last) = self.values.last_entry() else { break };
             let surplus = (*last.get()).min(self.len - limit);
             *last.get_mut() -= surplus;
             self.len -= surplus;
+            let len = last.key().1.len();
+            self.bytes = self.bytes.saturating_sub(surplus.saturating_mul(len + 3));
             if *last.get() == 0 {
                 last.remove();
+                self.bytes = self.bytes.saturating_sub(len + 64);
             }
         }
-        bytes
+        // What the limit drops makes room for what comes.
+        let more = self.bytes.saturating_sub(self.charged);
+        self.charged = self.charged.max(self.bytes);
+        more
     }
 }
 
@@ -103,6 +108,16 @@ impl Accumulate for Values {
 #[cfg(test)]
 mod tests {
     use super::super::tests::gives;
+
+    #[test]
+    fn what_it_holds_is_charged_and_what_the_limit_drops_is_not() {
+        use super::Found;
+        let (mut all, mut few) = (Found::default(), Found::default());
+        let charge =
+            |found: &mut Found, limit| (0..1000).map(|_| found.insert(limit, &[b'x'; 100], 1)).sum::<usize>();
+        assert!(charge(&mut all, 1_000_000) >= 100_000);
+        assert!(charge(&mut few, 10) < 2000);
+    }
 
     #[test]
     fn arrays() {
