@@ -17,26 +17,12 @@ pub struct Last(
 );
 
 pub(super) fn parse(lex: &mut Lexer<'_>) -> Result<Pipe, Error> {
-    let mut sort = Sort { limit: 1, desc: true, ..Sort::default() };
-    if !lex.is_any(&["by", "("]) && !lex.is_done() && !lex.is_any(&["partition", "rank"]) {
-        let start = lex.offset();
-        sort.limit = lex.unsigned("number of rows")?;
-        if sort.limit == 0 {
-            return Err(lex.error_from(start, "'last' needs a number of rows above 0"));
-        }
-    }
-    if lex.eat("by") || lex.is("(") {
-        sort.parse_by(lex)?;
-    }
-    while sort.parse_option(lex)? {}
-    Ok(Pipe::Last(Last(sort)))
+    Sort::parse_counted(lex, "last", true).map(|sort| Pipe::Last(Last(sort)))
 }
 
 impl fmt::Display for Last {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "last {}", self.0.limit)?;
-        self.0.write_by(f)?;
-        self.0.write_options(f)
+        self.0.write_counted("last", f)
     }
 }
 

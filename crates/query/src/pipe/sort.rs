@@ -56,6 +56,30 @@ impl Sort {
     }
 
     /// Reads `(a desc, b asc)`.
+    /// Reads `N by (…) option …`, as `first` and `last` have it: 1 if no number is given.
+    pub(super) fn parse_counted(lex: &mut Lexer<'_>, name: &str, desc: bool) -> Result<Self, Error> {
+        let mut sort = Self { limit: 1, desc, ..Self::default() };
+        if !lex.is_any(&["by", "("]) && !lex.is_done() && !lex.is_any(&["partition", "rank"]) {
+            let start = lex.offset();
+            sort.limit = lex.unsigned("number of rows")?;
+            if sort.limit == 0 {
+                return Err(lex.error_from(start, format!("'{name}' needs a number of rows above 0")));
+            }
+        }
+        if lex.eat("by") || lex.is("(") {
+            sort.parse_by(lex)?;
+        }
+        while sort.parse_option(lex)? {}
+        Ok(sort)
+    }
+
+    /// Writes what [`Sort::parse_counted`] reads.
+    pub(super) fn write_counted(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{name} {}", self.limit)?;
+        self.write_by(f)?;
+        self.write_options(f)
+    }
+
     pub(super) fn parse_by(&mut self, lex: &mut Lexer<'_>) -> Result<(), Error> {
         self.by = lex.list("by", |lex| {
             let field = lex.field_name()?;
