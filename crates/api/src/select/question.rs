@@ -25,7 +25,7 @@ pub(crate) const PARTIAL: &str = "logway-partial";
 /// How much later than the store we ourselves give up: it knows better what to say.
 const GRACE: Duration = Duration::from_secs(2);
 /// Most bytes of what is gathered before it is written.
-const MAX_GATHERED_BYTES: usize = 64 << 20;
+pub(crate) const MAX_GATHERED_BYTES: usize = 64 << 20;
 
 /// A question that is read and not asked yet.
 #[derive(Debug)]
@@ -50,6 +50,9 @@ pub(crate) struct Gathered {
     missing: Vec<String>,
 }
 
+/// Most extra filters. Each may be as costly to prepare as a query.
+const MAX_EXTRA: usize = 8;
+
 impl Question {
     /// Reads what all questions have.
     pub(crate) fn read(api: &Api, asked: &Asked) -> Result<Self, Refused> {
@@ -72,6 +75,12 @@ impl Question {
             query.add_time(start.unwrap_or(i64::MIN), end.unwrap_or(i64::MAX));
         }
         let mut limits = own_limits(asked);
+        let count = args.all("extra_filters").chain(args.all("extra_stream_filters")).count();
+        if count > MAX_EXTRA {
+            let text =
+                format!("LQ04: {count} extra filters, at most {MAX_EXTRA} are taken: join them with AND");
+            return Err(Refused::bad(text));
+        }
         let said = |error: query::Error| Refused::bad(format!("{}: {error}", error.code()));
         for text in args.all("extra_filters").filter(|text| !text.trim().is_empty()) {
             limits.filters.push(extra_filters(text, now).map_err(said)?);
@@ -136,9 +145,7 @@ impl Question {
                 Ok(Piece::Rows(block)) => {
                     bytes += block.bytes();
                     if bytes > MAX_GATHERED_BYTES {
-                        let text = "LQ05: the answer has more groups than are given at once: narrow the filter or the time, \
-                                    take a longer step, or group by fewer fields";
-                        return Err(Refused::bad(text));
+                        return Err(too_many_groups());
                     }
                     blocks.push(block);
                 }
@@ -200,6 +207,14 @@ impl Asking {
         let late = self.late.as_mut().poll(cx);
         late.map(|()| Err(Failure::Deadline { after: self.timeout }))
     }
+}
+
+/// The refusal of an answer that is too long to be put together.
+pub(crate) fn too_many_groups() -> Refused {
+    Refused::bad(
+        "LQ05: the answer has more groups than are given at once: narrow the filter or the time, take a longer step, or group by \
+         fewer fields",
+    )
 }
 
 /// Counts what an answer cost.

@@ -7,7 +7,7 @@ use query::{Block, Pipe};
 
 use super::hits::{Step, span, step};
 use super::json::{text, time, unix_seconds, write_value};
-use super::question::Question;
+use super::question::{MAX_GATHERED_BYTES, Question, too_many_groups};
 use super::series::{labels, must_have_time};
 use crate::reply::{self, Refused, Reply};
 use crate::serve::{Api, Asked};
@@ -28,7 +28,8 @@ pub(crate) async fn at_once(api: &Api, asked: &Asked) -> Result<Reply, Refused> 
             out.extend_from_slice(format!(",\"value\":[{now},").as_bytes());
             write_value(value, &mut out);
             out.extend_from_slice(b"]}");
-        });
+            must_fit(out.len())
+        })?;
     }
     out.extend_from_slice(b"]}}");
     Ok(gathered.mark(reply::ok(reply::JSON, out)))
@@ -53,14 +54,28 @@ pub(crate) async fn over_time(api: &Api, asked: &Asked) -> Result<Reply, Refused
     must_have_time(&labels)?;
     let gathered = question.gather(api).await?;
     let mut series: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>> = BTreeMap::new();
+    let mut bytes = 0;
     for block in &gathered.blocks {
         each_value(block, &labels, |metric, time, value| {
-            if let Some(time) = time {
-                series.entry(metric.to_vec()).or_default().insert(time, value.to_vec());
+            let Some(time) = time else { return Ok(()) };
+            let values = series.entry(metric.to_vec()).or_default();
+            if values.is_empty() {
+                bytes += metric.len() + ENTRY_BYTES;
             }
-        });
+            bytes += value.len() + ENTRY_BYTES;
+            values.insert(time, value.to_vec());
+            must_fit(bytes)
+        })?;
     }
     Ok(gathered.mark(reply::ok(reply::JSON, matrix(&series))))
+}
+
+/// What an entry of a map takes beside its bytes, nearly.
+const ENTRY_BYTES: usize = 64;
+
+/// That an answer of so many bytes is not too long: each row's labels stand in it once for each of its results.
+fn must_fit(bytes: usize) -> Result<(), Refused> {
+    if bytes > MAX_GATHERED_BYTES { Err(too_many_groups()) } else { Ok(()) }
 }
 
 fn matrix(series: &BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>>) -> Vec<u8> {
@@ -81,8 +96,12 @@ fn matrix(series: &BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>>) -> Vec<u8> {
     out
 }
 
-/// Calls `each` with the name, the time and the value of every result of every row.
-fn each_value(block: &Block, labels: &[String], mut each: impl FnMut(&[u8], Option<i64>, &[u8])) {
+/// Calls `each` with the name, the time and the value of every result of every row, until it refuses.
+fn each_value(
+    block: &Block,
+    labels: &[String],
+    mut each: impl FnMut(&[u8], Option<i64>, &[u8]) -> Result<(), Refused>,
+) -> Result<(), Refused> {
     let (mut scratch, mut metric) = (Vec::new(), Vec::new());
     let mut named: Vec<&String> = labels.iter().filter(|label| *label != TIME).collect();
     named.sort();
@@ -101,7 +120,8 @@ fn each_value(block: &Block, labels: &[String], mut each: impl FnMut(&[u8], Opti
                 write_value(text(block, label, row, &mut scratch).as_bytes(), &mut metric);
             }
             metric.push(b'}');
-            each(&metric, time, column.value(row, &mut scratch));
+            each(&metric, time, column.value(row, &mut scratch))?;
         }
     }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use crate::field;
 use crate::lexer::{Kind, Lexer, NAME, VALUE};
 
 /// What each regular expression counts among [`MAX_TERMS`]: it takes long to prepare.
-pub(super) const REGEXP_TERMS: usize = 160;
+pub(super) const REGEXP_TERMS: usize = 625;
 
 /// In which field filters look that name none.
 #[derive(Clone, Copy)]
