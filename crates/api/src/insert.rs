@@ -92,6 +92,8 @@ impl Insert<'_> {
     }
 
     async fn send(&mut self) -> Result<(), Refused> {
+        // A body may take hours, and a token end meanwhile.
+        self.batches.must_stand()?;
         let sent = self.batches.send_all().await;
         sent.map_err(|why| self.refusals.with_failure(&why, &self.batches))
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::caller::{Login, not_let_in};
 use crate::reply::Refused;
+use crate::serve::unix_s;
 
 /// What is known of orgs and keys, and when the registry last said that this is still so.
 pub type Known = Option<(Arc<Directory>, Instant)>;
@@ -25,6 +26,8 @@ const BAD_FOR: Duration = Duration::from_secs(5);
 const MAX_REMEMBERED: usize = 16_384;
 /// Requests that may wait for their token to be checked. Further ones are to come again.
 const MAX_WAITING: u64 = 256;
+/// How often it is asked whether a token still stands. The registry's word takes up to two seconds to come here.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Without word from the registry for so long nobody is let in: a token may have been revoked.
 const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
 
@@ -97,6 +100,18 @@ impl Logins {
     pub(crate) fn standing(&self, grant: &Grant, now_s: u64) -> Result<(), Ended> {
         let directory = self.known.borrow().as_ref().map(|(directory, _)| Arc::clone(directory));
         directory.map_or(Ok(()), |directory| directory.standing(grant, now_s))
+    }
+
+    /// The same for a request under way: 401 when its token is good no more.
+    pub(crate) fn must_stand(&self, grant: &Grant) -> Result<(), Refused> {
+        self.standing(grant, unix_s()).map_err(|_| not_let_in())
+    }
+
+    /// Resolves when somebody who was let in may stay no longer.
+    pub(crate) async fn ended(&self, grant: &Grant) {
+        while self.standing(grant, unix_s()).is_ok() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Whose token it is. `now_s` gives Unix seconds.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::reader::{Row, Why};
 use crate::logs::{Batch, Failure};
+use crate::reply::Refused;
 use crate::serve::{Api, unix_ns};
 
 /// Bytes of rows that are gathered before they go to the store.
@@ -91,6 +92,11 @@ impl<'a> Batches<'a> {
     /// Rows that the store has not taken because they are older than anything that is kept.
     pub(crate) const fn expired(&self) -> u64 {
         self.expired
+    }
+
+    /// That the token is still good.
+    pub(crate) fn must_stand(&self) -> Result<(), Refused> {
+        self.api.logins.must_stand(self.grant)
     }
 
     /// Adds a row to its group.

@@ -1,8 +1,10 @@
 //! An answer: blocks that come one after another, and an end that says what was missing.
 
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use query::{Block, Flow};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Failure;
@@ -98,9 +100,13 @@ impl Answering {
         flow(self.sender.send(Ok(Piece::Rows(block))).await.is_ok())
     }
 
-    /// The same from a thread outside the runtime, which it blocks.
-    pub fn rows_blocking(&self, block: Block) -> Flow {
-        flow(self.sender.blocking_send(Ok(Piece::Rows(block))).is_ok())
+    /// The same from a thread outside the runtime, which it blocks, but not beyond `deadline`, so that whoever reads slowly holds nothing up for longer: [`Flow::Done`] then too, and
+    /// `runtime` tells the time.
+    pub fn rows_blocking_until(&self, block: Block, deadline: Instant, runtime: &Handle) -> Flow {
+        // Nobody can wait for a place that is there.
+        let Err(block) = self.try_rows(block) else { return flow(!self.is_dropped()) };
+        let sent = async { tokio::time::timeout_at(deadline.into(), self.rows(block)).await };
+        runtime.block_on(sent).unwrap_or(Flow::Done)
     }
 
     /// Waits until there is room, or nobody reads the answer any more.

@@ -8,6 +8,7 @@ use query::{Limits, Side};
 use store::Refusal;
 use store::search::Partial;
 use store::stage::{Question, Store};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
@@ -65,8 +66,10 @@ impl Local {
             threads: self.threads,
         };
         let is_over = || answering.is_dropped() || Instant::now() >= ask.deadline;
-        let searched = self.store.search(&question, &is_over, &|block| answering.rows_blocking(block))?;
-        if searched.partial == Some(Partial::Ended) {
+        let runtime = Handle::current();
+        let out = |block| answering.rows_blocking_until(block, ask.deadline, &runtime);
+        let searched = self.store.search(&question, &is_over, &out)?;
+        if searched.partial == Some(Partial::Ended) || Instant::now() >= ask.deadline {
             return Err(Failure::Deadline { after: began.elapsed() });
         }
         let missing = searched.partial.iter().map(Partial::to_string).collect();

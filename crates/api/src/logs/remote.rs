@@ -13,6 +13,7 @@ use bytes::Bytes;
 use line::{Name, OrgId};
 use query::{Flow, Limits, Pipeline, Query, Side};
 use store::wire::{Piece, Pieces};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
@@ -116,6 +117,7 @@ fn join(
 ) -> Result<End, Failure> {
     let pipeline = Pipeline::new(&ask.query, Limits { bytes: ask.state_bytes }, Side::Rest)?;
     let mut worker = pipeline.worker();
+    let runtime = Handle::current();
     let (mut end, mut lost) = (End::default(), 0);
     let mut flow = Flow::More;
     while flow == Flow::More {
@@ -124,7 +126,7 @@ fn join(
             Said::Piece(Piece::Rows(block)) => {
                 let mut read = Flow::More;
                 flow = worker.push(block, &mut |block| {
-                    if answering.rows_blocking(block) == Flow::Done {
+                    if answering.rows_blocking_until(block, ask.deadline, &runtime) == Flow::Done {
                         read = Flow::Done;
                     }
                 })?;
@@ -145,7 +147,11 @@ fn join(
     if lost == stores && stores > 0 {
         return Err(Failure::Away(end.missing.join("; ")));
     }
-    pipeline.finish(vec![worker], &mut |block| answering.rows_blocking(block))?;
+    let out = &mut |block| answering.rows_blocking_until(block, ask.deadline, &runtime);
+    pipeline.finish(vec![worker], out)?;
+    if Instant::now() >= ask.deadline {
+        return Err(Failure::Deadline { after: began.elapsed() });
+    }
     Ok(end)
 }
 

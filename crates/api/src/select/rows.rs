@@ -1,5 +1,6 @@
 //! `/select/logsql/query`: rows as lines of JSON, sent as they come.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -33,6 +34,8 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refus
     // What fails before the first row has a status of its own.
     let first = asking.next().await.map_err(|failure| refusal_of(&failure, &question.text))?;
     let is_strict = question.allows_partial == Some(false);
+    let (logins, grant) = (Arc::clone(api), Arc::clone(&asked.caller.grant));
+    let revoked = Box::pin(async move { logins.logins.ended(&grant).await });
     let stream = Lines {
         api: Arc::clone(api),
         asking,
@@ -41,6 +44,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refus
         is_strict,
         is_over: false,
         is_broken: false,
+        revoked,
         breaking: Breaking::default(),
     };
     Ok(reply::streaming(NDJSON, stream))
@@ -71,6 +75,8 @@ struct Lines {
     is_strict: bool,
     is_over: bool,
     is_broken: bool,
+    /// Resolves when the token is good no more: a long answer ends then.
+    revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     breaking: Breaking,
 }
 
@@ -103,6 +109,11 @@ impl Stream for Lines {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = self.get_mut();
+        if !this.is_over && this.revoked.as_mut().poll(cx).is_ready() {
+            (this.is_over, this.is_broken, this.next) = (true, true, None);
+            let text = notice("the token is good no more", unix_ns());
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from(text)))));
+        }
         loop {
             let piece = match this.next.take() {
                 Some(piece) => Ok(piece),

@@ -16,25 +16,22 @@ use super::rows::notice;
 use crate::limits::{Kind, Place};
 use crate::logs::{Answer, Failure, Listen, Piece};
 use crate::reply::{self, Breaking, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
-use crate::serve::{Api, Asked, unix_ns, unix_s};
+use crate::serve::{Api, Asked, unix_ns};
 
 /// Lines of JSON, without an end.
 const NDJSON: &str = "application/x-ndjson";
-/// How often it is asked whether the token still stands. The registry's word takes up to two seconds to come here.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-
 /// How long it may take until lines are heard.
 const BEGIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused> {
-    let mut question = Question::read(api, asked)?;
+    let question = Question::read(api, asked)?;
     if !question.query.is_row_local() {
         let text = "LQ01: a live tail takes pipes that look at one row at a time and leave _time in it: leave out stats, sort, \
                     limit, offset, uniq, top and their like";
         return Err(Refused::bad(text));
     }
-    open_end(&mut question.query.filter, question.now);
-    let query = question.confined()?;
+    let mut query = question.confined()?;
+    open_end(&mut query.filter, question.now);
     let order = question.query.order();
     let place = api.gate.enter(Kind::Tail, question.org()).await?;
     let mut answer = api.logs.tail(Listen { org: question.org().clone(), query });
@@ -77,13 +74,8 @@ fn open_end(filter: &mut Filter, now: i64) {
 /// Resolves when the tail has to end: the token stands no more, or the server goes.
 async fn ends(api: Arc<Api>, grant: Arc<access::Grant>) {
     let mut ending = api.ending.subscribe();
-    let stands = async {
-        while api.logins.standing(&grant, unix_s()).is_ok() {
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
     tokio::select! {
-        () = stands => {}
+        () = api.logins.ended(&grant) => {}
         // An error means that whoever would say so is gone, which is as good.
         _ = async { ending.wait_for(|end| *end).await.map(drop) } => {}
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use access::{Action, Scope, inspect};
+use query::{Block, Column};
 use tokio::time::Instant;
 
-use crate::support::{Api, Line, World, get, scope};
+use crate::support::{Api, Client, Line, Trouble, World, get, scope, soon};
 
 const QUERY: &str = "/select/logsql/query?query=*";
 
@@ -143,5 +144,40 @@ async fn a_revoked_token_is_good_no_more() {
     assert_eq!(api.ask_as(&token, &get(QUERY)).await.status, 200);
     api.world.tell(&inspect(&token).unwrap().revocation_ids, Instant::now());
     assert_eq!(api.ask_as(&token, &get(QUERY)).await.status, 401);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_begun_ends_with_its_token() {
+    let api = Api::start(Vec::new()).await;
+    let (reads, writes) = (api.world.token("k3f9"), api.world.token("k3f9"));
+    api.fake.fail(Trouble::Silent);
+    let mut reader = Client::connect(api.address).await;
+    let with = |token: &str, request: String| {
+        request.replacen("\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n"), 1)
+    };
+    reader.send(with(&reads, get("/select/logsql/query?query=*")).as_bytes()).await;
+    let answering = api.fake.begun().await;
+    answering.rows(Block::new(1).with("_msg", Column::of("one"))).await;
+    assert_eq!(reader.head().await.unwrap().0, 200);
+    assert_eq!(reader.chunk().await.unwrap().unwrap(), b"{\"_msg\":\"one\"}\n");
+
+    let mut writer = Client::connect(api.address).await;
+    let head = "POST /insert/jsonline HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n".to_owned();
+    writer.send(with(&writes, head).as_bytes()).await;
+    writer.send(b"{\"_msg\":").await;
+    // The request is under way: the token was good at its beginning.
+    while !api.figures.text().contains("logway_api_running_inserts 1\n") {
+        tokio::task::yield_now().await;
+    }
+    let ids = [&reads, &writes].map(|token| inspect(token).unwrap().revocation_ids).concat();
+    api.world.tell(&ids, Instant::now());
+    writer.send(b"\"a\"}\n").await;
+    assert_eq!(writer.answer().await.status, 401);
+    let last = String::from_utf8(reader.chunk().await.unwrap().unwrap()).unwrap();
+    assert!(last.contains("the token is good no more"), "{last}");
+    assert_eq!(reader.chunk().await, Err(()));
+    drop(reader);
+    soon(answering.dropped()).await;
     api.stop().await;
 }

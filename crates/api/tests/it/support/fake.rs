@@ -8,6 +8,7 @@ use api::logs::{Answer, Answering, Ask, Batch, End, Failure, Listen, Pending, Re
 use line::append::{Group, Groups};
 use line::time::parse_rfc3339;
 use query::{Block, Column, Columns, Flow, Limits, Pipeline, Side, Text};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// A row: its org, and its fields.
@@ -120,7 +121,7 @@ impl Fake {
     }
 
     /// All orgs' rows go in, so that what comes out shows whether the query is confined.
-    fn run(&self, ask: &Ask, answering: &Answering) -> Result<(), Failure> {
+    fn run(&self, ask: &Ask, answering: &Answering, runtime: &Handle) -> Result<(), Failure> {
         let predicate = ask.query.predicate()?;
         let pipeline = Pipeline::new(&ask.query, Limits { bytes: ask.state_bytes }, Side::Whole)?;
         let mut worker = pipeline.worker();
@@ -137,7 +138,7 @@ impl Fake {
             Flow::More
         })?;
         for block in out {
-            if answering.rows_blocking(block) == Flow::Done {
+            if answering.rows_blocking_until(block, ask.deadline, runtime) == Flow::Done {
                 break;
             }
         }
@@ -181,8 +182,9 @@ impl api::Logs for Fake {
             }
             Some(Trouble::Fails(failure)) => return Answer::failed(failure),
             trouble => {
+                let runtime = Handle::current();
                 std::thread::spawn(move || {
-                    let end = copy.run(&ask, &answering).and_then(|()| match trouble {
+                    let end = copy.run(&ask, &answering, &runtime).and_then(|()| match trouble {
                         Some(Trouble::FailsLate(failure)) => Err(failure),
                         Some(Trouble::Missing(missing)) => Ok(End { missing, ..End::default() }),
                         _ => Ok(End { scanned_rows: 3, ..End::default() }),
