@@ -1,5 +1,7 @@
 //! Counting without looking at rows: from the counts by stream, minute and level that parts carry.
 
+mod tally;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::Stored;
 use crate::part::{Count, Part, Stream};
 use crate::rows::{Source, by_ref, source_value};
 use crate::scan::{Unit, Wanted, decide};
+use tally::Tally;
 
 /// Nanoseconds of a minute, which is what counts are by.
 const MINUTE: i64 = 60_000_000_000;
@@ -23,6 +26,9 @@ pub(super) struct Plan {
     rest: Vec<Predicate>,
     /// The first minute that is counted whole, and the first that is not any more.
     whole: (i64, i64),
+    /// The steps of time that are asked for, and by how much they are moved.
+    step: Option<i64>,
+    offset: i64,
 }
 
 /// What counts do not tell.
@@ -43,7 +49,8 @@ pub(super) fn plan(query: &Query, wanted: &Wanted<'_>) -> Option<Plan> {
     }
     let rest = without_time(wanted.predicate, wanted.org.as_str())?;
     let whole = (ceil(wanted.from), floor(wanted.to));
-    (whole.0 < whole.1 && rest.iter().all(is_told)).then_some(Plan { rest, whole })
+    let plan = Plan { rest, whole, step: counts.step, offset: counts.offset };
+    (whole.0 < whole.1 && plan.rest.iter().all(is_told)).then_some(plan)
 }
 
 /// The first minute that begins at `time` or later.
@@ -140,7 +147,7 @@ impl Plan {
                 *app = true;
             }
         }
-        let mut gathered = Vec::new();
+        let mut tally = Tally::new(part.streams().len(), self.step, self.offset);
         for (number, _) in apps.iter().enumerate().filter(|(_, is_wanted)| **is_wanted) {
             let Ok(counts) = part.counts(number) else {
                 // The rows say the same, and whoever reads them says what is damaged.
@@ -148,16 +155,18 @@ impl Plan {
                 uncounted.whole.extend(frames.map(|frame| Unit::Frame(Arc::clone(part), frame)));
                 continue;
             };
-            gathered.extend(counts.into_iter().filter(|count| {
+            for count in &counts {
                 let is_whole = count.minute >= self.whole.0 && count.minute < self.whole.1;
-                is_whole && streams[count.stream as usize][usize::from(count.level & 3)]
-            }));
-            // A day of many apps has more cells than memory should hold at once.
-            if gathered.len() >= MAX_GATHERED {
+                if is_whole && streams[count.stream as usize][usize::from(count.level & 3)] {
+                    tally.add(count);
+                }
+            }
+            // A day of many apps has more sums than memory should hold at once.
+            if let Some(gathered) = tally.take(MAX_GATHERED) {
                 let _more: Flow = worker.push(block(part, &gathered), &mut |_| {})?;
-                gathered.clear();
             }
         }
+        let gathered = tally.finish();
         if !gathered.is_empty() {
             let _more: Flow = worker.push(block(part, &gathered), &mut |_| {})?;
         }
