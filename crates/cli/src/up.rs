@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bus::broker;
+use bus::broker::{self, Interest};
 use bus::client::{Client, Credentials, Options, Status};
 use bus::roles::Role;
 use line::{Name, OrgId};
@@ -145,7 +145,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let http = listen(args.http_port, "--http-port").await?;
     let door = listen(args.proxy_port, "--proxy-port").await?;
     let mut parts = Parts::default();
-    let bus = start_broker(args, data, &mut parts).await?;
+    let (bus, interest) = start_broker(args, data, &mut parts).await?;
     let running = Running {
         pid: std::process::id(),
         // Without the login that the URL may have: that one is the agent's.
@@ -156,7 +156,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         host: args.host.clone().unwrap_or_else(hostname),
     };
     let has_registry = start_registry(args, data, &running, &mut parts)?;
-    let store = store::start(args, data, &running, &mut parts).await?;
+    let store = store::start(args, data, &running, interest, &mut parts).await?;
     let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
     let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
     let store = store.map(|store| (args.store_name.clone(), store));
@@ -249,11 +249,11 @@ async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
     }
 }
 
-/// Starts the built-in broker unless another server was named, and gives the agent's way to the bus.
-async fn start_broker(args: &Args, data: &Data, parts: &mut Parts) -> Result<Options> {
+/// Starts the built-in broker unless another server was named, and gives the agent's way to the bus, and who listens there if that is known.
+async fn start_broker(args: &Args, data: &Data, parts: &mut Parts) -> Result<(Options, Option<Interest>)> {
     let agent = |url: &str| bus_link::options(data, url, Role::Agent, "logway agent");
     if let Some(url) = &args.nats {
-        return agent(url);
+        return Ok((agent(url)?, None));
     }
     let listener = listen(args.nats_port, "--nats-port").await?;
     let url = format!("nats://{}", listener.local_addr()?);
@@ -263,11 +263,11 @@ async fn start_broker(args: &Args, data: &Data, parts: &mut Parts) -> Result<Opt
         users.push(broker::User { role, credentials: Credentials { user, password } });
     }
     let config = broker::Config::new(users);
-    let options = agent(&url)?;
+    let (options, interest) = (agent(&url)?, config.interest.clone());
     parts.start("broker", |ending| async {
         broker::run(config, listener, until(ending)).await.context("the broker failed")
     });
-    Ok(options)
+    Ok((options, Some(interest)))
 }
 
 /// Resolves when a part serves; an error says that it has ended.

@@ -3,10 +3,11 @@
 use crate::clock::DAY;
 use crate::flatten::Flattened;
 use crate::memtable::{Memtable, SEAL_BYTES, SEAL_ROWS};
+use crate::request::Request;
 use crate::rows::{Rows, Source, import_head};
 use crate::seen::{self, BootSeen, Seen, Verdict};
 use crate::wal::MAX_PAYLOAD_BYTES;
-use line::append::{Envelope, Group, Groups, MAX_BODY_BYTES, Row};
+use line::append::{Group, Groups, Row};
 use line::{Body, Clock, Entry, Gap, Name, OrgId};
 use std::collections::HashMap;
 use std::collections::hash_map;
@@ -52,7 +53,7 @@ pub(crate) struct Checked {
     /// The request as it came: what the log keeps.
     pub(crate) payload: Vec<u8>,
     /// Its groups, decompressed.
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
     /// How many records they have.
     pub(crate) count: u32,
     /// How many positions it takes: one for each record, and what gaps may come to if lines cover parts of them.
@@ -158,13 +159,7 @@ fn records<'a>(group: &Group<'a>, mut each: impl FnMut(Record<'a>)) -> Result<u6
 ///
 /// # Errors
 /// When it is not whole: to send it again does not help.
-pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
-    if payload.len() > MAX_PAYLOAD_BYTES {
-        return Err(Malformed::TooLong(payload.len()));
-    }
-    let envelope = Envelope::read(&payload)?;
-    let body = decompress(&envelope)?;
-    envelope.check(&body)?;
+pub(crate) fn check(Request { payload, body }: Request) -> Result<Checked, Malformed> {
     let mut apps: HashMap<(OrgId, Name), u32> = HashMap::new();
     let mut names: Vec<(OrgId, Name)> = Vec::new();
     let (mut keys, mut ends): (Vec<(u32, i64)>, _) = (Vec::new(), Vec::new());
@@ -211,17 +206,9 @@ pub(crate) fn check(payload: Vec<u8>) -> Result<Checked, Malformed> {
     Ok(Checked { payload, body, count, positions, order, ends })
 }
 
-fn decompress(envelope: &Envelope<'_>) -> Result<Vec<u8>, Malformed> {
-    if !envelope.is_compressed {
-        return Ok(envelope.sent.to_vec());
-    }
-    zstd::bulk::decompress(envelope.sent, envelope.body_bytes.min(MAX_BODY_BYTES))
-        .map_err(|error| Malformed::Compression(error.to_string()))
-}
-
 impl Checked {
     /// Bytes of its groups.
-    pub(crate) const fn body_bytes(&self) -> usize {
+    pub(crate) fn body_bytes(&self) -> usize {
         self.body.len()
     }
 

@@ -9,6 +9,7 @@ use crate::clock::day_range;
 use crate::error::Error;
 use crate::manifest::{self, Manifest, PartEntry};
 use crate::part::{Sizes, Summary};
+use crate::request::Request;
 use crate::seen;
 use crate::shelf;
 use crate::wal;
@@ -179,7 +180,7 @@ impl Survey {
                     wal::Found::Record(record, _) => {
                         is_new = record.lsn > flushed_lsn;
                         self.log_batches += u64::from(is_new);
-                        if let Err(error) = batch::check(record.payload.to_vec()) {
+                        if let Err(error) = Request::read(record.payload.to_vec()).and_then(batch::check) {
                             self.defect(&path, error.to_string(), is_new);
                         }
                     }

@@ -11,14 +11,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::broker::Interest;
 use bus::client::Client;
 use line::OrgId;
 use query::{Block, Flow, Limits, Query, Side};
 use tokio::sync::{oneshot, watch};
 
-use crate::Error;
 use crate::engine::{Engine, Receipt, Refusal};
 use crate::search::{Ask, Searched, Stored, search};
+use crate::{Error, Request};
 use answers::Answers;
 pub use appended::Shards;
 use asked::Asked;
@@ -28,6 +29,7 @@ use asked::Asked;
 pub struct Store {
     engine: Arc<Engine>,
     client: Client,
+    interest: Option<Interest>,
 }
 
 /// A question to a [`Store`], whose own rules (how long rows are kept, which orgs are no more) are put on top.
@@ -57,7 +59,13 @@ impl Store {
     /// Puts an engine on the bus, as the role `store`. Must be called in a tokio runtime.
     #[must_use]
     pub fn start(engine: Arc<Engine>, bus: bus::client::Options) -> Self {
-        Self { engine, client: Client::start(bus) }
+        Self { engine, client: Client::start(bus), interest: None }
+    }
+
+    /// Says on the bus only what `interest`, of the broker that the bus is, knows to be heard.
+    #[must_use]
+    pub fn with_interest(self, interest: Interest) -> Self {
+        Self { interest: Some(interest), ..self }
     }
 
     /// The engine.
@@ -79,23 +87,23 @@ impl Store {
         Some(format!("the store takes no lines: {trouble}"))
     }
 
-    /// Keeps a request ([`line::append::Envelope`]). It resolves when all of it is durable, or with the reason why not. Rows from
-    /// elsewhere are said on the bus then. The request is on its way when this returns, whether or not anybody waits.
-    pub fn append(&self, request: Vec<u8>) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
+    /// Keeps a request. It resolves when all of it is durable, or with the reason why not. Rows from elsewhere are said on the bus then. The
+    /// request is on its way when this returns, whether or not anybody waits.
+    pub fn append(&self, request: Request) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {
         let (sender, receiver) = oneshot::channel();
-        let imports = imports::is_import(&request).then(|| request.clone());
+        let imports = request.is_import().then(|| Arc::clone(&request.body));
         // Whoever waits may be gone.
         let reply = |result| {
             let _gone = sender.send(result);
         };
-        self.engine.append(request, Box::new(reply));
-        let client = self.client.clone();
+        self.engine.append_request(request, Box::new(reply));
+        let (client, interest) = (self.client.clone(), self.interest.clone());
         async move {
             let closed =
                 || Refusal::Busy { retry_ms: 1000, reason: "LS06: the store is being closed".to_owned() };
             let receipt = receiver.await.unwrap_or_else(|_| Err(closed()))?;
-            if let Some(request) = imports {
-                tokio::spawn(async move { imports::publish(&client, &request).await });
+            if let Some(body) = imports {
+                tokio::spawn(async move { imports::publish(&client, interest.as_ref(), &body).await });
             }
             Ok(receipt)
         }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::append::Envelope;
 use query::{Limits, Side};
-use store::Refusal;
 use store::search::Partial;
 use store::stage::{Question, Store};
+use store::{Malformed, Refusal, Request};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -91,8 +90,8 @@ impl Logs for Local {
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
         let store = self.store.clone();
         Box::pin(async move {
-            let kept = store.append(request(&batch)?);
-            let receipt = kept.await.map_err(failure)?;
+            let request = Request::of(batch.body).map_err(|malformed| rejected(&malformed))?;
+            let receipt = store.append(request).await.map_err(failure)?;
             Ok(Receipt { pos: receipt.pos, expired: receipt.expired })
         })
     }
@@ -107,14 +106,9 @@ impl Logs for Local {
     }
 }
 
-/// A batch as stores take it.
-pub(super) fn request(batch: &Batch) -> Result<Vec<u8>, Failure> {
-    let rejected = |reason: String| Failure::Rejected { code: "LS05".to_owned(), reason };
-    let sent = zstd::bulk::compress(&batch.body, 1).map_err(|error| rejected(error.to_string()))?;
-    let mut request = Vec::with_capacity(sent.len() + line::append::ENVELOPE_BYTES);
-    let envelope = Envelope::of(&batch.body, Some(&sent));
-    envelope.write(&mut request).map_err(|error| rejected(error.to_string()))?;
-    Ok(request)
+/// The failure of a batch that is none.
+pub(super) fn rejected(malformed: &Malformed) -> Failure {
+    failure(Refusal::from(malformed))
 }
 
 fn failure(refusal: Refusal) -> Failure {

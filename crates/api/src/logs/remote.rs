@@ -12,12 +12,14 @@ use bus::sys::{
 use bytes::Bytes;
 use line::{Name, OrgId};
 use query::{Flow, Limits, Pipeline, Query, Side};
+use store::Request;
 use store::wire::{Piece, Pieces};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
+use super::local::rejected;
 use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
 use crate::live::Live;
 use crate::logins::Known;
@@ -282,9 +284,10 @@ impl Logs for Remote {
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
         let client = self.client.clone();
         Box::pin(async move {
-            let request = super::local::request(&batch)?;
-            let away = |why: &str| Failure::Away(format!("shard {}: {why}", batch.shard));
-            let asked = client.request_many(&append_subject(batch.shard), &request).await;
+            let shard = batch.shard;
+            let request = Request::to_send(&batch.body).map_err(|malformed| rejected(&malformed))?;
+            let away = |why: &str| Failure::Away(format!("shard {shard}: {why}"));
+            let asked = client.request_many(&append_subject(shard), &request).await;
             let mut answers = asked.map_err(|error| away(&error.to_string()))?;
             let answer = match tokio::time::timeout(APPEND_PATIENCE, answers.next()).await {
                 Ok(Some(Delivery::Message(message))) => message.payload,

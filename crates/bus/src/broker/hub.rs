@@ -61,12 +61,11 @@ impl AsRef<Sub> for Listener {
 pub(super) struct Hub {
     config: Config,
     stats: Arc<Stats>,
-    subscriptions: Mutex<Sublist<Listener>>,
 }
 
 impl Hub {
     pub(super) fn new(config: Config, stats: Arc<Stats>) -> Self {
-        Self { config, stats, subscriptions: Mutex::new(Sublist::new()) }
+        Self { config, stats }
     }
 
     const fn full_bytes(&self) -> usize {
@@ -74,7 +73,7 @@ impl Hub {
     }
 
     fn subscriptions(&self) -> MutexGuard<'_, Sublist<Listener>> {
-        self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.config.interest.subscriptions()
     }
 
     fn may_publish(&self, client: &Client, subject: &Bytes, now: Instant) -> bool {

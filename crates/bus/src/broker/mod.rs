@@ -6,6 +6,7 @@
 //! which every NATS client recovers by itself.
 
 mod hub;
+mod interest;
 mod requests;
 mod users;
 
@@ -22,6 +23,7 @@ use crate::session::{self, Listen, Settings};
 use hub::Hub;
 
 pub use crate::session::Stats;
+pub use interest::Interest;
 
 /// A login that the broker takes.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub max_hold: Duration,
     /// How long a reader may take nothing of what waits for it and still be waited for.
     pub stuck_after: Duration,
+    /// Who listens, for others of this process: they clone it.
+    pub interest: Interest,
 }
 
 impl Config {
@@ -64,6 +68,7 @@ impl Config {
             max_pending_bytes: 32 * 1024 * 1024,
             max_hold: Duration::from_millis(10),
             stuck_after: Duration::from_secs(1),
+            interest: Interest::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use bus::broker::Interest;
 use bus::client::Client;
 use bus::roles::Role;
 use disk::RealDisk;
@@ -34,6 +35,7 @@ pub(super) async fn start(
     args: &Args,
     data: &Data,
     running: &Running,
+    interest: Option<Interest>,
     parts: &mut Parts,
 ) -> Result<Option<Store>> {
     if args.no_store {
@@ -42,6 +44,10 @@ pub(super) async fn start(
     let engine = open(&data.store(), args).await?;
     let bus = bus_link::options(data, &running.nats, Role::Store, "logway store")?;
     let store = Store::start(Arc::new(engine), bus.clone());
+    let store = match interest {
+        Some(interest) => store.with_interest(interest),
+        None => store,
+    };
     let client = Client::start(bus);
     tokio::spawn(tell_of_refusal(
         "store",

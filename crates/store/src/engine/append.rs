@@ -1,7 +1,8 @@
 //! A batch comes in.
 
 use super::{Engine, Shared, lock};
-use crate::batch::{self, Checked};
+use crate::batch::{self, Checked, Malformed};
+use crate::request::Request;
 use std::fmt;
 
 /// What became of a batch whose records are all durable.
@@ -37,6 +38,12 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+}
+
+impl From<&Malformed> for Refusal {
+    fn from(malformed: &Malformed) -> Self {
+        Self::Rejected { code: "LS05", reason: malformed.to_string() }
+    }
 }
 
 /// Who is told what became of a batch. It is called on the writer's thread, and must not wait for anything. Dropped without being called, it
@@ -76,13 +83,24 @@ impl Engine {
     /// readable, else with the reason. Whether the org exists is the caller's to know. Decoding is done on this thread; the rest does not
     /// block.
     pub fn append(&self, request: Vec<u8>, reply: Reply) {
+        match Request::read(request) {
+            Ok(request) => self.append_request(request, reply),
+            Err(malformed) => reply(Err(self.reject(&malformed))),
+        }
+    }
+
+    /// The same with a request that was read.
+    pub fn append_request(&self, request: Request, reply: Reply) {
         match batch::check(request) {
             Ok(checked) => self.shared.admit(checked, reply),
-            Err(malformed) => {
-                lock(&self.shared.core).counters.rejected += 1;
-                reply(Err(Refusal::Rejected { code: "LS05", reason: malformed.to_string() }));
-            }
+            Err(malformed) => reply(Err(self.reject(&malformed))),
         }
+    }
+
+    /// The refusal of what is no request, which counts as one.
+    pub(crate) fn reject(&self, malformed: &Malformed) -> Refusal {
+        lock(&self.shared.core).counters.rejected += 1;
+        Refusal::from(malformed)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::batch::{self, Terms};
 use crate::clock::{Clock, Trusted};
 use crate::error::Error;
 use crate::manifest::{Damage, Known, Manifest};
+use crate::request::Request;
 use crate::seen::{self, Seen};
 use crate::shelf::{self, Stored};
 use crate::wal::{FindingKind, Opened, Wal};
@@ -288,21 +289,16 @@ fn replay(
     let wal_dir = dir.join("wal");
     let elapsed = clock.elapsed_ns();
     let mut unknown = 0;
-    let opened =
-        Wal::open(
-            disk,
-            &wal_dir,
-            &aside,
-            (segment_bytes, known.flushed_lsn),
-            &mut |record| match batch::check(record.payload.to_vec()) {
-                Ok(checked) => {
-                    let (base, positions) = (record.base, record.count);
-                    let terms = Terms { base, positions, latest: record.latest, earliest: record.earliest };
-                    core.apply(record.lsn, &checked, &terms, elapsed);
-                }
-                Err(_) => unknown += 1,
-            },
-        )?;
+    let opened = Wal::open(disk, &wal_dir, &aside, (segment_bytes, known.flushed_lsn), &mut |record| {
+        match Request::read(record.payload.to_vec()).and_then(batch::check) {
+            Ok(checked) => {
+                let (base, positions) = (record.base, record.count);
+                let terms = Terms { base, positions, latest: record.latest, earliest: record.earliest };
+                core.apply(record.lsn, &checked, &terms, elapsed);
+            }
+            Err(_) => unknown += 1,
+        }
+    })?;
     report.replayed = opened.replayed;
     for finding in &opened.findings {
         let problem = match finding.kind {

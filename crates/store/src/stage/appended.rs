@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Store;
+use crate::Request;
 use crate::engine::{Receipt, Refusal};
 
 /// Which shards a store owns.
@@ -74,10 +75,17 @@ fn append(store: &Store, message: &Message) {
     let is_inbox = |reply: &&str| Role::ALL.iter().any(|role| role.has_inbox(reply.as_bytes()));
     let reply = message.reply.as_deref().and_then(|reply| std::str::from_utf8(reply).ok());
     let Some(reply) = reply.filter(is_inbox).map(str::to_owned) else { return };
-    let kept = store.append(message.payload.to_vec());
+    let kept = match Request::read(message.payload.to_vec()) {
+        Ok(request) => Ok(store.append(request)),
+        Err(malformed) => Err(store.engine.reject(&malformed)),
+    };
     let client = store.client.clone();
     tokio::spawn(async move {
-        let answer = serde_json::to_vec(&answer(kept.await)).unwrap_or_default();
+        let result = match kept {
+            Ok(kept) => kept.await,
+            Err(refusal) => Err(refusal),
+        };
+        let answer = serde_json::to_vec(&answer(result)).unwrap_or_default();
         if let Err(error) = client.publish(&reply, None, &answer).await {
             // Without a connection there is nobody who waits; it is asked again.
             tracing::debug!(%error, "a batch was not answered");

@@ -1,33 +1,22 @@
 //! Rows that came over HTTP are said on the bus too, once they are durable: who listens sees them as they come.
 
-use std::io::Read;
-
+use bus::broker::Interest;
 use bus::client::{Client, PubBatch};
-use line::append::{Envelope, Group, Groups};
+use bytes::Bytes;
+use line::append::{Group, Groups};
 use line::json::Encoder;
 use line::subject;
-
-/// Whether a request holds rows from elsewhere. Whoever writes one writes one kind: its first byte tells.
-pub(super) fn is_import(request: &[u8]) -> bool {
-    let Ok(envelope) = Envelope::read(request) else { return false };
-    let mut first = [0];
-    let read = if envelope.is_compressed {
-        zstd::stream::read::Decoder::new(envelope.sent).and_then(|mut body| body.read_exact(&mut first))
-    } else {
-        envelope.sent.first().map_or(Ok(()), |byte| {
-            first[0] = *byte;
-            Ok(())
-        })
-    };
-    read.is_ok() && Groups::is_import(first[0])
-}
 
 /// Bytes of messages that are handed to the bus at once.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Says the rows of a request on the bus. What the bus does not take is in the store all the same.
-pub(super) async fn publish(client: &Client, request: &[u8]) {
-    let Some(batches) = messages(request) else { return };
+/// Says the rows of a request's groups on the bus, but for those of which `interest` knows that nobody would hear them. What the bus does not
+/// take is in the store all the same.
+pub(super) async fn publish(client: &Client, interest: Option<&Interest>, body: &[u8]) {
+    let is_heard = |subject: &str| {
+        interest.is_none_or(|interest| interest.is_heard(&Bytes::copy_from_slice(subject.as_bytes())))
+    };
+    let Some(batches) = messages(body, is_heard) else { return };
     for batch in batches {
         if let Err(error) = client.send(batch).await {
             return tracing::debug!(%error, "imported rows were not said on the bus");
@@ -35,20 +24,15 @@ pub(super) async fn publish(client: &Client, request: &[u8]) {
     }
 }
 
-fn messages(request: &[u8]) -> Option<Vec<PubBatch>> {
-    let envelope = Envelope::read(request).ok()?;
-    let decompressed;
-    let body = if envelope.is_compressed {
-        decompressed = zstd::bulk::decompress(envelope.sent, envelope.body_bytes).ok()?;
-        &decompressed[..]
-    } else {
-        envelope.sent
-    };
+fn messages(body: &[u8], is_heard: impl Fn(&str) -> bool) -> Option<Vec<PubBatch>> {
     let (mut batches, mut batch) = (Vec::new(), Client::batch());
     for group in Groups::new(body) {
         let Group::Import(import) = group.ok()? else { continue };
-        let encoder = Encoder::new(&import.whose.address, import.whose.host);
         let subject = subject::inner(&import.whose.address);
+        if !is_heard(&subject) {
+            continue;
+        }
+        let encoder = Encoder::new(&import.whose.address, import.whose.host);
         for row in import.rows() {
             let row = row.ok()?;
             batch.push_with(&subject, |out| encoder.write_import(import.whose.boot, &row, out));
@@ -57,6 +41,8 @@ fn messages(request: &[u8]) -> Option<Vec<PubBatch>> {
             }
         }
     }
-    batches.push(batch);
+    if batch.len_bytes() > 0 {
+        batches.push(batch);
+    }
     Some(batches)
 }
