@@ -129,7 +129,20 @@ impl<'a> Reader<'a> {
             if depth > 0 {
                 self.path.push(b'.');
             }
-            self.path.extend_from_slice(key.decode().map_err(json)?.as_bytes());
+            let known = self.shape.get(self.fields.len()).filter(|_| self.is_same && depth == 0);
+            match key.plain() {
+                // What the line before had in this place is known to be good.
+                Some(plain) if known.is_some_and(|(name, _)| name == plain) => {
+                    if scanner.peek() == Some(b'"') {
+                        let start = self.text.len();
+                        self.string(scanner)?;
+                        self.close(start, plain)?;
+                        continue;
+                    }
+                    self.path.extend_from_slice(plain);
+                }
+                _ => self.path.extend_from_slice(key.decode().map_err(json)?.as_bytes()),
+            }
             self.value(line, scanner, depth)?;
             self.path.truncate(outer);
         }
@@ -140,14 +153,7 @@ impl<'a> Reader<'a> {
         let start = self.text.len();
         match scanner.peek() {
             Some(b'{') => return self.object(line, scanner, depth + 1),
-            Some(b'"') => {
-                let text = scanner.string().map_err(json)?;
-                // Bytes that are not UTF-8 are kept as they are: they are what the program wrote.
-                match memchr::memchr(b'\\', text.raw()) {
-                    None => self.text.extend_from_slice(text.raw()),
-                    Some(_) => self.text.extend_from_slice(text.decode().map_err(json)?.as_bytes()),
-                }
-            }
+            Some(b'"') => self.string(scanner)?,
             Some(b'n') => return scanner.skip_value().map_err(json),
             _ => {
                 let from = scanner.position();
@@ -155,30 +161,43 @@ impl<'a> Reader<'a> {
                 self.text.extend_from_slice(line.get(from..scanner.position()).unwrap_or_default());
             }
         }
-        self.close(start)
+        let path = std::mem::take(&mut self.path);
+        let closed = self.close(start, &path);
+        self.path = path;
+        closed
     }
 
-    /// Ends the field whose value begins at `start`.
-    fn close(&mut self, start: usize) -> Result<(), Why> {
+    fn string(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Why> {
+        let text = scanner.string().map_err(json)?;
+        // Bytes that are not UTF-8 are kept as they are: they are what the program wrote.
+        match text.plain() {
+            Some(plain) => self.text.extend_from_slice(plain),
+            None => self.text.extend_from_slice(text.decode().map_err(json)?.as_bytes()),
+        }
+        Ok(())
+    }
+
+    /// Ends the field `name`, whose value begins at `start`.
+    fn close(&mut self, start: usize, name: &[u8]) -> Result<(), Why> {
         let end = self.text.len();
-        if start == end || self.path.is_empty() {
+        if start == end || name.is_empty() {
             self.text.truncate(start);
             return Ok(());
         }
         if self.fields.len() == MAX_FIELDS {
             return Err(format!("it has more than {MAX_FIELDS} fields").into());
         }
-        if self.path.len() > MAX_NAME_BYTES {
+        if name.len() > MAX_NAME_BYTES {
             return Err(format!("the name of a field has more than {MAX_NAME_BYTES} bytes").into());
         }
         let role = match self.shape.get(self.fields.len()) {
-            Some((name, role)) if self.is_same && *name == self.path => *role,
+            Some((known, role)) if self.is_same && known == name => *role,
             _ => {
                 self.is_same = false;
-                role(std::str::from_utf8(&self.path).unwrap_or_default(), self.options)
+                role(std::str::from_utf8(name).unwrap_or_default(), self.options)
             }
         };
-        self.text.extend_from_slice(&self.path);
+        self.text.extend_from_slice(name);
         self.fields.push(Field { value: start..end, name: end..self.text.len(), role });
         Ok(())
     }

@@ -31,6 +31,11 @@ impl<'a> Text<'a> {
         self.raw
     }
 
+    /// The bytes between the quotes, if they are what is meant: nothing is escaped in them. They need not be UTF-8.
+    pub const fn plain(&self) -> Option<&'a [u8]> {
+        if self.escaped { None } else { Some(self.raw) }
+    }
+
     /// The text that is meant; [`Error::Utf8`] or [`Error::Json`] if it is not legal.
     pub fn decode(&self) -> Result<Cow<'a, str>, Error> {
         let raw = std::str::from_utf8(self.raw).map_err(|_| Error::Utf8("a JSON string"))?;
