@@ -26,7 +26,7 @@ pub use frame::Frame;
 pub use listing::listing;
 pub use merge::{Keep, MergeError, merge};
 pub use reader::{Lookup, Part};
-pub use split::Templates;
+pub use split::{Slots, Templates};
 pub use tables::{FrameInfo, Section, Sizes, Stream};
 pub use writer::PartWriter;
 

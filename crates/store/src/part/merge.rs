@@ -132,7 +132,7 @@ impl Merge<'_> {
         let frame = part.frame(place.frame).map_err(read)?;
         let filter = match part.filter(place.frame, &mut self.cache) {
             Some(filter) => filter,
-            None => self.tokens.filter(&frame.decode().map_err(read)?),
+            None => self.tokens.filter(&frame.decode().map_err(read)?, None),
         };
         self.any = true;
         let copy = frame.into_copy().map_err(read)?;

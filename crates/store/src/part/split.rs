@@ -20,12 +20,13 @@
 //!
 //! The streams are digits, words, texts, codes.
 
+mod may;
 mod read;
 mod write;
 
-pub use read::Templates;
-pub(super) use read::{take, take_templates};
-pub(super) use write::put;
+pub(super) use read::take;
+pub use read::{Slots, Templates};
+pub(super) use write::{Found, put};
 
 /// Stands in a template where something varies.
 const SLOT: u8 = 0x11;

@@ -68,8 +68,19 @@ pub(super) enum Care {
     Fine,
 }
 
-/// Appends the values.
-pub(super) fn put(values: Values<'_>, care: Care, press: &mut Press, out: &mut Vec<u8>) {
+impl Care {
+    /// The templates of the values, if they are to be split and can be.
+    pub(super) fn split(self, values: Values<'_>) -> Option<split::Found> {
+        match self {
+            Self::Plain => None,
+            Self::Split => split::Found::of(values, false),
+            Self::Fine => split::Found::of(values, true),
+        }
+    }
+}
+
+/// Appends the values, which may have templates.
+pub(super) fn put(values: Values<'_>, found: Option<&split::Found>, press: &mut Press, out: &mut Vec<u8>) {
     let mut all = values.iter();
     let first = all.next().unwrap_or(&[]);
     if all.all(|value| value == first) {
@@ -82,13 +93,11 @@ pub(super) fn put(values: Values<'_>, care: Care, press: &mut Press, out: &mut V
         put_plain(Values::of(&distinct), press, &mut nested);
         put_bytes(out, &nested);
         ints::put(&codes, press, out);
-    } else {
-        let begin = out.len();
+    } else if let Some(found) = found {
         out.push(SPLIT);
-        if care == Care::Plain || !split::put(values, care == Care::Fine, press, out) {
-            out.truncate(begin);
-            put_plain(values, press, out);
-        }
+        split::put(values, found, press, out);
+    } else {
+        put_plain(values, press, out);
     }
 }
 
@@ -133,7 +142,7 @@ fn dictionary(values: Values<'_>) -> Option<(Text, Vec<u64>)> {
 /// The templates of a column, if it is split: see [`split::Templates`].
 pub(super) fn take_templates(bytes: &[u8], rows: usize) -> Option<Result<split::Templates, Bad>> {
     let (form, rest) = bytes.split_first()?;
-    (*form == SPLIT).then(|| split::take_templates(rest, rows))
+    (*form == SPLIT).then(|| split::Templates::take(rest, rows))
 }
 
 /// The column of `rows` rows that was put. It takes all of `bytes`.
@@ -225,7 +234,8 @@ mod tests {
         fn any_values_come_back(values in any_values(), care in 0usize..3) {
             let text: Text = values.iter().collect();
             let mut out = Vec::new();
-            put(Values::of(&text), [Care::Plain, Care::Split, Care::Fine][care], &mut Press::new(1).unwrap(), &mut out);
+            let (values_of, care) = (Values::of(&text), [Care::Plain, Care::Split, Care::Fine][care]);
+            put(values_of, care.split(values_of).as_ref(), &mut Press::new(1).unwrap(), &mut out);
             let column = take(&out, values.len()).unwrap();
             let mut scratch = Vec::new();
             for (row, value) in values.iter().enumerate() {
@@ -244,7 +254,8 @@ mod tests {
         let form = |care: Care, make: &dyn Fn(u64) -> Vec<u8>| {
             let text: Text = (0..2000).map(make).collect();
             let mut out = Vec::new();
-            put(Values::of(&text), care, &mut Press::new(3).unwrap(), &mut out);
+            let values = Values::of(&text);
+            put(values, care.split(values).as_ref(), &mut Press::new(3).unwrap(), &mut out);
             out[0]
         };
         assert_eq!(form(Care::Plain, &|_| b"x".to_vec()), CONST);

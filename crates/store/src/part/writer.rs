@@ -11,7 +11,7 @@ use super::error::Error;
 use super::frame::{self, Copy};
 use super::press::Press;
 use super::tables::{App, FrameInfo, Section, Stream, Tables};
-use super::texts::Care;
+use super::texts::{Care, Values};
 use super::tokens::{FrameFilter, GroupWriter, TokenSet};
 use super::wire::len_u32;
 use super::{HEAD_BYTES, Options, Summary, footer, head};
@@ -136,9 +136,10 @@ impl PartWriter {
 
     /// Writes a frame of the app that came last; `rows` are sorted.
     fn write_frame(&mut self, rows: &Rows) -> Result<(), Error> {
-        let filter = self.tokens.filter(rows);
+        let found = self.options.care().split(Values::of(&rows.messages));
+        let filter = self.tokens.filter(rows, found.as_ref());
         let mut bytes = Vec::with_capacity(rows.text_bytes() / 4);
-        let written = frame::write(rows, self.options.care(), &mut self.press, &mut bytes);
+        let written = frame::write(rows, found.as_ref(), &mut self.press, &mut bytes);
         for (section, size) in Section::ALL.into_iter().zip(written.column_bytes) {
             self.add_size(section, size);
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use disk::File;
 use line::{Boot, Name, OrgId, varint};
-use query::Column;
+use query::{Column, Text};
 
 use super::super::error::{Bad, Error};
 use super::super::press::{MAX_BYTES, unpress};
-use super::super::split::Templates;
+use super::super::split::{Slots, Templates};
 use super::super::tables::Section;
 use super::super::wire::{take_array, take_bytes, take_count, take_str, take_u32, take_u64};
 use super::super::{ints, texts};
@@ -186,8 +186,32 @@ impl Frame {
     pub fn templates(&self) -> Result<Option<Templates>, Error> {
         let place = self.place(MESSAGE);
         let bytes = self.bytes(place)?;
-        let at = self.at + place.map_or(0, |place| place.at);
-        texts::take_templates(&bytes, self.rows).transpose().map_err(|bad| bad.at(at))
+        texts::take_templates(&bytes, self.rows).transpose().map_err(|bad| bad.at(self.messages_at()))
+    }
+
+    /// What varies in the messages that have those templates.
+    ///
+    /// # Errors
+    /// As [`Frame::column`].
+    pub fn slots(&self, templates: &Templates) -> Result<Slots, Error> {
+        templates.slots().map_err(|bad| bad.at(self.messages_at()))
+    }
+
+    /// The messages of the rows that are `wanted`, put together from both; the others are empty.
+    ///
+    /// # Errors
+    /// As [`Frame::column`].
+    pub fn join(
+        &self,
+        templates: &Templates,
+        slots: &Slots,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Text, Error> {
+        templates.join(slots, wanted).map_err(|bad| bad.at(self.messages_at()))
+    }
+
+    fn messages_at(&self) -> u64 {
+        self.at + self.place(MESSAGE).map_or(0, |place| place.at)
     }
 
     /// Times of the rows, Unix nanoseconds, rising.

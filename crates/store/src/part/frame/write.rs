@@ -3,7 +3,8 @@
 use line::varint;
 
 use super::super::press::Press;
-use super::super::texts::{Care, Values};
+use super::super::split::Found;
+use super::super::texts::Values;
 use super::super::wire::{len_u32, put_bytes, put_count};
 use super::super::{ints, texts};
 use super::{KIND, MESSAGE, NAMED, POS, SEQ, SOURCE, SPAN, TIME};
@@ -20,7 +21,14 @@ pub(in crate::part) struct Written {
 }
 
 /// Appends the frame of `rows`, which are sorted and not empty.
-pub(in crate::part) fn write(rows: &Rows, care: Care, press: &mut Press, out: &mut Vec<u8>) -> Written {
+///
+/// `found` are the templates of the messages.
+pub(in crate::part) fn write(
+    rows: &Rows,
+    found: Option<&Found>,
+    press: &mut Press,
+    out: &mut Vec<u8>,
+) -> Written {
     let mut columns = Columns { header: Vec::new(), count: 0, body: Vec::new(), sizes: [0; 8] };
     let times: Vec<u64> = rows.times.iter().map(|&time| ints::from_time(time)).collect();
     columns.add(TIME, None, |out| ints::put_deltas(&times, press, out));
@@ -34,11 +42,11 @@ pub(in crate::part) fn write(rows: &Rows, care: Care, press: &mut Press, out: &m
         columns.add(SPAN, None, |out| ints::put(&spans, press, out));
     }
     columns.add(KIND, None, |out| put_kinds(rows, press, out));
-    columns.add(MESSAGE, None, |out| texts::put(Values::of(&rows.messages), care, press, out));
+    columns.add(MESSAGE, None, |out| texts::put(Values::of(&rows.messages), found, press, out));
     for field in rows.fields() {
         let ends = dense_ends(field, rows.len());
         let values = Values { ends: &ends, bytes: field.values.bytes() };
-        columns.add(NAMED, Some(field.name()), |out| texts::put(values, Care::Plain, press, out));
+        columns.add(NAMED, Some(field.name()), |out| texts::put(values, None, press, out));
     }
     columns.finish(rows, press, out)
 }

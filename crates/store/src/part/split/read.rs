@@ -21,91 +21,131 @@ pub struct Templates {
     pub refs: Vec<u32>,
     /// The messages that have no template, in the order of their rows.
     pub whole: Text,
+    /// What varies, as it stands in the file.
+    streams: Streams,
 }
 
-/// The streams of slots, as they stand in the file.
-struct Streams<'a>([&'a [u8]; 5]);
+/// The streams of slots, as they stand in the file, end to end.
+#[derive(Clone, Debug)]
+struct Streams {
+    bytes: Vec<u8>,
+    ends: [usize; STREAMS],
+}
+
+const STREAMS: usize = 5;
+
+impl Streams {
+    fn take(bytes: &mut &[u8]) -> Result<Self, Bad> {
+        let mut streams = Self { bytes: Vec::new(), ends: [0; STREAMS] };
+        for end in &mut streams.ends {
+            streams.bytes.extend_from_slice(take_bytes(bytes)?);
+            *end = streams.bytes.len();
+        }
+        Ok(streams)
+    }
+
+    fn open(&self) -> Result<[Vec<u8>; STREAMS], Bad> {
+        let mut opened: [Vec<u8>; STREAMS] = Default::default();
+        let mut begin = 0;
+        for (stream, &end) in opened.iter_mut().zip(&self.ends) {
+            *stream = unpress(self.bytes.get(begin..end).unwrap_or_default(), MAX_BYTES)?;
+            begin = end;
+        }
+        Ok(opened)
+    }
+}
 
 impl Templates {
-    /// Takes all but what varies, and gives where that is.
-    fn take(mut bytes: &[u8], rows: usize) -> Result<(Self, Streams<'_>), Bad> {
+    /// The templates of a split column of `rows` rows.
+    pub(in crate::part) fn take(mut bytes: &[u8], rows: usize) -> Result<Self, Bad> {
         let bytes = &mut bytes;
         let count = take_count(bytes, MAX_TEMPLATES)?;
         let texts = texts::take_plain(take_bytes(bytes)?, count)?;
         let narrow = |id: u64| u32::try_from(id).ok().filter(|&id| id as usize <= count);
         let refs: Option<Vec<_>> = ints::take(take_bytes(bytes)?, rows)?.into_iter().map(narrow).collect();
         let refs = refs.ok_or(Bad("templates of rows"))?;
-        let mut streams = [&[][..]; 5];
-        for stream in &mut streams {
-            *stream = take_bytes(bytes)?;
-        }
+        let streams = Streams::take(bytes)?;
         let whole = texts::take_plain(bytes, refs.iter().filter(|&&id| id as usize == count).count())?;
-        if texts.len() == count {
-            Ok((Self { texts, refs, whole }, Streams(streams)))
-        } else {
-            Err(Bad("templates"))
+        if texts.len() == count { Ok(Self { texts, refs, whole, streams }) } else { Err(Bad("templates")) }
+    }
+
+    /// Reads what varies.
+    pub(in crate::part) fn slots(&self) -> Result<Slots, Bad> {
+        let [forms, digits, words, mut source, codes] = self.streams.open()?;
+        let mut counts = vec![0usize; self.texts.len() + 1];
+        self.refs.iter().for_each(|&id| counts[id as usize] += 1);
+        let texts_end = source.len();
+        source.extend_from_slice(self.texts.bytes());
+        let mut reader = Reader {
+            forms: &forms,
+            digits: &digits,
+            words: &words,
+            codes: &codes,
+            text_at: 0,
+            texts_end,
+            source,
+        };
+        let mut templates = Vec::with_capacity(self.texts.len());
+        let mut begin = reader.texts_end;
+        for (template, &count) in self.texts.iter().zip(&counts) {
+            templates.push(reader.template(template, begin, count)?);
+            begin += template.len();
         }
+        let rest = [reader.forms, reader.digits, reader.words, reader.codes];
+        if rest.iter().any(|rest| !rest.is_empty()) || reader.text_at != reader.texts_end {
+            return Err(Bad("slots"));
+        }
+        // A template that is long and has many rows must not fill the memory.
+        let whole = self.whole.bytes().len();
+        let size = templates.iter().map(|template| template.size).fold(whole, usize::saturating_add);
+        if size > MAX_BYTES {
+            return Err(Bad("the size of messages"));
+        }
+        let mut source = reader.source;
+        source.resize(source.len() + STRIDE, 0);
+        Ok(Slots { source, templates, size })
+    }
+
+    /// Puts together the messages of the rows that are `wanted`; the others are empty.
+    pub(in crate::part) fn join(&self, slots: &Slots, wanted: impl Fn(usize) -> bool) -> Result<Text, Bad> {
+        let mut templates = slots.templates.clone();
+        let mut out = Out { source: &slots.source, bytes: vec![0; slots.size + STRIDE], at: 0 };
+        let mut ends = Vec::with_capacity(self.refs.len());
+        let mut wholes = self.whole.iter();
+        for (row, &id) in self.refs.iter().enumerate() {
+            let is_wanted = wanted(row);
+            match templates.get_mut(id as usize) {
+                Some(template) if is_wanted => {
+                    template.pieces.iter_mut().for_each(|piece| piece.write(&mut out));
+                }
+                Some(template) => template.pieces.iter_mut().for_each(|piece| piece.skip(&slots.source)),
+                None => {
+                    let whole = wholes.next().unwrap_or_default();
+                    out.push(if is_wanted { whole } else { &[] });
+                }
+            }
+            ends.push(u32::try_from(out.at).map_err(|_| Bad("the size of messages"))?);
+        }
+        out.bytes.truncate(out.at);
+        Text::from_parts(ends, out.bytes).ok_or(Bad("messages"))
     }
 }
 
-/// The templates of a split column of `rows` rows, without what varies.
-pub(in crate::part) fn take_templates(bytes: &[u8], rows: usize) -> Result<Templates, Bad> {
-    Templates::take(bytes, rows).map(|(templates, _)| templates)
+/// What varies in messages, read.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    /// What messages are put together from.
+    pub(super) source: Vec<u8>,
+    /// In the order of [`Templates::texts`].
+    pub(super) templates: Vec<Template>,
+    /// Bytes of all messages.
+    size: usize,
 }
 
 /// The values of a split column of `rows` rows.
 pub(in crate::part) fn take(bytes: &[u8], rows: usize) -> Result<Text, Bad> {
-    let (Templates { texts: templates, refs, whole }, Streams(streams)) = Templates::take(bytes, rows)?;
-    let [forms, digits, words, texts, codes] = streams;
-    let (forms, digits, words) =
-        (unpress(forms, MAX_BYTES)?, unpress(digits, MAX_BYTES)?, unpress(words, MAX_BYTES)?);
-    let (texts, codes) = (unpress(texts, MAX_BYTES)?, unpress(codes, MAX_BYTES)?);
-    let mut counts = vec![0usize; templates.len() + 1];
-    refs.iter().for_each(|&id| counts[id as usize] += 1);
-
-    let mut reader = Reader {
-        forms: &forms,
-        digits: &digits,
-        words: &words,
-        codes: &codes,
-        text_at: 0,
-        texts_end: 0,
-        source: texts,
-    };
-    reader.texts_end = reader.source.len();
-    reader.source.extend_from_slice(templates.bytes());
-    let mut parsed = Vec::with_capacity(templates.len());
-    let mut begin = reader.texts_end;
-    for (template, &count) in templates.iter().zip(&counts) {
-        parsed.push(reader.template(template, begin, count)?);
-        begin += template.len();
-    }
-    let rest = [reader.forms, reader.digits, reader.words, reader.codes];
-    if rest.iter().any(|rest| !rest.is_empty()) || reader.text_at != reader.texts_end {
-        return Err(Bad("slots"));
-    }
-    // A template that is long and has many rows must not fill the memory.
-    let size = parsed.iter().map(|template| template.size).fold(whole.bytes().len(), usize::saturating_add);
-    if size > MAX_BYTES {
-        return Err(Bad("the size of messages"));
-    }
-    reader.source.resize(reader.source.len() + STRIDE, 0);
-    join(&refs, &mut parsed, &whole, Out { source: &reader.source, bytes: vec![0; size + STRIDE], at: 0 })
-}
-
-/// Puts the messages together.
-fn join(refs: &[u32], templates: &mut [Template], whole: &Text, mut out: Out<'_>) -> Result<Text, Bad> {
-    let mut ends = Vec::with_capacity(refs.len());
-    let mut wholes = whole.iter();
-    for &id in refs {
-        match templates.get_mut(id as usize) {
-            Some(template) => template.pieces.iter_mut().for_each(|piece| piece.write(&mut out)),
-            None => out.push(wholes.next().unwrap_or_default()),
-        }
-        ends.push(u32::try_from(out.at).map_err(|_| Bad("the size of messages"))?);
-    }
-    out.bytes.truncate(out.at);
-    Text::from_parts(ends, out.bytes).ok_or(Bad("messages"))
+    let templates = Templates::take(bytes, rows)?;
+    templates.join(&templates.slots()?, |_| true)
 }
 
 /// Where messages are put together. Both buffers have [`STRIDE`] bytes more than is used.
@@ -132,14 +172,20 @@ impl Out<'_> {
 }
 
 /// What one template's rows are put together from.
-struct Template {
-    pieces: Vec<Piece>,
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pub(super) pieces: Vec<Piece>,
+    /// Which of the pieces vary.
+    pub(super) slots: Vec<usize>,
+    /// How many rows it has.
+    pub(super) rows: usize,
     /// Bytes of all its rows.
     size: usize,
 }
 
-/// Text of a template, or what stands in one slot, row after row. Places are in [`Reader::source`].
-enum Piece {
+/// Text of a template, or what stands in one slot, row after row. Places are in [`Slots::source`].
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
     /// The same in all rows.
     Const { at: usize, len: usize },
     /// Values of one length, end to end; the next one is at `next`.
@@ -172,6 +218,18 @@ impl Piece {
     }
 }
 
+impl Piece {
+    /// Goes on to the next row.
+    fn skip(&mut self, source: &[u8]) {
+        match self {
+            Self::Const { .. } => {}
+            Self::Fixed { len, next } => *next += *len,
+            Self::Lines { next } => *next += memchr::memchr(b'\n', &source[*next..]).unwrap_or(0) + 1,
+            Self::Dict { next, .. } => *next += 1,
+        }
+    }
+}
+
 /// What is left of the streams.
 struct Reader<'a> {
     forms: &'a [u8],
@@ -188,11 +246,12 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The pieces of `template`, which begins at `begin` and has `rows` rows.
     fn template(&mut self, template: &[u8], begin: usize, rows: usize) -> Result<Template, Bad> {
-        let mut parsed = Template { pieces: Vec::new(), size: 0 };
+        let mut parsed = Template { pieces: Vec::new(), slots: Vec::new(), rows, size: 0 };
         let mut at = begin;
         for (index, text) in template.split(|&byte| byte == SLOT).enumerate() {
             if index > 0 {
                 let (piece, size) = self.slot(rows)?;
+                parsed.slots.push(parsed.pieces.len());
                 parsed.pieces.push(piece);
                 parsed.size = parsed.size.saturating_add(size);
                 at += 1;

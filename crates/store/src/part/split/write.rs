@@ -1,6 +1,7 @@
 //! Messages to templates and slots.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use query::Text;
@@ -27,12 +28,12 @@ const FREE_TEMPLATES: usize = 64;
 const MAX_VALUES: usize = 256;
 
 /// Whether each byte belongs to a run, and whether it is a digit.
-const RUN: u8 = 1;
-const DIGIT: u8 = 2;
-const STRANGE: u8 = 4;
+pub(super) const RUN: u8 = 1;
+pub(super) const DIGIT: u8 = 2;
+pub(super) const STRANGE: u8 = 4;
 
 /// What each byte is.
-const CLASSES: [u8; 256] = {
+pub(super) const CLASSES: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -49,10 +50,8 @@ const CLASSES: [u8; 256] = {
     table
 };
 
-/// Appends the values in split form, or says that they are not such as can be split; `out` is of no use then. With `fine`, values that
-/// repeat are found.
-pub(in crate::part) fn put(values: Values<'_>, fine: bool, press: &mut Press, out: &mut Vec<u8>) -> bool {
-    let Some(found) = find(values) else { return false };
+/// Appends the values, of which `found` are the templates, in split form.
+pub(in crate::part) fn put(values: Values<'_>, found: &Found, press: &mut Press, out: &mut Vec<u8>) {
     let (numbers, templates) = found.kept();
     let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); templates.len()];
     let (mut ids, mut whole) = (Vec::with_capacity(found.rows.len()), Text::default());
@@ -64,7 +63,7 @@ pub(in crate::part) fn put(values: Values<'_>, fine: bool, press: &mut Press, ou
             None => whole.push(value),
         }
     }
-    let mut slots = Slots { fine, ..Slots::default() };
+    let mut slots = Slots { fine: found.fine, ..Slots::default() };
     for (template, rows) in templates.iter().zip(&rows_of) {
         for slot in 0..memchr::memchr_iter(SLOT, template).count() {
             let piece = |row: &u32| {
@@ -87,12 +86,13 @@ pub(in crate::part) fn put(values: Values<'_>, fine: bool, press: &mut Press, ou
         put_bytes(out, &block);
     }
     texts::put_plain(Values::of(&whole), press, out);
-    true
 }
 
 /// Templates as they were found.
-#[derive(Default)]
-struct Found {
+#[derive(Debug, Default)]
+pub(in crate::part) struct Found {
+    /// Values that repeat in a slot are looked for.
+    fine: bool,
     templates: Text,
     counts: Vec<u32>,
     /// Of each row its template, if it has one, and where its pieces begin.
@@ -102,6 +102,23 @@ struct Found {
 }
 
 impl Found {
+    /// The templates of the values; `None` if there are too many. With `fine`, more is done to make them small.
+    pub(in crate::part) fn of(values: Values<'_>, fine: bool) -> Option<Self> {
+        let mut found = find(values)?;
+        found.fine = fine;
+        Some(found)
+    }
+
+    /// Calls `each` with texts that have the tokens of all values, most of them once: `true` with one that is a token by itself. A template has
+    /// those of its rows that have no digit.
+    pub(in crate::part) fn each_text<'v>(&'v self, values: Values<'v>, mut each: impl FnMut(&'v [u8], bool)) {
+        self.templates.iter().for_each(|template| each(template, false));
+        let pieces = self.pieces.iter();
+        pieces.for_each(|piece| each(&values.bytes[piece.start as usize..piece.end as usize], true));
+        let wholes = values.iter().zip(&self.rows).filter(|(_, (template, _))| template.is_none());
+        wholes.for_each(|(value, _)| each(value, false));
+    }
+
     /// The number of each template among those that are kept, and those.
     fn kept(&self) -> (Vec<Option<usize>>, Text) {
         let mut kept = Text::default();
@@ -116,10 +133,28 @@ impl Found {
     }
 }
 
+/// The key is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = self.0.rotate_left(8) ^ hash;
+    }
+}
+
 /// The templates of the values; `None` if there are too many.
 fn find(values: Values<'_>) -> Option<Found> {
     let mut found = Found::default();
-    let mut known: HashMap<u64, u32> = HashMap::new();
+    let mut known: HashMap<u64, u32, BuildHasherDefault<Hashed>> = HashMap::default();
     let mut template = Vec::new();
     let mut begin = 0;
     for (row, (value, &end)) in values.iter().zip(values.ends).enumerate() {
@@ -157,37 +192,51 @@ fn find(values: Values<'_>) -> Option<Found> {
 /// Appends the template of `value`, and where its pieces stand if it begins at `begin`. False if it is to be kept whole.
 fn cut(value: &[u8], begin: u32, template: &mut Vec<u8>, pieces: &mut Vec<Range<u32>>) -> bool {
     let first = pieces.len();
-    let mut at = 0;
+    let place = |at: usize| begin.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+    let is_run = |byte: &u8| CLASSES[usize::from(*byte)] & RUN != 0;
     let mut copied = 0;
-    while at < value.len() {
-        let class = CLASSES[usize::from(value[at])];
-        if class & RUN == 0 {
-            if class & STRANGE != 0 {
-                return false;
-            }
-            at += 1;
-            continue;
-        }
-        let start = at;
-        let mut seen = 0;
-        while let Some(&byte) = value.get(at) {
-            let class = CLASSES[usize::from(byte)];
-            if class & RUN == 0 {
-                break;
-            }
-            seen |= class;
-            at += 1;
-        }
-        if seen & DIGIT != 0 {
-            template.extend_from_slice(&value[copied..start]);
-            template.push(SLOT);
-            copied = at;
-            let place = |at: usize| begin.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
-            pieces.push(place(start)..place(at));
-        }
+    loop {
+        let rest = &value[copied..];
+        let Some(found) = next_digit(rest) else { return false };
+        let Some(digit) = found else { break };
+        let start = copied + digit - rest[..digit].iter().rev().take_while(|byte| is_run(byte)).count();
+        let end = copied + digit + rest[digit..].iter().take_while(|byte| is_run(byte)).count();
+        template.extend_from_slice(&value[copied..start]);
+        template.push(SLOT);
+        pieces.push(place(start)..place(end));
+        copied = end;
     }
     template.extend_from_slice(&value[copied..]);
     pieces.len() - first <= MAX_SLOTS
+}
+
+/// Where the first digit stands, if there is one; `None` if a byte comes before it that no template has. Eight bytes at a time: this is done to all that is
+/// written.
+fn next_digit(text: &[u8]) -> Option<Option<usize>> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES * 0x80;
+    let class = |byte: &u8| CLASSES[usize::from(*byte)];
+    let one_by_one =
+        |from: usize| match text[from..].iter().position(|byte| class(byte) & (DIGIT | STRANGE) != 0) {
+            Some(at) => (class(&text[from + at]) & DIGIT != 0).then_some(Some(from + at)),
+            None => Some(None),
+        };
+    let mut at = 0;
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*eight);
+        // The marks lie between 0x10 and 0x13, as no sign does that is often written.
+        let marks = (word & (ONES * 0xfc)) ^ (ONES * 0x10);
+        if (word | marks.wrapping_sub(ONES) & !marks) & HIGHS != 0 {
+            return one_by_one(at);
+        }
+        // No byte is above 0x7f: nothing is carried from one to the next.
+        let digits = (word + ONES * 0x50) & !(word + ONES * 0x46) & HIGHS;
+        if digits != 0 {
+            return Some(Some(at + digits.trailing_zeros() as usize / 8));
+        }
+        at += 8;
+    }
+    one_by_one(at)
 }
 
 /// Gathers the streams.
@@ -257,4 +306,32 @@ fn dictionary<'a>(values: &[&'a [u8]]) -> Option<(Vec<&'a [u8]>, Vec<u8>)> {
         codes.push(code);
     }
     Some((distinct, codes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn templates_are_what_is_left_without_runs_that_have_a_digit(value in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40),
+            "[a1_ .\u{10}-\u{13}é]{0,40}".prop_map(String::into_bytes),
+        ]) {
+            let (mut template, mut pieces) = (Vec::new(), Vec::new());
+            let is_split = cut(&value, 0, &mut template, &mut pieces);
+            let class = |byte: &u8| CLASSES[usize::from(*byte)];
+            let mut wanted = Vec::new();
+            for run in value.chunk_by(|a, b| class(a) & RUN == class(b) & RUN) {
+                if run.iter().any(|byte| class(byte) & DIGIT != 0) { wanted.push(SLOT) } else { wanted.extend(run) }
+            }
+            let is_strange = value.iter().any(|byte| class(byte) & STRANGE != 0);
+            prop_assert_eq!(is_split, !is_strange && pieces.len() <= MAX_SLOTS);
+            if is_split {
+                prop_assert_eq!(template, wanted);
+                prop_assert!(pieces.iter().all(|piece| value[piece.start as usize..piece.end as usize].iter().any(u8::is_ascii_digit)));
+            }
+        }
+    }
 }

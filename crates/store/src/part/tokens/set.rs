@@ -3,6 +3,8 @@
 use query::token::tokens;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use super::super::split::Found;
+use super::super::texts::Values;
 use super::{BITS_A_TOKEN, PROBES, place};
 use crate::Rows;
 
@@ -42,12 +44,16 @@ impl TokenSet {
         Self { table: vec![0; 1 << 12], len: 0 }
     }
 
-    /// The filter of the tokens of `rows`. What was in the set before is forgotten.
-    pub(in crate::part) fn filter(&mut self, rows: &Rows) -> FrameFilter {
+    /// The filter of the tokens of `rows`, whose messages may have templates. What was in the set before is forgotten.
+    pub(in crate::part) fn filter(&mut self, rows: &Rows, found: Option<&Found>) -> FrameFilter {
         self.table.fill(0);
         self.len = 0;
-        for message in rows.messages.iter() {
-            self.add_all(0, message);
+        match found {
+            Some(found) => found.each_text(Values::of(&rows.messages), |text, is_token| match is_token {
+                true => self.add_token(0, text),
+                false => self.add_all(0, text),
+            }),
+            None => rows.messages.iter().for_each(|message| self.add_all(0, message)),
         }
         for field in rows.fields() {
             let seed = seed(field.name());
@@ -61,7 +67,13 @@ impl TokenSet {
     }
 
     fn add_all(&mut self, seed: u64, value: &[u8]) {
-        tokens(value).filter_map(|token| hash_with(seed, token)).for_each(|hash| self.add(hash));
+        tokens(value).for_each(|token| self.add_token(seed, token));
+    }
+
+    fn add_token(&mut self, seed: u64, token: &[u8]) {
+        if let Some(hash) = hash_with(seed, token) {
+            self.add(hash);
+        }
     }
 
     fn add(&mut self, hash: u64) {
@@ -131,5 +143,31 @@ impl FrameFilter {
                 Some(at * 64 + bit)
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::texts::Care;
+    use super::*;
+    use crate::rows::{Head, Kind, Source};
+    use line::{Boot, Name, OrgId};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn templates_have_the_tokens_of_their_messages(messages in proptest::collection::vec("[ab1é \u{11}]{0,12}", 1..60)) {
+            let mut rows = Rows::new(OrgId::new("o").unwrap(), Name::new("app", "a").unwrap());
+            let name = |text: &str| Name::new("instance", text).unwrap();
+            let source = Source { region: name("r"), instance: name("i"), host: "h".into(), boot: Boot::from_bits(1) };
+            let source = rows.source_ref(&source);
+            for message in &messages {
+                let head = Head { time: 0, pos: 0, seq: 0, span: 1, kind: Kind::PLAIN };
+                rows.push(source, &head, message.as_bytes());
+            }
+            let found = Care::Split.split(Values::of(rows.messages()));
+            let mut set = TokenSet::new();
+            prop_assert_eq!(set.filter(&rows, found.as_ref()), set.filter(&rows, None));
+        }
     }
 }
