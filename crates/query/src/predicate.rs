@@ -165,6 +165,12 @@ impl FieldTest {
         self.literal.as_deref()
     }
 
+    /// All texts that are known to be in every value that matches: for whoever can tell cheaply that one of them is not there. What has them
+    /// has still to be held against the test.
+    pub fn texts(&self) -> Vec<Box<[u8]>> {
+        self.matcher.texts()
+    }
+
     /// Whether it looks for whole words without digits, and what lies between them. It then says of a value what it says of the
     /// same with any other ASCII sign that is in no word in place of each word that has a digit.
     pub fn is_of_words(&self) -> bool {

@@ -56,7 +56,13 @@ pub(super) fn compile(pattern: &str, anchored: bool) -> Result<Matcher, Error> {
     let hir = regex_syntax::parse(regex.as_str()).ok();
     let is_local = hir.as_ref().is_some_and(is_local);
     let hint = hir.map(|hir| Hint::of(&hir)).unwrap_or_default();
-    Ok(Matcher::Regex(Box::new(Expression { regex, literal: hint.literal(), need: hint.need, is_local })))
+    Ok(Matcher::Regex(Box::new(Expression {
+        regex,
+        literal: hint.literal(),
+        texts: hint.texts(),
+        need: hint.need,
+        is_local,
+    })))
 }
 
 pub(super) fn build(pattern: &str, anchored: bool) -> Result<Regex, (String, bool)> {
@@ -97,6 +103,7 @@ fn is_local(hir: &Hir) -> bool {
 pub(crate) struct Expression {
     regex: Regex,
     literal: Option<Search>,
+    texts: Vec<Box<[u8]>>,
     need: Need,
     is_local: bool,
 }
@@ -133,6 +140,11 @@ impl Expression {
 
     pub(crate) fn literal(&self) -> Option<&Search> {
         self.literal.as_ref()
+    }
+
+    /// Texts that every match has in it.
+    pub(crate) fn texts(&self) -> &[Box<[u8]>] {
+        &self.texts
     }
 
     pub(crate) fn need(&self) -> Need {
@@ -195,6 +207,10 @@ impl Hint {
             self.need = std::mem::replace(&mut self.need, Need::nothing()).both(need);
             self.runs.push(run.text);
         }
+    }
+
+    fn texts(&self) -> Vec<Box<[u8]>> {
+        self.runs.iter().map(|run| run.as_slice().into()).collect()
     }
 
     /// The longest text, when looking for it first is worth it.

@@ -105,6 +105,16 @@ impl Matcher {
         (!literal.is_empty()).then_some(literal)
     }
 
+    /// Texts that every value contains that matches.
+    pub(super) fn texts(&self) -> Vec<Box<[u8]>> {
+        match self {
+            Self::Seq(searches) => searches.iter().map(|search| search.needle().into()).collect(),
+            Self::AllOf(all) => all.iter().flat_map(Self::texts).collect(),
+            Self::Regex(expression) => expression.texts().to_vec(),
+            _ => self.literal().map(Into::into).into_iter().collect(),
+        }
+    }
+
     /// How long it takes to test a value, roughly: for the order in which tests are tried.
     pub(super) fn cost(&self) -> u32 {
         match self {

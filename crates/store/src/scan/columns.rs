@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use query::{Block, Column, Columns, FieldTest, Fields, Rows as RowSet};
+use query::{Block, Column, Columns, FieldTest, Fields, Rows as RowSet, Text};
 
 use super::Unit;
-use crate::part::{Error, Frame, Templates};
+use crate::part::{Error, Frame, Slots, Templates};
 use crate::rows::Rows;
 
 const MESSAGE: &str = "_msg";
@@ -26,6 +26,8 @@ pub(super) struct UnitColumns<'a> {
     read: Vec<(Box<str>, Option<Arc<Column>>)>,
     /// What does not vary in the messages, once it was asked for; `None` in it: they are not written so.
     templates: Option<Option<Templates>>,
+    /// What varies in them, once it was asked for.
+    slots: Option<Slots>,
     read_bytes: u64,
 }
 
@@ -36,7 +38,7 @@ impl<'a> UnitColumns<'a> {
             Unit::Memory(rows) => Origin::Memory(rows),
             Unit::Frame(part, index) => Origin::Frame(Box::new(part.frame(*index as usize)?)),
         };
-        Ok(Self { origin, org, read: Vec::new(), templates: None, read_bytes: 0 })
+        Ok(Self { origin, org, read: Vec::new(), templates: None, slots: None, read_bytes: 0 })
     }
 
     /// How many rows there are. Rows of another org are none, whatever was put before us.
@@ -78,6 +80,14 @@ impl<'a> UnitColumns<'a> {
             false => rows.iter().filter_map(|row| u32::try_from(row).ok()).collect(),
         };
         let mut block = Block::new(if is_all { rows.len() } else { picked.len() });
+        // Of a few rows' messages only those are put together.
+        if picked.len() * 2 < rows.len()
+            && names.iter().any(|name| **name == *MESSAGE)
+            && let Some(messages) = self.messages(|row| rows.has(row))?
+        {
+            self.read_bytes += messages.bytes().len() as u64;
+            self.read.push((MESSAGE.into(), Some(Arc::new(Column::Text(messages)))));
+        }
         for name in names {
             let Some(column) = Columns::column(self, &name)? else { continue };
             let column = if is_all { column } else { Arc::new(column.select(&picked)) };
@@ -119,13 +129,112 @@ impl Columns for UnitColumns<'_> {
         Ok(column)
     }
 
-    /// Words without digits are looked for in the templates of messages, which are few.
+    /// Messages are written as templates, which are few, and what varies in them. Words without digits are looked for in the templates alone;
+    /// for other texts those say which messages cannot have them, and only the others are put together.
     fn retain(&mut self, test: &FieldTest, rows: &mut RowSet) -> Result<bool, Error> {
-        let is_read = self.read.iter().any(|(name, _)| **name == *MESSAGE);
-        if test.field() != MESSAGE || is_read || !test.is_of_words() {
+        if test.field() != MESSAGE || self.is_read(MESSAGE) {
             return Ok(false);
         }
-        let Origin::Frame(frame) = &self.origin else { return Ok(false) };
+        if test.is_of_words() {
+            return self.retain_by_words(test, rows);
+        }
+        let texts = test.texts();
+        if texts.is_empty() { Ok(false) } else { self.retain_by_texts(test, &texts, rows) }
+    }
+}
+
+impl UnitColumns<'_> {
+    fn is_read(&self, field: &str) -> bool {
+        self.read.iter().any(|(name, _)| **name == *field)
+    }
+
+    fn retain_by_words(&mut self, test: &FieldTest, rows: &mut RowSet) -> Result<bool, Error> {
+        let Some((_, templates)) = self.templates()? else { return Ok(false) };
+        let matching: Vec<bool> = templates.texts.iter().map(|text| test.matches(text)).collect();
+        let mut wholes = templates.whole.iter();
+        let matching: Vec<bool> = templates
+            .refs
+            .iter()
+            .map(|&at| {
+                let of_template = matching.get(at as usize).copied();
+                of_template.unwrap_or_else(|| wholes.next().is_some_and(|whole| test.matches(whole)))
+            })
+            .collect();
+        rows.retain(|row| matching.get(row).copied().unwrap_or(false));
+        Ok(true)
+    }
+
+    fn retain_by_texts(
+        &mut self,
+        test: &FieldTest,
+        texts: &[Box<[u8]>],
+        rows: &mut RowSet,
+    ) -> Result<bool, Error> {
+        let Some((_, templates)) = self.templates()? else { return Ok(false) };
+        let may = templates.may_have(None, texts);
+        let mut wholes = templates.whole.iter();
+        let (mut found, mut maybe) = (RowSet::none(rows.len()), RowSet::none(rows.len()));
+        for (row, &at) in templates.refs.iter().enumerate() {
+            match may.get(at as usize) {
+                Some(true) => maybe.insert(row),
+                Some(false) => {}
+                None if wholes.next().is_some_and(|whole| test.matches(whole)) => found.insert(row),
+                None => {}
+            }
+        }
+        drop(wholes);
+        maybe.and(rows);
+        self.retain_templated(test, texts, &mut maybe)?;
+        found.or(&maybe);
+        rows.and(&found);
+        Ok(true)
+    }
+
+    /// The same for rows that have templates which do not exclude it.
+    fn retain_templated(
+        &mut self,
+        test: &FieldTest,
+        texts: &[Box<[u8]>],
+        rows: &mut RowSet,
+    ) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let Some((templates, slots)) = self.slots()? else { return Ok(()) };
+        let may = templates.may_have(Some(slots), texts);
+        let refs = &templates.refs;
+        rows.retain(|row| refs.get(row).and_then(|&at| may.get(at as usize)).copied().unwrap_or(false));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // All messages at once are as quick, and of use to the next test.
+        let is_few = rows.count() * 2 < rows.len();
+        let Some(messages) = self.messages(|row| !is_few || rows.has(row))? else { return Ok(()) };
+        self.read_bytes += messages.bytes().len() as u64;
+        let column = Column::Text(messages);
+        test.retain(&column, rows);
+        if !is_few {
+            self.read.push((MESSAGE.into(), Some(Arc::new(column))));
+        }
+        Ok(())
+    }
+
+    /// The messages of the rows that are `wanted`, if they are written as templates and were not read otherwise; those of others are empty.
+    fn messages(&mut self, wanted: impl Fn(usize) -> bool) -> Result<Option<Text>, Error> {
+        if self.is_read(MESSAGE) || self.slots()?.is_none() {
+            return Ok(None);
+        }
+        match (&self.origin, &self.templates, &self.slots) {
+            (Origin::Frame(frame), Some(Some(templates)), Some(slots)) => {
+                frame.join(templates, slots, wanted).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The frame and its templates; `None` if messages are not written so.
+    fn templates(&mut self) -> Result<Option<(&Frame, &Templates)>, Error> {
+        let Origin::Frame(frame) = &self.origin else { return Ok(None) };
         if self.templates.is_none() {
             let templates = frame.templates()?;
             self.read_bytes += templates.as_ref().map_or(0, |found| {
@@ -133,20 +242,16 @@ impl Columns for UnitColumns<'_> {
             });
             self.templates = Some(templates);
         }
-        let Some(Some(templates)) = &self.templates else { return Ok(false) };
-        let matching: Vec<bool> = templates.texts.iter().map(|text| test.matches(text)).collect();
-        let mut whole = 0;
-        let matching: Vec<bool> = templates
-            .refs
-            .iter()
-            .map(|&at| {
-                matching.get(at as usize).copied().unwrap_or_else(|| {
-                    whole += 1;
-                    test.matches(templates.whole.get(whole - 1))
-                })
-            })
-            .collect();
-        rows.retain(|row| matching.get(row).copied().unwrap_or(false));
-        Ok(true)
+        Ok(self.templates.as_ref().and_then(Option::as_ref).map(|templates| (&**frame, templates)))
+    }
+
+    /// The templates, and what varies in them.
+    fn slots(&mut self) -> Result<Option<(&Templates, &Slots)>, Error> {
+        if self.slots.is_none() {
+            let Some((frame, templates)) = self.templates()? else { return Ok(None) };
+            self.slots = Some(frame.slots(templates)?);
+        }
+        let templates = self.templates.as_ref().and_then(Option::as_ref);
+        Ok(templates.zip(self.slots.as_ref()))
     }
 }
