@@ -146,7 +146,7 @@ pub struct StoreStatus {
     pub state: String,
     /// Age of the oldest line that the store does not have, in seconds.
     pub lag_seconds: f64,
-    /// Bytes of the spool since then.
+    /// Bytes of the spool's records from that line on: what is kept for the store.
     pub lag_bytes: u64,
     /// Shards, of 256, whose store does not take lines at the moment.
     pub failing_shards: u64,

@@ -369,7 +369,7 @@ impl Durable {
             true => Duration::ZERO,
             false => self.lag.age(&self.source, stored, self.shards.taken(stored)).await,
         };
-        let bytes = if lag.is_zero() { 0 } else { self.source.end().0.saturating_sub(stored.0) };
+        let bytes = if lag.is_zero() { 0 } else { self.source.bytes_from(stored) };
         let failing = self.shards.failing();
         let metrics = &self.context.metrics.store;
         metrics.lag.set(lag.as_secs_f64());

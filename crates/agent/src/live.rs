@@ -222,6 +222,11 @@ impl Source {
         self.reader.end()
     }
 
+    /// Bytes of records from `from` on. Positions say more: they jump over the room that segments have left.
+    pub(crate) fn bytes_from(&self, from: Pos) -> u64 {
+        self.reader.bytes_from(from)
+    }
+
     /// Whether more than `limit` bytes of records stand from `from` on.
     pub(crate) fn is_more(&self, from: Pos, limit: u64) -> bool {
         // Positions are never less than bytes, and cost nothing.

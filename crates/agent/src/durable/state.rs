@@ -53,7 +53,7 @@ impl StoreState {
         self.state().word.clone()
     }
 
-    /// How far what the store has is behind.
+    /// How far what the store has is behind, in time and in bytes of records.
     pub(super) fn lags(&self, lag: Duration, bytes: u64) {
         let mut state = self.state();
         (state.lag, state.lag_bytes) = (lag, bytes);

@@ -23,7 +23,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) sent_bytes: Counter,
     /// Age of the oldest line that the store does not have.
     pub(crate) lag: Seconds,
-    /// Bytes of the spool since then.
+    /// Bytes of the spool's records from that line on.
     pub(crate) lag_bytes: Gauge,
     /// Shards whose store does not take lines.
     pub(crate) failing_shards: Gauge,
@@ -47,7 +47,7 @@ impl StoreMetrics {
         r.register_with_unit("store_sent", help, Unit::Bytes, self.sent_bytes.clone());
         let help = "Age of the oldest line that the store does not have";
         r.register_with_unit("store_lag", help, Unit::Seconds, self.lag.clone());
-        let help = "Bytes of the spool since the oldest line that the store does not have";
+        let help = "Bytes of the spool's records from the oldest line that the store does not have on";
         r.register_with_unit("store_behind", help, Unit::Bytes, self.lag_bytes.clone());
         let help = "Shards whose store does not take lines at the moment";
         r.register("store_failing_shards", help, self.failing_shards.clone());

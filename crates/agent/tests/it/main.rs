@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod behind;
 mod disk;
 mod fake_store;
 mod lines;
