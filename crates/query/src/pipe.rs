@@ -20,6 +20,7 @@ mod limit;
 mod logfmt;
 mod math;
 mod offset;
+mod pack;
 mod pack_json;
 mod pack_logfmt;
 mod pairs;
@@ -178,10 +179,8 @@ pipes! {
     Math(math::Math),
     /// The rows behind the first ones that come.
     Offset(offset::Offset),
-    /// Fields as one JSON object.
-    PackJson(pack_json::PackJson),
-    /// Fields as one logfmt text.
-    PackLogfmt(pack_logfmt::PackLogfmt),
+    /// Fields as one JSON object, or one logfmt text.
+    Pack(pack::Pack),
     /// Fields get another name.
     Rename(rename::Rename),
     /// Text instead of other text.
