@@ -351,7 +351,7 @@ impl Inserter<'_> {
         self.memtable.with_app(org, app, |rows| {
             // References into these rows, by group.
             let mut refs: Vec<Option<u32>> = vec![None; sources.len()];
-            while rows.text_bytes() < SEAL_BYTES && rows.len() < SEAL_ROWS {
+            while rows.text_bytes() < SEAL_BYTES && rows.len() < SEAL_ROWS && !rows.is_wide() {
                 let Some(&(pos, at)) = left.next() else { return true };
                 let item = &items[at];
                 let source = *refs[item.group].get_or_insert_with(|| rows.source_ref(&sources[item.group]));

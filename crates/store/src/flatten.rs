@@ -8,8 +8,8 @@ mod logfmt;
 
 use crate::rows::PLATFORM_FIELDS;
 
-/// Most fields that are taken from one message.
-pub const MAX_FIELDS: usize = 256;
+/// Most fields that are taken from one message, and that a row has in all: as many as one that comes over HTTP may bring.
+pub const MAX_FIELDS: usize = line::append::MAX_FIELDS;
 
 /// Longest name of a field in bytes; a field with a longer one is not taken.
 pub const MAX_NAME_BYTES: usize = 128;

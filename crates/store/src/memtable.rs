@@ -37,7 +37,7 @@ impl Memtable {
             // A query that holds these rows keeps them as they are; this makes a copy then.
             let open = Arc::make_mut(&mut rows.open);
             let done = push(open);
-            let full = open.text_bytes() >= SEAL_BYTES || open.len() >= SEAL_ROWS || !done;
+            let full = open.text_bytes() >= SEAL_BYTES || open.len() >= SEAL_ROWS || open.is_wide() || !done;
             if full {
                 open.sort();
             }

@@ -18,6 +18,9 @@ pub(crate) use order::{Picker, sorted};
 
 use crate::flatten::{self, Flattened};
 
+/// Rows with many fields are cut where all fields as columns would have so many cells: each takes 4 bytes, also an empty one.
+const MAX_CELLS: usize = 4 << 20;
+
 /// Where rows come from: a Machine, the host it ran on, and one start of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Source {
@@ -164,6 +167,11 @@ impl Rows {
             + fields
             + self.sources.capacity() * size_of::<Source>()
             + self.spans.capacity() * size_of::<(u32, u64)>()
+    }
+
+    /// Whether all of its fields as columns, a cell for each row, would take much more than what is in them.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.fields.len().saturating_mul(self.len()) >= MAX_CELLS
     }
 
     /// The earliest and the latest time, both inclusive; `None` without rows.
@@ -385,16 +393,21 @@ impl Rows {
 
     /// Gives the last row the fields that its message says, if it is JSON or logfmt. Always true.
     fn add_flattened(&mut self, message: &[u8], scratch: &mut Flattened) -> bool {
+        self.add_some_flattened(message, flatten::MAX_FIELDS, scratch)
+    }
+
+    /// The same with at most `most` of them.
+    fn add_some_flattened(&mut self, message: &[u8], most: usize, scratch: &mut Flattened) -> bool {
         if flatten::flatten(message, scratch) {
-            for (name, value) in scratch.iter() {
+            for (name, value) in scratch.iter().take(most) {
                 self.add_field(name, value);
             }
         }
         true
     }
 
-    /// Adds a row that came over HTTP: `fields` under names that the app chose, then those that its message says. Says
-    /// whether it was taken, as [`Rows::push`].
+    /// Adds a row that came over HTTP: `fields` under names that the app chose, then those that its message says, as far as there is room:
+    /// the others stay in the message. Says whether it was taken, as [`Rows::push`].
     pub fn push_import<'a>(
         &mut self,
         source: u32,
@@ -406,10 +419,12 @@ impl Rows {
         if !self.push(source, head, message) {
             return false;
         }
+        let mut left = flatten::MAX_FIELDS;
         for (name, value) in fields.take(flatten::MAX_FIELDS) {
             scratch.with_safe_name(name, |name| self.add_field(name, value));
+            left -= 1;
         }
-        self.add_flattened(message, scratch)
+        self.add_some_flattened(message, left, scratch)
     }
 }
 

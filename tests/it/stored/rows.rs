@@ -44,7 +44,9 @@ type Fields = Vec<(&'static str, Value)>;
 
 /// A line, the status of the answer, and fields that are then found by `id:=NAME`; none: nothing is.
 fn lines() -> Vec<(&'static str, String, u16, Fields)> {
-    let many: String = (0..2_000).map(|n| format!(",\"f{n}\":\"{n}\"")).collect();
+    // With the id.
+    let many = |count: usize| (1..count).map(|n| format!(",\"f{n}\":\"{n}\"")).collect::<String>();
+    let (most, too_many) = (many(2_000), many(2_001));
     let recent = now() - 3_600;
     vec![
         ("no-time", r#""_msg":"x""#.into(), 200, vec![("_msg", json!("x"))]),
@@ -52,7 +54,13 @@ fn lines() -> Vec<(&'static str, String, u16, Fields)> {
         // No clock is so wrong; it is taken, with the time at which it came.
         ("2100", r#""_time":"2100-01-01T00:00:00Z","_msg":"x""#.into(), 200, vec![("_msg", json!("x"))]),
         ("no-such-time", r#""_time":"soon","_msg":"x""#.into(), 400, vec![]),
-        ("many-fields", format!(r#""_msg":"x"{many}"#), 400, vec![]),
+        ("too-many-fields", format!(r#""_msg":"x"{too_many}"#), 400, vec![]),
+        (
+            "many-fields",
+            format!(r#""_msg":"x"{most}"#),
+            200,
+            vec![("f1", json!("1")), ("f999", json!("999")), ("f1999", json!("1999"))],
+        ),
         ("long", format!(r#""_msg":"{}""#, "x".repeat(2 << 20)), 400, vec![]),
         (
             "nearly-long",

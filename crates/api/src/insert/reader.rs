@@ -184,8 +184,9 @@ impl<'a> Reader<'a> {
             self.text.truncate(start);
             return Ok(());
         }
-        if self.fields.len() == MAX_FIELDS {
-            return Err(format!("it has more than {MAX_FIELDS} fields").into());
+        // Those that have a place of their own in a row are none of its further fields.
+        if self.fields.len() == MAX_FIELDS + Special::COUNT {
+            return Err(too_many_fields());
         }
         if name.len() > MAX_NAME_BYTES {
             return Err(format!("the name of a field has more than {MAX_NAME_BYTES} bytes").into());
@@ -298,6 +299,9 @@ impl<'a> Reader<'a> {
             at += 1;
             !is_placed && field.role != Role::Ignored
         });
+        if self.fields.len() > MAX_FIELDS {
+            return Err(too_many_fields());
+        }
         let text = &self.text;
         let place =
             |special: Special| ranges[special as usize].as_ref().map_or(&[][..], |range| part(text, range));
@@ -342,6 +346,10 @@ fn time(text: &[u8], now: i64) -> Option<i64> {
         return None;
     }
     query::time::parse(&text, now).map(|moment| moment.start)
+}
+
+fn too_many_fields() -> Why {
+    format!("it has more than {MAX_FIELDS} fields").into()
 }
 
 /// As much of a value as an error shows.

@@ -6,8 +6,8 @@
 use super::read::{take_bytes, take_text};
 use crate::{Error, Level, LevelSource, varint};
 
-/// Most fields of a row.
-pub const MAX_FIELDS: usize = 256;
+/// Most fields of a row, as many as VictoriaLogs takes.
+pub const MAX_FIELDS: usize = 2000;
 /// Most bytes of a field's name.
 pub const MAX_FIELD_NAME_BYTES: usize = 128;
 

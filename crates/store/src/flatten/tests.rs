@@ -54,7 +54,7 @@ fn what_is_neither() {
 
 #[test]
 fn bounds_hold() {
-    let many: Vec<_> = (0..1000).map(|i| format!("\"k{i}\":{i}")).collect();
+    let many: Vec<_> = (0..3000).map(|i| format!("\"k{i}\":{i}")).collect();
     assert_eq!(fields(&format!("{{{}}}", many.join(","))).unwrap().len(), MAX_FIELDS);
     let long = "k".repeat(MAX_NAME_BYTES + 1);
     assert_eq!(fields(&format!("{{\"{long}\":1,\"a\":2}}")).unwrap(), [("a".to_owned(), "2".to_owned())]);

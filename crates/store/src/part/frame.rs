@@ -20,10 +20,10 @@ pub(super) const MAX_ROWS: usize = 1 << 16;
 pub(super) const MAX_SOURCES: usize = MAX_ROWS;
 
 /// Most further fields that a writer puts into one frame; it begins another one before a row that would bring more.
-pub(super) const MAX_FIELDS: usize = 1000;
+pub(super) const MAX_FIELDS: usize = 5000;
 
 /// Most columns that a reader takes.
-const MAX_COLUMNS: usize = 4096;
+const MAX_COLUMNS: usize = 8192;
 
 /// Times, rising: numbers, deltas.
 const TIME: u64 = 0;

@@ -139,6 +139,39 @@ fn some_rows() -> impl Strategy<Value = Vec<Row>> {
     proptest::collection::vec(any_row(), 1..120)
 }
 
+/// A row with as many fields as one may have, of one of three kinds.
+fn wide(number: usize) -> Row {
+    let kind = number % 3;
+    let name = |at: usize| format!("kind{kind}.{}.{at}", "n".repeat(110));
+    let fields = (0..crate::flatten::MAX_FIELDS).map(|at| (name(at), format!("{number}-{at}").into_bytes()));
+    Row {
+        org: "a".into(),
+        app: "wide".into(),
+        time: number as i64,
+        pos: number as u64,
+        instance: "i".into(),
+        boot: 1,
+        seq: 1 + number as u64,
+        span: 1,
+        kind: 0,
+        message: Vec::new(),
+        fields: fields.collect(),
+    }
+}
+
+#[test]
+fn rows_with_as_many_fields_as_there_may_be_come_back() {
+    let rows: Vec<Row> = (0..30).map(wide).collect();
+    let part = Part::open(write(&rows, Options::HOT)).unwrap();
+    assert!(part.check().is_empty());
+    assert_eq!(all(&part), sorted(&rows));
+    // Of one kind, a frame takes as many as of any other rows.
+    let alike: Vec<Row> = (0..30).map(|number| wide(3 * number)).collect();
+    let bytes: usize = alike.iter().flat_map(|row| row.fields.values()).map(Vec::len).sum();
+    let part = Part::open(write(&alike, Options::HOT)).unwrap();
+    assert_eq!(part.frames().len(), bytes.div_ceil(Options::HOT.frame_text_bytes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

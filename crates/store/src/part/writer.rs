@@ -22,7 +22,7 @@ use crate::rows::{Kind, Picker, Source, sorted};
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// A frame ends before its next row could bring more further fields than it may have: a row has up to so many.
-const ROW_FIELDS: usize = 560;
+const ROW_FIELDS: usize = crate::flatten::MAX_FIELDS + 48;
 
 /// Writes one part. Rows come app by app, in order of org and app.
 #[derive(Debug)]
@@ -309,5 +309,6 @@ impl Options {
         rows.text_bytes() >= self.frame_text_bytes
             || rows.len() >= self.frame_rows.min(frame::MAX_ROWS)
             || rows.fields().len() + ROW_FIELDS > frame::MAX_FIELDS
+            || rows.is_wide()
     }
 }

@@ -115,3 +115,30 @@ fn an_unknown_source_is_refused() {
     assert!(!rows.push(0, &import_head(1, 1, 1, Level::Info, None), b"x"));
     assert!(rows.is_empty() && rows.time_range().is_none() && rows.pos_range().is_none());
 }
+
+#[test]
+fn a_row_has_so_many_fields_and_the_rest_of_its_message_stays_there() {
+    let (mut rows, mut scratch) = (rows(), Flattened::new());
+    let from = rows.source_ref(&source("i1", 1));
+    let head = import_head(1, 1, 1, Level::Info, None);
+    let names: Vec<String> = (0..flatten::MAX_FIELDS - 1).map(|at| format!("f{at}")).collect();
+    let fields = names.iter().map(|name| (name.as_str(), &b"v"[..]));
+    assert!(rows.push_import(from, &head, b"{\"a\":1,\"b\":2}", fields, &mut scratch));
+    let found = listed(&rows, 0);
+    assert_eq!((found.len(), found.last().unwrap().as_str()), (flatten::MAX_FIELDS, "a=1"));
+    assert_eq!(rows.messages().get(0), b"{\"a\":1,\"b\":2}");
+}
+
+#[test]
+fn rows_that_would_be_mostly_empty_cells_are_cut() {
+    let (mut rows, mut scratch) = (rows(), Flattened::new());
+    let from = rows.source_ref(&source("i1", 1));
+    while !rows.is_wide() {
+        let number = rows.len();
+        let head = import_head(1, 1, 1, Level::Info, None);
+        let name = format!("f{number}");
+        assert!(rows.push_import(from, &head, b"", [(name.as_str(), &b"v"[..])].into_iter(), &mut scratch));
+        assert!(number < 2048);
+    }
+    assert_eq!(rows.len(), 2048);
+}

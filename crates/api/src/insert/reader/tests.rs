@@ -119,7 +119,7 @@ fn what_is_refused() {
         ("{\"a\":1", "it is no JSON object"),
         ("{\"a\":1} x", "it is no JSON object"),
         ("{\"a\":01}", "it is no JSON object"),
-        (&format!("{{{}}}", many.join(",")), "it has more than 256 fields"),
+        (&format!("{{{}}}", many.join(",")), "it has more than 2000 fields"),
         (&format!("{{\"{}\":1}}", "n".repeat(129)), "the name of a field has more than 128 bytes"),
         (&deep, "its objects are nested deeper than 64"),
     ] {
@@ -127,6 +127,16 @@ fn what_is_refused() {
         let told = told(&mut Reader::new(&options, NOW), line.as_bytes());
         assert!(told.starts_with(&format!("refused: {why}")), "{told}");
     }
+}
+
+#[test]
+fn as_many_fields_as_a_row_holds_are_taken_beside_those_with_a_place() {
+    let many: Vec<_> = (0..MAX_FIELDS).map(|at| format!("\"f{at}\":1")).collect();
+    let line = format!("{{\"_msg\":\"x\",\"app\":\"a\",\"level\":\"warn\",{}}}", many.join(","));
+    let options = options("");
+    let mut reader = Reader::new(&options, NOW);
+    let row = reader.read(line.as_bytes()).unwrap().unwrap();
+    assert_eq!((row.fields().len(), row.message, row.app), (MAX_FIELDS, &b"x"[..], &b"a"[..]));
 }
 
 #[test]
