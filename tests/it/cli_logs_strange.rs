@@ -86,7 +86,7 @@ async fn json_for_a_terminal_holds_nothing_that_it_would_obey() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_cannot_answer_makes_an_answer_that_is_not_whole() {
     // Where a store has the lines, that agents have none is of little account.
-    let up = Up::start(&["--no-store"]);
+    let up = Up::start(&["--live-only"]);
     assert!(up.run("run", &["--app", "web", "--", "echo", "hello"]).wait().success());
     answer_with(&up, r#"{"end":{"host":"h\u001b[2J2","sent":0,"error":"the disk\nis \u009bgone"}}"#).await;
     let (status, out, err) = up.run("logs", &["-a", "web", "-n"]).wait_with_output();
@@ -101,7 +101,7 @@ async fn an_agent_that_cannot_answer_makes_an_answer_that_is_not_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_that_are_no_longer_kept_are_spoken_of_once() {
-    let up = Up::start(&["--no-store"]);
+    let up = Up::start(&["--live-only"]);
     answer_with(&up, r#"{"end":{"host":"h2","sent":0,"truncated":true}}"#).await;
     let (status, _, err) = up.run("logs", &["-a", "web", "-n"]).wait_with_output();
     let note = "host h2: older lines are no longer kept\n";

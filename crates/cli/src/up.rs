@@ -55,9 +55,13 @@ pub(crate) struct Args {
     /// giving all to 'main'
     #[arg(long = "store", value_name = "NAME", default_value = store::MAIN, value_parser = store::name)]
     store_name: Name,
-    /// Keep no lines here: stores on other machines keep them, or nobody does
+    /// Keep no lines here: stores elsewhere on this bus do. Until they have them, they stay in the spool
     #[arg(long, conflicts_with = "store_name")]
     no_store: bool,
+    /// No store keeps lines, here or elsewhere: who listens has them, 'logway logs' shows recent ones, and search finds
+    /// nothing of this machine
+    #[arg(long, conflicts_with_all = ["store_name", "no_store"])]
+    live_only: bool,
     /// Days that lines are kept
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3660))]
     keep_days: u32,
@@ -86,6 +90,7 @@ Examples:
   logway up                                             bus on port 4222, HTTP on port 4280
   logway up --data ./data --nats-port 0 --proxy-port 0 --http-port 0   anywhere, on free ports
   logway up --region lhr --nats nats://10.0.0.5:4222    on a real nats-server
+  logway up --nats nats://10.0.0.5:4222 --no-store --no-registry    a host whose lines others keep
   logway up --to-vector unix:/run/logway/vector.sock    Vector publishes
 
 Prints the addresses, then 'ready' when all parts serve; all on stderr. Ctrl-C or SIGTERM ends it.
@@ -369,7 +374,8 @@ fn agent_config(
     config.spool.quota_bytes = args.spool_quota.0;
     config.rate_limit = args.rate;
     config.ready = Some(ready);
-    Ok(if args.no_store { config } else { config.with_store() })
+    // Where its own store keeps nothing, others do, and they are to be found on the same bus.
+    Ok(if args.live_only { config } else { config.with_store() })
 }
 
 fn agent_failed(error: agent::Error) -> anyhow::Error {

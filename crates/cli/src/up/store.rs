@@ -38,7 +38,7 @@ pub(super) async fn start(
     interest: Option<Interest>,
     parts: &mut Parts,
 ) -> Result<Option<Store>> {
-    if args.no_store {
+    if args.no_store || args.live_only {
         return Ok(None);
     }
     let engine = open(&data.store(), args).await?;
