@@ -58,6 +58,11 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
         &["export"],
         &["export", "--resume"],
         &["store", "mend"],
+        &["store", "assign", "second"],
+        &["store", "assign", "second", "--all", "--half-of", "main"],
+        &["store", "assign", "second", "--shards", "0-256"],
+        &["store", "forget"],
+        &["up", "--no-store", "--live-only"],
         &["demo", "--for", "soon"],
         &["explain"],
     ] {

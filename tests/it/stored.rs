@@ -6,6 +6,7 @@ mod found;
 mod full_disk;
 mod killed;
 mod late;
+mod moved;
 mod queries;
 mod refused;
 mod rows;

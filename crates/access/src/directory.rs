@@ -24,6 +24,8 @@ pub struct Directory {
     ended: BTreeSet<OrgId>,
     /// The store of each shard, from shard 0 on.
     stores: Vec<Name>,
+    /// Stores that had shards and have none now.
+    former_stores: BTreeSet<Name>,
 }
 
 /// When a key's tokens are good, in Unix seconds.
@@ -100,6 +102,11 @@ impl Directory {
         self.stores = stores;
     }
 
+    /// Which stores had shards once, and may have lines of that time.
+    pub fn set_former_stores(&mut self, stores: BTreeSet<Name>) {
+        self.former_stores = stores;
+    }
+
     /// The store that keeps `shard`; `None` if the registry does not say.
     #[must_use]
     pub fn store_of(&self, shard: u8) -> Option<&Name> {
@@ -114,10 +121,10 @@ impl Directory {
             .map(|(shard, _)| shard)
     }
 
-    /// The stores that there are, each once.
+    /// The stores that may have lines, each once: those that shards belong to, and those that had some.
     #[must_use]
     pub fn stores(&self) -> BTreeSet<&Name> {
-        self.stores.iter().collect()
+        self.stores.iter().chain(&self.former_stores).collect()
     }
 
     /// The version of the registry's state that this is.

@@ -23,6 +23,7 @@ mod scope;
 mod search;
 mod signals;
 mod store;
+mod store_link;
 mod tokens;
 mod up;
 
@@ -77,7 +78,7 @@ enum Command {
     /// Write all lines of a time to a file
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
-    /// Look after the files of a store that does not run
+    /// Say which store keeps what, give shards to one, look after its files
     #[command(after_help = store::EXAMPLES)]
     Store(store::Args),
     /// Let clients with a token read over NATS, before a cluster

@@ -45,7 +45,14 @@ pub(crate) fn ask(data: &Data, request: Request, what: &str) -> Result<Response>
 /// Opens the registry for one request, under the lock of the data directory.
 fn directly(data: &Data, request: Request) -> Result<Result<Response, admin::Error>> {
     if !data.registry().join(JOURNAL).exists() {
-        return Err(data.not_running());
+        if data.running()?.is_none() {
+            return Err(data.not_running());
+        }
+        let what = format!("the Logway on {} keeps no registry", data.path().display());
+        return Fail::new(Exit::Disconnected, what)
+            .code("LR11")
+            .hint("do this on the machine whose 'logway up' was started without --no-registry")
+            .err();
     }
     let _lock = data.take()?;
     let now_ns = now_ns()?;
@@ -76,7 +83,7 @@ fn say(report: &Report) {
 fn refused(what: &str, code: &str, message: &str, hint: Option<String>) -> anyhow::Error {
     let known = line::codes::find(code).map(|entry| entry.code);
     let exit = match known {
-        Some("LR05") => Exit::NotFound,
+        Some("LR05" | "LR15") => Exit::NotFound,
         Some("LR06" | "LR07" | "LR08" | "LA12") => Exit::Usage,
         Some("LR12") => Exit::Refused,
         _ => Exit::Failure,

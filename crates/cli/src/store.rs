@@ -1,4 +1,6 @@
-//! `logway store`: what to do with the files of a store that does not run.
+//! `logway store`: which store keeps what, and what to do with the files of a store that does not run.
+
+mod shards;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,15 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Say which store keeps the lines of which shards, and which of them answer
+    #[command(after_help = LIST)]
+    List,
+    /// Give shards to a store: it keeps what comes from now on
+    #[command(after_help = ASSIGN)]
+    Assign(shards::Assign),
+    /// Look for lines no more in a store that had shards once
+    #[command(after_help = FORGET)]
+    Forget(shards::Forget),
     /// Read every byte and compare it with its checksum; changes nothing
     #[command(after_help = CHECK)]
     Check,
@@ -50,16 +61,47 @@ enum Action {
 /// Examples, for the end of the help.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
+  logway store list                      which store keeps which shards?
+  logway store assign second --half-of main   'second' keeps half of what comes from now on
   logway store check                     is every byte as it was written?
   logway store repair --data ./data      sets aside what is not, and saves what is whole
   logway store pack                      makes finished days small at once
   logway store stats -j                  sizes, as JSON
 
-The store is DIR/store. It must not be in use: stop 'logway up' first. A start does by itself all
-that 'repair' does but for damage inside of parts, which only reading every byte finds.
+'list', 'assign' and 'forget' go to the registry, beside a running 'logway up' or without one. The
+others look after the files of one store, DIR/store. It must not be in use: stop 'logway up' first.
+A start does by itself all that 'repair' does but for damage inside of parts, which only reading
+every byte finds.
 
-Exit codes: 0 sound, or repaired without a loss; 6 something is damaged or lost, and it is said
-what; 5 the store is in use; 3 there is none.";
+Exit codes: 0 done, sound, or repaired without a loss; 6 something is damaged or lost, and it is
+said what; 5 the store is in use, or there is no registry; 3 there is no such store.";
+
+const LIST: &str = "\
+Examples:
+  logway store list
+  logway store list -j                   one compact JSON object a line
+
+An app belongs to one of 256 shards, by its org and name, and a shard to one store. 'answers' and
+'silent' say whether a store is on the bus now; '-' that nobody could be asked.";
+const ASSIGN: &str = "\
+Examples:
+  logway store assign second --half-of main     two stores with the same load
+  logway store assign new --all-of old          'old' gets nothing more, and is still searched
+  logway store assign main --shards 0-63,200
+
+Lines that are stored stay where they are and are found there, for as long as that store runs.
+A batch that is on its way while its shard moves may be kept by both stores.
+
+Exit codes: 0 done, or nothing to do; 2 there is nothing to give; 3 no such store answers, or it
+has no shards; 4 the registry belongs to another user; 5 nothing runs to be asked.";
+const FORGET: &str = "\
+Examples:
+  logway store forget old
+
+For a store whose lines have reached their age, or which is gone for good: while it is known, each
+search of all apps asks it, and says that it is missing if it does not answer.
+
+Exit codes: 0 done; 1 it still has shards; 3 there is no such store.";
 
 const CHECK: &str = "Examples:\n  logway store check --data ./data";
 const REPAIR: &str = "Examples:\n  logway store repair --data ./data";
@@ -72,53 +114,78 @@ const DAY_BYTES: usize = 10;
 /// Does it.
 pub(crate) fn run(args: &Args, out: &mut dyn Write) -> Result<Exit> {
     let data = args.data.dir()?;
-    let dir = data.store();
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let failed = |error| failure(&data, &dir, &error);
-    match args.action {
-        Action::Check => {
-            let survey = inspect::check(&disk, &dir).map_err(failed)?;
-            if args.json {
-                writeln!(out, "{}", survey_json(&survey))?;
-            } else {
-                out.write_all(defects(&survey).as_bytes())?;
-            }
-            Ok(sound(&survey))
+    let files = Files { dir: data.store(), disk: Arc::new(RealDisk), json: args.json, data: &data };
+    match &args.action {
+        Action::List => shards::list(&data, args.json, out),
+        Action::Assign(assign) => shards::assign(&data, assign, args.json, out),
+        Action::Forget(forget) => shards::forget(&data, forget),
+        Action::Check => files.check(out),
+        Action::Repair => files.repair(out),
+        Action::Pack => files.pack(out),
+        Action::Stats => files.stats(out),
+    }
+}
+
+/// The files of a store.
+struct Files<'a> {
+    data: &'a Data,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    json: bool,
+}
+
+impl Files<'_> {
+    fn failed(&self, error: store::Error) -> anyhow::Error {
+        failure(self.data, &self.dir, &error)
+    }
+
+    fn print(
+        &self,
+        out: &mut dyn Write,
+        json: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        if self.json {
+            writeln!(out, "{}", json())?;
+        } else {
+            out.write_all(text().as_bytes())?;
         }
-        Action::Stats => {
-            let survey = inspect::stats(&disk, &dir).map_err(failed)?;
-            if args.json {
-                writeln!(out, "{}", survey_json(&survey))?;
-            } else {
-                out.write_all(table(&survey).as_bytes())?;
-                out.write_all(problems(&survey).as_bytes())?;
-            }
-            Ok(sound(&survey))
-        }
-        Action::Pack => {
-            // To pack is to open, and that would make a store where there is none.
-            inspect::stats(&disk, &dir).map_err(failed)?;
-            let clock = Arc::new(store::SystemClock::new());
-            let packed = inspect::pack(&disk, &dir, store::Config::default(), clock).map_err(failed)?;
-            if args.json {
-                writeln!(out, "{}", packed_json(&packed))?;
-            } else {
-                out.write_all(packings(&packed).as_bytes())?;
-            }
-            Ok(if packed.report.is_lossy() { Exit::Partial } else { Exit::Ok })
-        }
-        Action::Repair => {
-            // To repair is to open, and that would make a store where there is none.
-            inspect::stats(&disk, &dir).map_err(failed)?;
-            let clock = Arc::new(store::SystemClock::new());
-            let repaired = inspect::repair(&disk, &dir, store::Config::default(), clock).map_err(failed)?;
-            if args.json {
-                writeln!(out, "{}", repaired_json(&repaired))?;
-            } else {
-                out.write_all(repairs(&repaired).as_bytes())?;
-            }
-            Ok(if lost(&repaired) { Exit::Partial } else { Exit::Ok })
-        }
+        Ok(())
+    }
+
+    fn check(&self, out: &mut dyn Write) -> Result<Exit> {
+        let survey = inspect::check(&self.disk, &self.dir).map_err(|error| self.failed(error))?;
+        self.print(out, || survey_json(&survey), || defects(&survey))?;
+        Ok(sound(&survey))
+    }
+
+    fn stats(&self, out: &mut dyn Write) -> Result<Exit> {
+        let survey = inspect::stats(&self.disk, &self.dir).map_err(|error| self.failed(error))?;
+        self.print(out, || survey_json(&survey), || table(&survey) + &problems(&survey))?;
+        Ok(sound(&survey))
+    }
+
+    /// That there is a store: what writes opens it, and that would make one.
+    fn must_be(&self) -> Result<()> {
+        inspect::stats(&self.disk, &self.dir).map(drop).map_err(|error| self.failed(error))
+    }
+
+    fn pack(&self, out: &mut dyn Write) -> Result<Exit> {
+        self.must_be()?;
+        let clock = Arc::new(store::SystemClock::new());
+        let packed = inspect::pack(&self.disk, &self.dir, store::Config::default(), clock);
+        let packed = packed.map_err(|error| self.failed(error))?;
+        self.print(out, || packed_json(&packed), || packings(&packed))?;
+        Ok(if packed.report.is_lossy() { Exit::Partial } else { Exit::Ok })
+    }
+
+    fn repair(&self, out: &mut dyn Write) -> Result<Exit> {
+        self.must_be()?;
+        let clock = Arc::new(store::SystemClock::new());
+        let repaired = inspect::repair(&self.disk, &self.dir, store::Config::default(), clock);
+        let repaired = repaired.map_err(|error| self.failed(error))?;
+        self.print(out, || repaired_json(&repaired), || repairs(&repaired))?;
+        Ok(if lost(&repaired) { Exit::Partial } else { Exit::Ok })
     }
 }
 

@@ -129,12 +129,29 @@ impl Journal {
     /// # Errors
     /// `Size` for a record out of bounds; `Io`: the record may or may not be found at the next start.
     pub fn append(&mut self, record: &[u8]) -> Result<(), Error> {
-        check_size(record)?;
+        self.append_all(&[record])
+    }
+
+    /// Appends records, in this order, with one sync; none is no change. A power cut before this returns leaves any number of the
+    /// first ones.
+    ///
+    /// # Errors
+    /// As [`Journal::append`], of all of them.
+    pub fn append_all(&mut self, records: &[impl AsRef<[u8]>]) -> Result<(), Error> {
+        records.iter().try_for_each(|record| check_size(record.as_ref()))?;
+        if records.is_empty() {
+            return Ok(());
+        }
         if self.broken {
             self.mend()?;
         }
-        let bytes = encode_record(self.nonce, record);
-        self.file.write_at(self.len_bytes, &bytes).map_err(|error| self.error("write", error))?;
+        let bytes: Vec<u8> =
+            records.iter().flat_map(|record| encode_record(self.nonce, record.as_ref())).collect();
+        if let Err(error) = self.file.write_at(self.len_bytes, &bytes) {
+            // Of several, the later ones may stand whole behind the next one, and would be read as if they had been made.
+            self.broken |= records.len() > 1;
+            return Err(self.error("write", error));
+        }
         if let Err(error) = self.file.sync_data(SyncPoint::JournalRecord) {
             // No later sync of this file would cover what this one has dropped.
             self.broken = true;

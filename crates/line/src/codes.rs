@@ -276,8 +276,8 @@ pub const ALL: &[Code] = &[
     code(
         "LR09",
         "Registry full",
-        "A bound is reached: of orgs, keys, revocations or tokens that are known by name.",
-        "End what is not used any more: revoke tokens, end orgs. To rotate the key ends every token it has signed.",
+        "A bound is reached: of orgs, stores, keys, revocations or tokens that are known by name.",
+        "End what is not used any more: revoke tokens, end orgs, forget stores. To rotate the key ends every token it has signed.",
     ),
     code(
         "LR10",
@@ -308,6 +308,24 @@ pub const ALL: &[Code] = &[
         "Two registries",
         "Another process on the bus also says what the registry's state is. Front doors would follow now the one, now the other.",
         "Run one registry for each bus: start `logway up --nats ...` with `--no-registry` on all machines but one.",
+    ),
+    code(
+        "LR15",
+        "No such store",
+        "No store of this name answers on the bus, or shards were never given to it.",
+        "`logway store list` names the stores that have or had shards. Start a new one with `logway up --store NAME` before it is given shards.",
+    ),
+    code(
+        "LR16",
+        "Store has shards",
+        "A store cannot be forgotten while it keeps the lines of some shards: nobody would find them.",
+        "Give its shards to another store first: `logway store assign OTHER --all-of STORE`.",
+    ),
+    code(
+        "LR17",
+        "Two stores of one name",
+        "Two processes on the bus keep lines as the same store. Both keep what comes for its shards, and a search is answered by whichever is quicker.",
+        "Give one of them another name with `logway up --store NAME`, or start it with `--no-store`.",
     ),
     code(
         "LP01",

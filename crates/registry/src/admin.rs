@@ -79,6 +79,20 @@ pub enum Request {
         /// How long the keys before it are good, in seconds. 0: they never were, whatever a front door's clock says.
         retire_after_s: u64,
     },
+    /// Name the stores and their shards.
+    Stores {},
+    /// Give shards to a store. What their former stores keep stays there.
+    AssignShards {
+        /// Its name.
+        store: String,
+        /// Which ones.
+        shards: Vec<u8>,
+    },
+    /// Look for lines no more in a store that had shards once.
+    ForgetStore {
+        /// Its name.
+        store: String,
+    },
 }
 
 /// What the registry answers.
@@ -111,6 +125,8 @@ pub enum Response {
     Verdict(Verdict),
     /// The keys, oldest first.
     Keys(Vec<KeyInfo>),
+    /// The stores, by name, as they are now.
+    Stores(Vec<StoreInfo>),
     /// It was not done. [`call`] makes an [`Error::Refused`] of it.
     Error {
         /// The catalogue's code; empty if it has none.
@@ -189,6 +205,15 @@ pub struct KeyInfo {
     pub is_valid: bool,
     /// It signs new tokens.
     pub signs: bool,
+}
+
+/// A store in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreInfo {
+    /// Its name.
+    pub name: String,
+    /// The shards that belong to it, in order. None: it had some once, and is asked for the lines of that time.
+    pub shards: Vec<u8>,
 }
 
 /// Why a call did not succeed.

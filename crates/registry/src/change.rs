@@ -44,6 +44,12 @@ pub(crate) enum Change {
         #[serde(with = "text::name")]
         store: Name,
     },
+    /// A store without shards may have lines of before, or has none any more.
+    Store {
+        #[serde(with = "text::name")]
+        store: Name,
+        has_lines: bool,
+    },
     /// Numbers below these may have been given out.
     Numbers { next_account: u32, next_key: u32 },
     /// A token was made. It is no part of the state, and makes no version.

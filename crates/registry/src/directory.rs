@@ -16,6 +16,7 @@ impl State {
         }
         self.ended_orgs().for_each(|org| directory.end_org(org.id.clone()));
         directory.set_stores((0..=u8::MAX).map(|shard| self.store_of(shard).clone()).collect());
+        directory.set_former_stores(self.former_stores().cloned().collect());
         let (mut keys, mut revocations) = (0_usize, 0_usize);
         for key in self.keys() {
             match PublicKey::from_bytes(key.id, &key.public) {

@@ -28,6 +28,17 @@ pub enum Error {
         "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'"
     )]
     Name(#[from] line::Error),
+    /// No shards belong to a store of this name, or did.
+    #[error("there is no store {0}; list them with 'logway store list'")]
+    UnknownStore(line::Name),
+    /// The store keeps new lines.
+    #[error("{shards} shards belong to the store {store}; give them to another one first")]
+    StoreHasShards {
+        /// Which.
+        store: line::Name,
+        /// How many.
+        shards: usize,
+    },
     /// A public key that is empty or too long.
     #[error("a public key has 1 to {max_bytes} bytes, not {len}; give the bare key, without an envelope")]
     KeyBytes {
@@ -145,6 +156,8 @@ impl Error {
                 Some("LR08")
             }
             Self::Full { .. } => Some("LR09"),
+            Self::UnknownStore(_) => Some("LR15"),
+            Self::StoreHasShards { .. } => Some("LR16"),
             Self::Ending => None,
         }
     }

@@ -1,5 +1,6 @@
 //! The one who keeps the state: checks a change, journals it, and applies it when it is on the disk.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -305,16 +306,43 @@ impl Registry {
         self.commit(Change::Host(Host { name, region, first_seen_ns }))
     }
 
-    /// Gives a shard to a store. The store that has it is no change. Moving what the former one keeps is not done here.
+    /// Gives shards to a store, and says how many it did not have before; none is no change. What the former ones keep stays with
+    /// them. Costs one sync.
     ///
     /// # Errors
-    /// `Name`, `Journal`.
-    pub fn assign_shard(&mut self, shard: u8, store: &str) -> Result<(), Error> {
+    /// `Name`, `Full` for a new store when there are too many, `Journal`: then the first ones of the shards may be its own.
+    pub fn assign_shards(
+        &mut self,
+        shards: impl IntoIterator<Item = u8>,
+        store: &str,
+    ) -> Result<usize, Error> {
         let store = Name::new("store", store)?;
-        if *self.state.store_of(shard) == store {
-            return Ok(());
+        let shards: BTreeSet<u8> = shards.into_iter().collect();
+        let others: Vec<u8> =
+            shards.into_iter().filter(|shard| *self.state.store_of(*shard) != store).collect();
+        if !others.is_empty() && !self.state.stores().any(|known| *known == store) {
+            let remedy = "forget stores whose lines are gone: logway store forget";
+            room("stores", self.state.stores().len(), State::MAX_STORES, remedy)?;
         }
-        self.commit(Change::Shard { shard, store })
+        let count = others.len();
+        self.commit_all(others.into_iter().map(|shard| Change::Shard { shard, store: store.clone() }))?;
+        Ok(count)
+    }
+
+    /// Forgets a store that had shards once: nobody looks for lines there any more. What it keeps stays as it is, and is seen again
+    /// when it is given a shard.
+    ///
+    /// # Errors
+    /// `Name`, `UnknownStore`, `StoreHasShards`, `Journal`.
+    pub fn forget_store(&mut self, store: &str) -> Result<(), Error> {
+        let store = Name::new("store", store)?;
+        if !self.state.stores().any(|known| *known == store) {
+            return Err(Error::UnknownStore(store));
+        }
+        match self.state.shards_of(store.as_str()).count() {
+            0 => self.commit(Change::Store { store, has_lines: false }),
+            shards => Err(Error::StoreHasShards { store, shards }),
+        }
     }
 
     /// Notes that a token was made. With [`Registry::MAX_TOKENS`] noted, those that have ended or are revoked are forgotten.
@@ -346,21 +374,31 @@ impl Registry {
 
     /// Makes a change of the state.
     fn commit(&mut self, change: Change) -> Result<(), Error> {
-        self.append_as(self.state.version.saturating_add(1), change)?;
+        self.commit_all([change])
+    }
+
+    /// Makes changes of the state, one after another, with one sync.
+    fn commit_all(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<(), Error> {
+        let version = self.state.version;
+        let changes = changes.into_iter().zip(1..);
+        self.append_records(
+            changes.map(|(change, more)| Record { version: version.saturating_add(more), change }),
+        )?;
         self.digest = OnceLock::new();
         Ok(())
     }
 
     /// Makes a change that is none of the state.
     fn append(&mut self, change: Change) -> Result<(), Error> {
-        self.append_as(self.state.version, change)
+        self.append_records([Record { version: self.state.version, change }])
     }
 
-    /// Journals a change, and applies it once it is on the disk.
-    fn append_as(&mut self, version: u64, change: Change) -> Result<(), Error> {
-        let record = Record { version, change };
-        self.journal.append(&record.encode()).map_err(Error::Journal)?;
-        self.apply(record);
+    /// Journals changes, and applies them once they are on the disk.
+    fn append_records(&mut self, records: impl IntoIterator<Item = Record>) -> Result<(), Error> {
+        let records: Vec<Record> = records.into_iter().collect();
+        let encoded: Vec<_> = records.iter().map(Record::encode).collect();
+        self.journal.append_all(&encoded).map_err(Error::Journal)?;
+        records.into_iter().for_each(|record| self.apply(record));
         self.compact();
         Ok(())
     }

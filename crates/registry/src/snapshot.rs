@@ -1,5 +1,6 @@
 //! The whole state as one message, for those who follow the registry.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use line::{Name, OrgId};
@@ -45,6 +46,7 @@ pub struct Snapshot {
     keys: Vec<Key>,
     revocations: Vec<Revocation>,
     stores: Vec<Store>,
+    former_stores: Vec<Store>,
 }
 
 /// What can be said of a snapshot whose other fields may be unknown.
@@ -97,6 +99,10 @@ impl Snapshot {
         self.orgs.iter().map(|org| org.account).chain(self.ended.iter().map(|org| org.account))
     }
 
+    fn all_stores(&self) -> BTreeSet<Name> {
+        self.stores.iter().chain(&self.former_stores).map(|store| store.0.clone()).collect()
+    }
+
     /// What is wrong with it: lists too long, out of order or with something twice, numbers that were never given out.
     fn check(&self) -> Result<(), &'static str> {
         let lists = [
@@ -111,6 +117,12 @@ impl Snapshot {
             (self.hosts.is_sorted_by(|a, b| a.name < b.name), "hosts out of order"),
             (self.keys.is_sorted_by(|a, b| a.id < b.id), "keys out of order"),
             (self.revocations.is_sorted_by(|a, b| a.id < b.id), "revocations out of order"),
+            (self.all_stores().len() <= State::MAX_STORES, "too many stores"),
+            (self.former_stores.is_sorted_by(|a, b| a.0 < b.0), "former stores out of order"),
+            (
+                !self.former_stores.iter().any(|store| self.stores.contains(store)),
+                "a former store with shards",
+            ),
             (differ(self.orgs.iter().map(|org| &org.slug)), "one slug for two orgs"),
             (differ(self.accounts()), "one account number for two orgs"),
             (differ(self.keys.iter().map(|key| &key.public)), "one public key twice"),
@@ -153,6 +165,7 @@ impl State {
             keys: self.keys().cloned().collect(),
             revocations: self.revocations().collect(),
             stores: self.stores.iter().cloned().map(Store).collect(),
+            former_stores: self.former_stores().cloned().map(Store).collect(),
         }
     }
 
@@ -167,6 +180,7 @@ impl State {
         }
         snapshot.check().map_err(Error::SnapshotContent)?;
         let Snapshot { version, next_account, next_key, .. } = snapshot;
+        let noted = snapshot.all_stores();
         let mut state = Self::new()?;
         let numbers = Change::Numbers { next_account, next_key };
         let orgs = snapshot.orgs.into_iter().map(Change::Org);
@@ -180,6 +194,7 @@ impl State {
             state.apply(version, change);
         }
         state.stores = snapshot.stores.into_iter().map(|store| store.0).collect();
+        state.noted = noted;
         Ok(state)
     }
 

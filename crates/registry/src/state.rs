@@ -1,6 +1,6 @@
 //! What is known, and what a change does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use line::shard::SHARDS;
 use line::{Name, OrgId};
@@ -108,6 +108,8 @@ pub struct State {
     pub(crate) revocations: BTreeMap<Vec<u8>, i64>,
     /// The store of each shard: [`SHARDS`] of them.
     pub(crate) stores: Vec<Name>,
+    /// Stores that may have lines: those of all shards, and those that had some.
+    pub(crate) noted: BTreeSet<Name>,
 }
 
 impl State {
@@ -119,9 +121,12 @@ impl State {
     pub const MAX_KEYS: usize = 64;
     /// Most revocations of tokens that have not ended by themselves.
     pub const MAX_REVOCATIONS: usize = 100_000;
+    /// Most stores, those without shards included.
+    pub const MAX_STORES: usize = 2 * SHARDS;
 
     /// The state before the first change: version 0.
     pub(crate) fn new() -> Result<Self, line::Error> {
+        let main = Name::new("store", DEFAULT_STORE)?;
         Ok(Self {
             version: 0,
             next_account: 1,
@@ -132,7 +137,8 @@ impl State {
             hosts: BTreeMap::new(),
             keys: BTreeMap::new(),
             revocations: BTreeMap::new(),
-            stores: vec![Name::new("store", DEFAULT_STORE)?; SHARDS],
+            noted: BTreeSet::from([main.clone()]),
+            stores: vec![main; SHARDS],
         })
     }
 
@@ -205,6 +211,22 @@ impl State {
         &self.stores[usize::from(shard)]
     }
 
+    /// The stores that may have lines, by name: those that shards belong to, and those that had some and were not forgotten.
+    pub fn stores(&self) -> impl ExactSizeIterator<Item = &Name> {
+        self.noted.iter()
+    }
+
+    /// The shards that belong to a store, in order.
+    pub fn shards_of(&self, store: &str) -> impl Iterator<Item = u8> {
+        let shards = (0..=u8::MAX).zip(&self.stores);
+        shards.filter(move |(_, owner)| owner.as_str() == store).map(|(shard, _)| shard)
+    }
+
+    /// The stores that had shards once and have none now: lines of before are still there.
+    pub fn former_stores(&self) -> impl Iterator<Item = &Name> {
+        self.noted.iter().filter(|store| !self.stores.contains(store))
+    }
+
     /// Whether `org` may be called so: no other org is, and it is no other org's id, which is what an org is called whose
     /// slug was lost.
     pub(crate) fn is_free(&self, slug: &Slug, org: &OrgId) -> bool {
@@ -224,7 +246,14 @@ impl State {
             Change::Key(key) => self.put_key(key),
             Change::Revocation(revocation) => _ = self.revocations.insert(revocation.id, revocation.until_ns),
             Change::Expired { now_ns } => self.revocations.retain(|_, until_ns| *until_ns >= now_ns),
-            Change::Shard { shard, store } => self.stores[usize::from(shard)] = store,
+            Change::Shard { shard, store } => {
+                self.noted.insert(store.clone());
+                self.stores[usize::from(shard)] = store;
+            }
+            Change::Store { store, has_lines: true } => _ = self.noted.insert(store),
+            // One that has shards gets lines, whatever was said before.
+            Change::Store { store, has_lines: false } if self.stores.contains(&store) => {}
+            Change::Store { store, has_lines: false } => _ = self.noted.remove(&store),
             Change::Numbers { next_account, next_key } => {
                 self.next_account = self.next_account.max(next_account);
                 self.next_key = self.next_key.max(next_key);
@@ -234,11 +263,17 @@ impl State {
         }
     }
 
-    /// The changes that lead from nothing to this state, in any order.
+    /// The changes that lead from nothing to this state, in any order but for the last one: only without shards a store can be
+    /// forgotten.
     pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
         let shards = (0..=u8::MAX).zip(&self.stores);
         let assigned = shards.filter(|(_, store)| store.as_str() != DEFAULT_STORE);
         let shards = assigned.map(|(shard, store)| Change::Shard { shard, store: store.clone() });
+        let former =
+            self.former_stores().map(|store| Change::Store { store: store.clone(), has_lines: true });
+        let main = Name::new("store", DEFAULT_STORE).ok();
+        let forgotten = main.filter(|main| !self.noted.contains(main));
+        let forgotten = forgotten.map(|store| Change::Store { store, has_lines: false });
         let numbers = Change::Numbers { next_account: self.next_account, next_key: self.next_key };
         let orgs = self.orgs().cloned().map(Change::Org);
         let ended = self.ended.values().cloned().map(Change::OrgEnded);
@@ -252,7 +287,9 @@ impl State {
             .chain(hosts)
             .chain(keys)
             .chain(revocations)
+            .chain(former)
             .chain(shards)
+            .chain(forgotten)
     }
 
     fn put_org(&mut self, org: Org) {

@@ -17,8 +17,8 @@ use serde_json::json;
 const LINES: usize = 4_000;
 
 struct World {
-    /// Bus, registry and HTTP.
-    _front: Up,
+    /// Bus, registry, HTTP, and an agent.
+    front: Up,
     /// The store of the upper half of the shards; that of the lower half.
     stores: [Up; 2],
     web: Web,
@@ -32,8 +32,7 @@ impl World {
         front.restart_after(|data| {
             let path = data.join("registry").join(registry::JOURNAL);
             let mut registry = Registry::open(Arc::new(RealDisk), &path, 0).expect("opening the registry");
-            (128..=255)
-                .for_each(|shard| registry.assign_shard(shard, "second").expect("giving a shard away"));
+            registry.assign_shards(128..=255, "second").expect("giving shards away");
         });
         let stores = [("main", "h1"), ("second", "h2")]
             .map(|(name, host)| front.beside(&["--store", name, "--host", host]));
@@ -43,7 +42,7 @@ impl World {
         let app = |wanted: bool| (0..).map(|n| format!("app{n}")).find(|app| (shard(app) >= 128) == wanted);
         let apps = [false, true].map(|wanted| app(wanted).expect("there is one"));
         wait_until("both stores to be there", || is_whole(&web).then_some(()));
-        Self { _front: front, stores, web, apps }
+        Self { front, stores, web, apps }
     }
 
     fn body(&self, from: usize, count: usize) -> String {
@@ -134,7 +133,8 @@ fn answers_are_joined(world: &World) {
 }
 
 fn agents_find_the_store_of_each_line(world: &World) {
-    for (number, up) in world.stores.iter().enumerate() {
+    // Where no store is beside it too.
+    for (number, up) in world.stores.iter().chain([&world.front]).enumerate() {
         for app in &world.apps {
             let (code, _, err) =
                 up.output("run", &["--app", app, "--", "echo", &format!("printed at {number}")]);
@@ -199,7 +199,7 @@ fn one_that_is_away_is_named(world: &mut World) {
     assert_eq!(sums(&web).values().sum::<u64>(), 2 * count);
     assert_eq!(web.count("meanwhile"), 2);
     // What agents had for it while it was away comes too.
-    wait_until("the lines of agents", || (web.count("\"printed at\" stream:stdout") == 4).then_some(()));
+    wait_until("the lines of agents", || (web.count("\"printed at\" stream:stdout") == 6).then_some(()));
 }
 
 fn one_that_hangs_is_named(world: &World) {

@@ -16,6 +16,7 @@ use super::parts::{Parts, until};
 use super::{Ready, tell_of_refusal};
 use crate::bus_link;
 use crate::data::{Data, Running};
+use crate::store_link;
 
 /// The parts that it serves.
 pub(super) struct Others {
@@ -43,6 +44,9 @@ pub(super) fn start(
         client.status(),
         data.path().join("bus").join(Role::Api.as_str()),
     ));
+    if let Some((name, _)) = &others.store {
+        tokio::spawn(store_link::tell_of_namesake(client.clone(), name.clone()));
+    }
     // To follow, a connection of its own: it is left when it hears nothing.
     let known = registry::follow(Client::start(bus));
     let live = Live::new(client.clone());

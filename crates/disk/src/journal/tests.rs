@@ -41,6 +41,36 @@ fn what_was_appended_is_found_again() {
 }
 
 #[test]
+fn several_are_appended_with_one_sync_or_not_at_all() {
+    let disk = with_records(1);
+    let (mut journal, ..) = open(&disk);
+    let syncs = disk.calls(Call::Sync);
+    journal.append_all(&records(5)[1..]).unwrap();
+    journal.append_all(&[[0_u8; 1]; 0]).unwrap();
+    assert_eq!(disk.calls(Call::Sync), syncs + 1);
+    assert_eq!(open(&disk).1, records(5));
+    for bad in [vec![0; MAX_RECORD_BYTES + 1], Vec::new()] {
+        assert!(matches!(journal.append_all(&[b"good".to_vec(), bad]), Err(Error::Size(_))));
+    }
+    assert_eq!(open(&disk).1, records(5));
+}
+
+#[test]
+fn what_failed_to_be_written_does_not_come_back_behind_the_next_record() {
+    for space in 1040..1300 {
+        let disk = with_records(1);
+        let (mut journal, ..) = open(&disk);
+        disk.set_space(Some(space));
+        let is_done = journal.append_all(&records(6)[1..]).is_ok();
+        disk.set_space(None);
+        journal.append(b"next").unwrap();
+        let mut expected = records(if is_done { 6 } else { 1 });
+        expected.push(b"next".to_vec());
+        assert_eq!(open(&disk).1, expected, "{space}");
+    }
+}
+
+#[test]
 fn a_torn_last_record_is_cut() {
     let whole = with_records(3).content(Path::new(PATH)).unwrap();
     let two = with_records(2).content(Path::new(PATH)).unwrap().len();

@@ -3,7 +3,7 @@
 use access::RevocationId;
 
 use super::Desk;
-use crate::admin::{KeyInfo, Request, Response, TokenInfo, Verdict};
+use crate::admin::{KeyInfo, Request, Response, StoreInfo, TokenInfo, Verdict};
 use crate::{Error, Limits};
 
 impl Desk {
@@ -51,7 +51,25 @@ impl Desk {
                 self.rotate(retire_ns(retire_after_s, now_ns), now_ns)?;
                 Response::Keys(self.key_infos(now_ns))
             }
+            Request::Stores {} => self.stores(),
+            Request::AssignShards { store, shards } => {
+                self.registry.assign_shards(shards, &store)?;
+                self.stores()
+            }
+            Request::ForgetStore { store } => {
+                self.registry.forget_store(&store)?;
+                self.stores()
+            }
         })
+    }
+
+    fn stores(&self) -> Response {
+        let state = self.registry.state();
+        let info = |name: &line::Name| StoreInfo {
+            name: name.to_string(),
+            shards: state.shards_of(name.as_str()).collect(),
+        };
+        Response::Stores(state.stores().map(info).collect())
     }
 
     fn token_info(&self, token: &crate::Minted, now_ns: i64) -> TokenInfo {

@@ -200,6 +200,9 @@ fn what_cannot_be_made_is_refused_with_its_code() {
         (Request::EndOrg { org: "nobody".into() }, "LR05"),
         (Request::Revoke { token: "lw1_".into() }, "LR07"),
         (Request::Tokens { org: Some("nobody".into()) }, "LR05"),
+        (Request::AssignShards { store: String::new(), shards: vec![1] }, "LA12"),
+        (Request::ForgetStore { store: "nobody".into() }, "LR15"),
+        (Request::ForgetStore { store: "main".into() }, "LR16"),
     ];
     let before = desk.registry().state().clone();
     for (request, wanted) in rows {

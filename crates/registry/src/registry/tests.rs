@@ -29,7 +29,7 @@ fn filled() -> (FaultDisk, Registry) {
     registry.revoke(&[1; 64], NOW_NS + 10).unwrap();
     registry.revoke(&[2; 64], i64::MAX).unwrap();
     registry.note_host("h1", "lhr", NOW_NS).unwrap();
-    registry.assign_shard(255, "other").unwrap();
+    registry.assign_shards([255], "other").unwrap();
     (disk, registry)
 }
 
@@ -56,7 +56,7 @@ fn what_is_refused_changes_nothing_and_says_what_to_do() {
     let bad_name =
         "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'";
     let unknown = "there is no org \"nobody\"; list the orgs with 'logway orgs list'";
-    let cases: [(Change, &str); 14] = [
+    let cases: [(Change, &str); 17] = [
         (
             |r| r.create_org("", 0).map(drop),
             "slug \"\" is not 1 to 63 of the characters a-z, 0-9 and '-'; choose another",
@@ -94,7 +94,10 @@ fn what_is_refused_changes_nothing_and_says_what_to_do() {
         (|r| r.retire_key(3, 0), "there is no signing key 3; list the keys"),
         (|r| r.retire_key(2, 0), "key 2 is the only one that is not retired; add the next key first"),
         (|r| r.note_host("", "lhr", 0), bad_name),
-        (|r| r.assign_shard(0, &"s".repeat(64)), bad_name),
+        (|r| r.assign_shards([0], &"s".repeat(64)).map(drop), bad_name),
+        (|r| r.forget_store(""), bad_name),
+        (|r| r.forget_store("none"), "there is no store none; list them with 'logway store list'"),
+        (|r| r.forget_store("other"), "1 shards belong to the store other; give them to another one first"),
     ];
     let (disk, mut registry) = filled();
     let before = (registry.state().clone(), disk.calls(Call::Write));
@@ -117,7 +120,7 @@ fn what_is_so_already_is_no_change() {
         |r| r.revoke(&[1; 64], NOW_NS),
         |r| r.retire_key(1, NOW_NS + 99),
         |r| r.note_host("h1", "lhr", NOW_NS + 1),
-        |r| r.assign_shard(255, "other"),
+        |r| r.assign_shards([255], "other").map(|given| assert_eq!(given, 0)),
         |r| r.expire(NOW_NS + 10).map(|ended| assert_eq!(ended, 0)),
     ];
     let (disk, mut registry) = filled();
@@ -314,6 +317,33 @@ fn compaction_keeps_the_state() {
     assert!(len < 8_000, "{len}");
     assert_eq!(open(&disk).state(), registry.state());
     assert_eq!(registry.version(), 210);
+}
+
+#[test]
+fn shards_move_with_one_sync_and_a_store_without_any_is_kept_in_mind_until_it_is_forgotten() {
+    let (disk, mut registry) = filled();
+    let (version, syncs) = (registry.version(), disk.calls(Call::Sync));
+    assert_eq!(registry.assign_shards(0..=254, "east").unwrap(), 255);
+    assert_eq!((registry.version(), disk.calls(Call::Sync)), (version + 255, syncs + 1));
+    let names = |registry: &Registry| -> (Vec<String>, Vec<String>) {
+        let state = registry.state();
+        (
+            state.stores().map(ToString::to_string).collect(),
+            state.former_stores().map(ToString::to_string).collect(),
+        )
+    };
+    let some = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&registry), (some(&["east", "main", "other"]), some(&["main"])));
+    assert_eq!(registry.state().directory().stores().len(), 3);
+    registry.forget_store("main").unwrap();
+    for registry in [&mut open(&disk), &mut registry] {
+        registry.rewrite().unwrap();
+        assert_eq!(names(registry), (some(&["east", "other"]), some(&[])));
+        assert_eq!(registry.state().directory().stores().len(), 2);
+    }
+    assert_eq!(open(&disk).state(), registry.state());
+    registry.assign_shards([7], "main").unwrap();
+    assert_eq!(names(&registry).0, some(&["east", "main", "other"]));
 }
 
 #[test]

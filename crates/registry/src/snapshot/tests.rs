@@ -27,6 +27,7 @@ fn sample() -> State {
             Change::Key(key),
             Change::Revocation(revocation),
             Change::Shard { shard: number, store },
+            Change::Store { store: Name::new("store", &format!("s{number}")).unwrap(), has_lines: true },
         ] {
             state.apply(state.version + 1, change);
         }
@@ -61,13 +62,14 @@ fn every_difference_shows_in_the_digest() {
             Change::Key(key) => Change::Key(Key { retired_ns: Some(1), ..key }),
             Change::Revocation(one) => Change::Revocation(Revocation { until_ns: 1, ..one }),
             Change::Shard { shard, .. } => Change::Shard { shard, store: Name::new("store", "x").unwrap() },
+            Change::Store { store, .. } => Change::Store { store, has_lines: false },
             other => other,
         };
         let mut other = state.clone();
         other.apply(state.version + u64::from(matches!(change, Change::Numbers { .. })), change);
         digests.push(other.digest());
     }
-    assert_eq!(digests.len(), 14);
+    assert_eq!(digests.len(), 16);
     assert!(differ(digests.iter().map(ToString::to_string)));
 }
 
@@ -88,6 +90,18 @@ fn what_contradicts_itself_is_refused() {
         "a snapshot of format 2, this program reads format 1; run the same version everywhere",
     );
     says(|json| _ = json["stores"].as_array_mut().unwrap().pop(), &content("not one store for each shard"));
+    says(
+        |json| json["former_stores"].as_array_mut().unwrap().reverse(),
+        &content("former stores out of order"),
+    );
+    says(|json| json["former_stores"][0] = json!("other"), &content("a former store with shards"));
+    says(
+        |json| {
+            let names: Vec<String> = (0..State::MAX_STORES).map(|number| format!("t{number:04}")).collect();
+            json["former_stores"] = json!(names);
+        },
+        &content("too many stores"),
+    );
     says(|json| json["orgs"].as_array_mut().unwrap().reverse(), &content("orgs out of order"));
     says(|json| json["orgs"][1]["id"] = json!("id1"), &content("orgs out of order"));
     says(|json| json["hosts"].as_array_mut().unwrap().reverse(), &content("hosts out of order"));

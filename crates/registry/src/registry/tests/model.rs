@@ -17,7 +17,8 @@ enum Op {
     AddKey(u8),
     Retire(u32),
     Host(u8, u8),
-    Shard(u8, u8),
+    Shards(u8, u8),
+    Forget(u8),
     Compact,
     Restart,
     PowerCut(u64),
@@ -34,7 +35,8 @@ fn op() -> impl Strategy<Value = Op> {
         (0..8_u8).prop_map(Op::AddKey),
         (1..6_u32).prop_map(Op::Retire),
         (0..3_u8, 0..3_u8).prop_map(|(host, region)| Op::Host(host, region)),
-        (250..=255_u8, 0..3_u8).prop_map(|(shard, store)| Op::Shard(shard, store)),
+        (prop_oneof![250..=255_u8, Just(0)], 0..3_u8).prop_map(|(from, store)| Op::Shards(from, store)),
+        (0..4_u8).prop_map(Op::Forget),
         Just(Op::Compact),
         Just(Op::Restart),
         any::<u64>().prop_map(Op::PowerCut),
@@ -52,7 +54,11 @@ struct Model {
     /// The public key and whether it is retired; the number is the place, from 1.
     keys: Vec<(u8, bool)>,
     hosts: BTreeMap<String, String>,
+    /// The store of each shard that is not `main`'s.
     stores: BTreeMap<u8, String>,
+    /// Stores beside `main` that had shards and were not forgotten.
+    noted: BTreeSet<String>,
+    main_is_forgotten: bool,
 }
 
 impl Model {
@@ -97,9 +103,23 @@ impl Model {
                 self.hosts.insert(format!("h{host}"), format!("r{region}"));
                 true
             }
-            Op::Shard(shard, store) => {
-                self.stores.insert(*shard, format!("store-{store}"));
-                true
+            Op::Shards(from, store) => {
+                let store = format!("store-{store}");
+                for shard in *from..=u8::MAX {
+                    let former = self.stores.insert(shard, store.clone());
+                    self.version += u64::from(former.as_ref() != Some(&store));
+                }
+                self.noted.insert(store);
+                return true;
+            }
+            Op::Forget(3) => {
+                let may = self.stores.len() == 256 && !self.main_is_forgotten;
+                self.main_is_forgotten |= may;
+                may
+            }
+            Op::Forget(store) => {
+                let store = format!("store-{store}");
+                !self.stores.values().any(|owner| *owner == store) && self.noted.remove(&store)
             }
             Op::Compact | Op::Restart | Op::PowerCut(_) => true,
         };
@@ -119,8 +139,9 @@ impl Model {
     }
 
     fn facts(&self) -> impl PartialEq + use<> {
-        let Self { orgs, revocations, keys, hosts, stores, .. } = self;
-        (orgs.clone(), revocations.clone(), keys.clone(), hosts.clone(), stores.clone())
+        let Self { orgs, revocations, keys, hosts, noted, main_is_forgotten, .. } = self;
+        let stores = (noted.clone(), *main_is_forgotten);
+        (orgs.clone(), revocations.clone(), keys.clone(), hosts.clone(), stores)
     }
 
     fn check(&self, state: &State) {
@@ -152,6 +173,11 @@ impl Model {
             let store = self.stores.get(&shard).map_or("main", String::as_str);
             assert_eq!(state.store_of(shard).as_str(), store);
         }
+        let mut noted = self.noted.clone();
+        noted.extend((!self.main_is_forgotten).then(|| "main".to_owned()));
+        assert!(state.stores().map(Name::as_str).eq(noted.iter().map(String::as_str)));
+        let former = |name: &&String| state.shards_of(name).next().is_none();
+        assert!(state.former_stores().map(Name::as_str).eq(noted.iter().filter(former).map(String::as_str)));
     }
 }
 
@@ -182,7 +208,11 @@ fn make(registry: &mut Registry, model: &mut Model, op: &Op) -> bool {
         Op::AddKey(public) => registry.add_key(&[*public], 0).map(drop),
         Op::Retire(id) => registry.retire_key(*id, 0),
         Op::Host(host, region) => registry.note_host(&format!("h{host}"), &format!("r{region}"), 0),
-        Op::Shard(shard, store) => registry.assign_shard(*shard, &format!("store-{store}")),
+        Op::Shards(from, store) => {
+            registry.assign_shards(*from..=u8::MAX, &format!("store-{store}")).map(drop)
+        }
+        Op::Forget(3) => registry.forget_store("main"),
+        Op::Forget(store) => registry.forget_store(&format!("store-{store}")),
         Op::Compact => registry.rewrite(),
         Op::Restart | Op::PowerCut(_) => Ok(()),
     };

@@ -17,7 +17,8 @@ fn change(registry: &mut Registry, rng: &mut Rng) -> bool {
         (1, _) => registry.revoke(&[rng.u8(0..8)], i64::MAX - rng.i64(0..9)),
         (2, _) => registry.add_key(&[rng.u8(..), 1], 0).map(drop),
         (3, _) => registry.note_host("h", ["lhr", "ams"][rng.usize(0..2)], 0),
-        (4, _) => registry.assign_shard(rng.u8(..), &slug),
+        (4, _) if rng.bool() => registry.assign_shards(0..=rng.u8(..), &slug).map(drop),
+        (4, _) => registry.forget_store(&slug),
         _ => registry.create_org(&slug, 0).map(drop),
     };
     done.is_ok()
