@@ -45,14 +45,12 @@ pub(crate) async fn jsonline(api: &Arc<Api>, asked: Asked, mut body: Incoming) -
     while let Some(bytes) = next_bytes(&mut body, api.limits.head_time).await? {
         api.counts.inserted_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            // What is compressed comes out piece by piece, so that a small body cannot become a large one in memory.
-            let plain = inflate.next(&mut rest)?;
+        while let Some(plain) = inflate.next(&mut rest)? {
             insert.lines.push(plain);
             insert.take(options.is_debug).await?;
         }
     }
-    inflate.end()?;
+    insert.lines.push(inflate.end()?);
     insert.lines.finish();
     insert.take(options.is_debug).await?;
     insert.send().await?;

@@ -120,10 +120,18 @@ async fn compressed_bodies() {
     let packed = zstd::bulk::compress(body.as_bytes(), 1).unwrap();
     let answered = bring(&api, &token, "", "Content-Encoding: zstd\r\n", &packed).await;
     assert_eq!((answered.status, kept(&api).len()), (200, 20_000));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, body.as_bytes()).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let answered = bring(&api, &token, "", "Content-Encoding: gzip\r\n", &gzip).await;
+    assert_eq!((answered.status, kept(&api).len()), (200, 40_000));
     for (encoding, body, status) in [
+        ("gzip", &gzip[..gzip.len() - 1], 400),
+        ("br", b"x", 415),
         ("zstd", &packed[..packed.len() - 1], 400),
         ("zstd", &b"nonsense"[..], 400),
-        ("gzip", b"x", 415),
+        ("gzip", b"x", 400),
+        ("deflate", b"x", 400),
         ("identity", b"", 200),
     ] {
         let answered = bring(&api, &token, "", &format!("Content-Encoding: {encoding}\r\n"), body).await;
