@@ -2,6 +2,7 @@
 //! happens to processes, disks and queries meanwhile.
 
 mod ended;
+mod exported;
 mod found;
 mod full_disk;
 mod killed;
