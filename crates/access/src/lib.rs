@@ -8,7 +8,7 @@
 //! random numbers.
 //!
 //! Read it in this order: [`Scope`] (what is allowed), [`Grant`] (a scope within an org), [`Keyring`] (from text to grant),
-//! [`Directory`] (who is let in).
+//! [`Directory`] (who is let in), [`Remembered`] (who was, a moment ago).
 
 mod action;
 mod block;
@@ -17,6 +17,7 @@ mod error;
 mod grant;
 mod key;
 mod keyring;
+mod remembered;
 mod scope;
 mod subject;
 mod text;
@@ -27,5 +28,6 @@ pub use error::{Error, Refusal};
 pub use grant::{Grant, RevocationId};
 pub use key::{PublicKey, SigningKey};
 pub use keyring::{Claims, Keyring, Tokens, attenuate, inspect};
+pub use remembered::{LoginKey, Remembered};
 pub use scope::Scope;
 pub use text::{MAX_BLOCKS, MAX_TOKEN_BYTES, bare};

@@ -1,13 +1,11 @@
 //! Tokens: which are known already, and how many that are not may be looked at.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use access::{Action, Directory, Ended, Grant, Refusal};
+use access::{Action, Directory, Ended, Grant, LoginKey, Refusal, Remembered};
 use hyper::StatusCode;
-use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
@@ -18,12 +16,6 @@ use crate::serve::unix_s;
 /// What is known of orgs and keys, and when the registry last said that this is still so.
 pub type Known = Option<(Arc<Directory>, Instant)>;
 
-/// How long a token that is good need not be checked again. Whether it was revoked is asked each time.
-const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How long a token that is not good is refused without a look.
-const BAD_FOR: Duration = Duration::from_secs(5);
-/// Tokens that are remembered. When there are more, those whose time is over are forgotten, and all if that is not enough.
-const MAX_REMEMBERED: usize = 16_384;
 /// Requests that may wait for their token to be checked. Further ones are to come again.
 const MAX_WAITING: u64 = 256;
 /// How often it is asked whether a token still stands. The registry's word takes up to two seconds to come here.
@@ -31,25 +23,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Without word from the registry for so long nobody is let in: a token may have been revoked.
 const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
 
-#[derive(Debug)]
-struct Remembered {
-    /// `None`: it is not good.
-    grant: Option<Arc<Grant>>,
-    until: Instant,
-}
-
-#[derive(Debug, Default)]
-struct Cache {
-    /// Of which directory. With the next one all is looked at anew: an org may have been renamed.
-    directory: Option<Arc<Directory>>,
-    entries: HashMap<[u8; 32], Remembered>,
-}
-
 /// Checks tokens.
 #[derive(Debug)]
 pub(crate) struct Logins {
     known: watch::Receiver<Known>,
-    cache: Mutex<Cache>,
+    remembered: Mutex<Remembered>,
     /// One check at a time: a flood of wrong tokens takes one core at most.
     checks: Semaphore,
     waiting: AtomicU64,
@@ -82,11 +60,11 @@ impl Caller {
 impl Logins {
     pub(crate) fn new(known: watch::Receiver<Known>) -> Self {
         let (checked, refused, waiting) = Default::default();
-        Self { known, cache: Mutex::default(), checks: Semaphore::new(1), waiting, checked, refused }
+        Self { known, remembered: Mutex::default(), checks: Semaphore::new(1), waiting, checked, refused }
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known, if it is fresh enough to let somebody in.
@@ -124,16 +102,16 @@ impl Logins {
     }
 
     async fn find(&self, login: &Login, now_s: &impl Fn() -> u64) -> Result<Caller, Refused> {
-        let key = hash(login);
+        let key = LoginKey::of(&login.user, &login.secret);
         let directory = self.directory(Instant::now()).ok_or_else(no_registry)?;
-        if let Some(known) = self.remembered(&key, &directory, now_s()) {
+        if let Some(known) = self.known_of(&key, &directory, now_s()) {
             return caller(known, &directory);
         }
         let _waiting = Waiting::among(&self.waiting).ok_or_else(busy)?;
         let _turn = self.checks.acquire().await;
         // Meanwhile an org may have been renamed, and the same token have come before.
         let directory = self.directory(Instant::now()).ok_or_else(no_registry)?;
-        if let Some(known) = self.remembered(&key, &directory, now_s()) {
+        if let Some(known) = self.known_of(&key, &directory, now_s()) {
             return caller(known, &directory);
         }
         self.checked.fetch_add(1, Ordering::Relaxed);
@@ -142,45 +120,13 @@ impl Logins {
             note(why);
         }
         let grant = found.ok();
-        self.remember(key, grant.clone(), &directory);
+        self.remembered().keep(key, grant.clone(), &directory, Instant::now().into_std());
         caller(grant, &directory)
     }
 
-    /// Remembers what `directory` says, unless there is another one by now.
-    fn remember(&self, key: [u8; 32], grant: Option<Arc<Grant>>, directory: &Arc<Directory>) {
-        let now = Instant::now();
-        let until = now + if grant.is_some() { GOOD_FOR } else { BAD_FOR };
-        let mut cache = self.cache();
-        if cache.directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, directory)) {
-            return;
-        }
-        if cache.entries.len() >= MAX_REMEMBERED {
-            cache.entries.retain(|_, entry| now < entry.until);
-            // Nearly as many as before: the next look would come too soon.
-            if cache.entries.len() > MAX_REMEMBERED / 4 * 3 {
-                cache.entries.clear();
-            }
-        }
-        cache.entries.insert(key, Remembered { grant, until });
-    }
-
     /// What is known of a token already; `None`: it has to be looked at.
-    fn remembered(
-        &self,
-        key: &[u8; 32],
-        directory: &Arc<Directory>,
-        now_s: u64,
-    ) -> Option<Option<Arc<Grant>>> {
-        let mut cache = self.cache();
-        if cache.directory.as_ref().is_none_or(|known| !Arc::ptr_eq(known, directory)) {
-            cache.entries.clear();
-            cache.directory = Some(Arc::clone(directory));
-        }
-        let entry = cache.entries.get(key).filter(|entry| Instant::now() < entry.until)?;
-        match &entry.grant {
-            Some(grant) => directory.standing(grant, now_s).is_ok().then(|| Some(Arc::clone(grant))),
-            None => Some(None),
-        }
+    fn known_of(&self, key: &LoginKey, directory: &Arc<Directory>, now_s: u64) -> Option<Option<Arc<Grant>>> {
+        self.remembered().find(key, directory, Instant::now().into_std(), now_s)
     }
 }
 
@@ -222,14 +168,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn hash(login: &Login) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update((login.user.len() as u64).to_le_bytes());
-    hasher.update(&login.user);
-    hasher.update(&login.secret);
-    hasher.finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,7 +204,7 @@ mod tests {
             assert_eq!(logins.check(&login("umbrella", &token), || 1).await.unwrap_err().status, 401);
         }
         assert_eq!(logins.checked.load(Ordering::Relaxed), 2);
-        tokio::time::advance(BAD_FOR).await;
+        tokio::time::advance(Duration::from_secs(5)).await;
         logins.check(&login("umbrella", &token), || 1).await.unwrap_err();
         assert_eq!(logins.checked.load(Ordering::Relaxed), 3);
 

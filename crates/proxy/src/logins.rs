@@ -1,13 +1,11 @@
 //! Logins: what is known of a token already, and how many that are not may be looked at.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use access::{Directory, Grant, Refusal};
+use access::{Directory, Grant, LoginKey, Refusal, Remembered};
 use bus::session::{Connect, Refused, VIOLATION};
-use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Duration, Instant, sleep};
 
@@ -16,12 +14,6 @@ use crate::limits::Gate;
 /// What the front door knows of orgs and keys, and when it last heard that this is still so.
 pub type Known = Option<(Arc<Directory>, Instant)>;
 
-/// How long a token that is good need not be checked again. Whether it was revoked is asked each time.
-const GOOD_FOR: Duration = Duration::from_secs(60);
-/// How long a token that is not good is refused without a look.
-const BAD_FOR: Duration = Duration::from_secs(5);
-/// Logins that are remembered. When there are more, those whose time is over are forgotten, and then all if that is not enough.
-const MAX_REMEMBERED: usize = 16_384;
 /// Logins that may wait for their check. Further ones are closed without a word, and come again.
 const MAX_WAITING: u64 = 256;
 /// As many that come from where many wrong ones came from, apart from the others: so a flood takes their place from nobody. It is
@@ -32,26 +24,11 @@ const SUSPECT_WAIT: Duration = Duration::from_secs(1);
 /// Without word from the registry for so long nobody new is let in: a token may have been revoked.
 const MAX_SILENCE: Duration = Duration::from_secs(5 * 60);
 
-#[derive(Debug, Clone)]
-struct Remembered {
-    /// `None`: it is not good.
-    grant: Option<Arc<Grant>>,
-    until: Instant,
-}
-
-/// Who logged in lately, by a hash of user and secret.
-#[derive(Debug)]
-struct Cache {
-    /// Of which directory. With the next one all is looked at anew: an org may have been renamed.
-    version: Option<Arc<Directory>>,
-    entries: HashMap<[u8; 32], Remembered>,
-}
-
 /// Checks logins.
 #[derive(Debug)]
 pub(crate) struct Logins {
     known: watch::Receiver<Known>,
-    cache: Mutex<Cache>,
+    remembered: Mutex<Remembered>,
     /// One check at a time: a flood of wrong logins takes one core at most.
     checks: Semaphore,
     /// One of the suspects at a time stands in line for that: the others are never behind two of them.
@@ -108,7 +85,7 @@ impl Logins {
     pub(crate) fn new(known: watch::Receiver<Known>) -> Self {
         Self {
             known,
-            cache: Mutex::new(Cache { version: None, entries: HashMap::new() }),
+            remembered: Mutex::default(),
             checks: Semaphore::new(1),
             suspect_checks: Semaphore::new(1),
             waiting: AtomicU64::new(0),
@@ -117,8 +94,8 @@ impl Logins {
         }
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known, if it is fresh enough to let somebody in.
@@ -137,9 +114,9 @@ impl Logins {
         unix_now: impl Fn() -> u64,
     ) -> Result<Arc<Grant>, Why> {
         let login = login_of(connect);
-        let key = hash(login.0, login.1);
+        let key = LoginKey::of(login.0, login.1);
         let directory = self.directory(Instant::now()).ok_or(Why::NoRegistry)?;
-        if let Some(known) = self.remembered(&key, &directory, unix_now()) {
+        if let Some(known) = self.known_of(&key, &directory, unix_now()) {
             return known;
         }
         let checking = gate.begin_check(from, Instant::now());
@@ -157,7 +134,7 @@ impl Logins {
         let _turn = self.checks.acquire().await;
         // Meanwhile an org may have been renamed, and the same login have come before.
         let directory = self.directory(Instant::now()).ok_or(Why::NoRegistry)?;
-        if let Some(known) = self.remembered(&key, &directory, unix_now()) {
+        if let Some(known) = self.known_of(&key, &directory, unix_now()) {
             return known;
         }
         self.checked.fetch_add(1, Ordering::Relaxed);
@@ -165,47 +142,20 @@ impl Logins {
         if found.is_err() {
             gate.note_failure(from, Instant::now());
         }
-        self.remember(key, found.as_ref().ok().cloned(), &directory);
+        let (grant, now) = (found.as_ref().ok().cloned(), Instant::now().into_std());
+        self.remembered().keep(key, grant, &directory, now);
         found.map_err(Why::Token)
     }
 
-    /// Remembers what `directory` says, unless there is another one by now.
-    fn remember(&self, key: [u8; 32], grant: Option<Arc<Grant>>, directory: &Arc<Directory>) {
-        let now = Instant::now();
-        let until = now + if grant.is_some() { GOOD_FOR } else { BAD_FOR };
-        let mut cache = self.cache();
-        if cache.version.as_ref().is_none_or(|version| !Arc::ptr_eq(version, directory)) {
-            return;
-        }
-        if cache.entries.len() >= MAX_REMEMBERED {
-            cache.entries.retain(|_, entry| now < entry.until);
-            // Nearly as many as before: the next look would come too soon.
-            if cache.entries.len() > MAX_REMEMBERED / 4 * 3 {
-                cache.entries.clear();
-            }
-        }
-        cache.entries.insert(key, Remembered { grant, until });
-    }
-
     /// What is known of a login already; `None`: it has to be looked at.
-    fn remembered(
+    fn known_of(
         &self,
-        key: &[u8; 32],
+        key: &LoginKey,
         directory: &Arc<Directory>,
         now_s: u64,
     ) -> Option<Result<Arc<Grant>, Why>> {
-        let mut cache = self.cache();
-        if cache.version.as_ref().is_none_or(|version| !Arc::ptr_eq(version, directory)) {
-            cache.entries.clear();
-            cache.version = Some(Arc::clone(directory));
-        }
-        match cache.entries.get(key).filter(|entry| Instant::now() < entry.until) {
-            Some(Remembered { grant: Some(grant), .. }) => {
-                directory.standing(grant, now_s).is_ok().then(|| Ok(Arc::clone(grant)))
-            }
-            Some(Remembered { grant: None, .. }) => Some(Err(Why::StillBad)),
-            None => None,
-        }
+        let known = self.remembered().find(key, directory, Instant::now().into_std(), now_s)?;
+        Some(known.ok_or(Why::StillBad))
     }
 }
 
@@ -238,14 +188,6 @@ fn login_of(connect: &Connect) -> (&str, &str) {
     }
 }
 
-fn hash(user: &str, secret: &str) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update((user.len() as u64).to_le_bytes());
-    hasher.update(user);
-    hasher.update(secret);
-    hasher.finalize().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +204,5 @@ mod tests {
         ] {
             assert_eq!(login_of(&Connect::read(json.as_bytes()).unwrap()), login, "{json}");
         }
-        assert_ne!(hash("ab", "c"), hash("a", "bc"));
     }
 }
