@@ -50,7 +50,11 @@ impl Args {
         let Some(text) = self.get(name) else { return Ok(None) };
         match text.parse::<i64>() {
             Ok(number) => Ok(u64::try_from(number).ok().filter(|number| *number > 0)),
-            Err(_) => Err(Refused::bad(format!("the argument {name}={} is not a whole number", short(text)))),
+            Err(_) => {
+                let text =
+                    format!("the argument {name}={} is no whole number of at most {}", short(text), i64::MAX);
+                Err(Refused::bad(text))
+            }
         }
     }
 

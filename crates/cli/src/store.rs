@@ -68,10 +68,10 @@ Examples:
   logway store pack                      makes finished days small at once
   logway store stats -j                  sizes, as JSON
 
-'list', 'assign' and 'forget' go to the registry, beside a running 'logway up' or without one. The
-others look after the files of one store, DIR/store. It must not be in use: stop 'logway up' first.
-A start does by itself all that 'repair' does but for damage inside of parts, which only reading
-every byte finds.
+'list', 'assign' and 'forget' go to the registry, beside a running 'logway up' or without one.
+The others look after the files of one store, DIR/store. It must not be in use: stop 'logway up'
+first. A start does by itself all that 'repair' does but for damage inside of parts, which only
+reading every byte finds.
 
 Exit codes: 0 done, sound, or repaired without a loss; 6 something is damaged or lost, and it is
 said what; 5 the store is in use, or there is no registry; 3 there is no such store.";

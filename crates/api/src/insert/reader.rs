@@ -278,8 +278,9 @@ impl<'a> Reader<'a> {
     fn row(&mut self) -> Result<Row<'_>, Why> {
         let time = match self.place(Special::Time) {
             [] => self.now,
-            text => time(text, self.now)
-                .ok_or_else(|| -> Why { format!("its time {} is no time", shown(text)).into() })?,
+            text => time(text, self.now).ok_or_else(|| -> Why {
+                format!("its time {} is no time: write it as RFC 3339 or as Unix time", shown(text)).into()
+            })?,
         };
         let level = std::str::from_utf8(self.place(Special::Level)).ok().and_then(level);
         let level = match level {

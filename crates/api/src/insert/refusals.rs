@@ -39,15 +39,17 @@ impl Refusals {
             return None;
         }
         let (lines, were) = if count == 1 { ("line", "was") } else { ("lines", "were") };
-        let mut text = format!(
-            "{count} {lines} {were} refused, and the {} others are kept: do not send those again",
-            batches.kept()
-        );
+        let mut text = format!("{count} {lines} {were} refused, and ");
+        // Writing into a string does not fail.
+        let _ = match batches.kept() {
+            0 => write!(text, "none is kept"),
+            1 => write!(text, "the other one is kept: do not send it again"),
+            kept => write!(text, "the {kept} others are kept: do not send those again"),
+        };
         if expired > 0 {
             let _ = write!(text, "\n{expired} of them: older than lines are kept here");
         }
         for (number, why) in &self.first {
-            // Writing into a string does not fail.
             let _ = write!(text, "\nline {number}: {why}");
         }
         if self.count > self.first.len() as u64 {

@@ -57,12 +57,17 @@ impl Question {
     /// Reads what all questions have.
     pub(crate) fn read(api: &Api, asked: &Asked) -> Result<Self, Refused> {
         let args = &asked.args;
-        let text = args.get("query").ok_or_else(|| Refused::bad("LQ01: the argument 'query' is missing"))?;
+        let text = args.get("query").ok_or_else(|| {
+            Refused::bad("LQ01: the argument 'query' is missing: give it in the URL or in a form")
+        })?;
         let moment = |name: &'static str, end| match args.get(name) {
             None => Ok(None),
             Some(text) => match parse_arg(text, asked.now, end) {
                 Some(time) => Ok(Some(time)),
-                None => Err(Refused::bad(format!("the argument {name}={} is no time", short(text)))),
+                None => Err(Refused::bad(format!(
+                    "the argument {name}={} is no time, as 2026-11-22T10:00:00Z, 1795341600 or -5m are",
+                    short(text)
+                ))),
             },
         };
         let (start, end) = (moment("start", TimeEnd::Start)?, moment("end", TimeEnd::End)?);

@@ -15,9 +15,9 @@ pub(crate) async fn answer(api: &Api, route: Route, asked: &Asked) -> Result<Rep
     let args = &asked.args;
     let limit = args.count("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let named = match route {
-        Route::FieldValues | Route::StreamFieldValues => {
-            args.get("field").ok_or_else(|| Refused::bad("the argument 'field' is missing"))?
-        }
+        Route::FieldValues | Route::StreamFieldValues => args.get("field").ok_or_else(|| {
+            Refused::bad("the argument 'field' is missing: give it in the URL or in a form")
+        })?,
         Route::Streams => field::STREAM,
         Route::StreamIds => field::STREAM_ID,
         _ => "",

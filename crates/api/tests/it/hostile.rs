@@ -34,6 +34,26 @@ async fn heads_that_are_none() {
 }
 
 #[tokio::test]
+async fn wrong_arguments_are_named_and_what_is_right_is_said() {
+    let api = Api::start(vec![Line::new("k3f9", "web", "T10:00:00Z", "a")]).await;
+    for (path, form, wanted) in [
+        ("query", "", "the argument 'query' is missing: give it in the URL or in a form"),
+        ("query", "query=*&limit=many", "the argument limit=\"many\" is no whole number of at most 92"),
+        (
+            "query",
+            "query=*&start=later",
+            "the argument start=\"later\" is no time, as 2026-11-22T10:00:00Z, ",
+        ),
+        ("query", "query=*&timeout=soon", "the argument timeout=\"soon\" is no time span, as 4.2s is"),
+        ("field_values", "query=*", "the argument 'field' is missing: give it in the URL or in a form"),
+    ] {
+        let answered = api.ask(&post(&format!("/select/logsql/{path}"), form)).await;
+        assert!(answered.status == 400 && answered.body.contains(wanted), "{form}: {}", answered.body);
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn arguments_that_are_too_much() {
     let api = Api::start(vec![Line::new("k3f9", "web", "T10:00:00Z", "a")]).await;
     let deep = "(".repeat(10_000);

@@ -75,7 +75,14 @@ async fn bad_lines_cost_themselves_alone() {
     );
     assert_eq!((lines.len(), lines[11]), (12, "and 5 more"));
     assert_eq!(kept(&api).len(), 3);
-    assert!(api.figures.text().contains("logway_api_refused_lines_total 15"));
+    for (body, wanted) in [
+        (&b"no\n"[..], "1 line was refused, and none is kept\nline 1: it is no JSON object"),
+        (b"no\n{\"_msg\":\"e\"}\n", "1 line was refused, and the other one is kept: do not send it again\n"),
+    ] {
+        let answered = bring(&api, &token, "", "", body).await;
+        assert!(answered.status == 400 && answered.body.starts_with(wanted), "{}", answered.body);
+    }
+    assert!(api.figures.text().contains("logway_api_refused_lines_total 17"));
     api.stop().await;
 }
 

@@ -43,6 +43,7 @@ impl Output {
     /// # Errors
     /// When it is there, or cannot be made.
     pub(super) fn create(path: &Path, state: State) -> Result<(Self, State)> {
+        may_be_file(path)?;
         if path.exists() {
             let what = format!("{} is there already", path.display());
             let hint = match state::path(path).exists() {
@@ -52,7 +53,15 @@ impl Output {
             return Fail::new(Exit::Failure, what).hint(hint).err();
         }
         // First the state: with the file alone nobody could go on.
-        state.save(path).with_context(|| format!("writing {}", state::path(path).display()))?;
+        if let Err(error) = state.save(path) {
+            let what = format!("{} cannot be written", state::path(path).display());
+            return Fail::new(Exit::Failure, what)
+                .why(error)
+                .hint(
+                    "look whether its folder is there, and whether you may write to it; or name another file",
+                )
+                .err();
+        }
         let file = open(path, OpenOptions::new().create_new(true))?;
         Ok(Self::new(Target::File { file, path: path.to_owned() }, state))
     }
@@ -66,6 +75,7 @@ impl Output {
         question: &Question,
         range: impl FnOnce() -> Result<Range>,
     ) -> Result<(Self, State)> {
+        may_be_file(path)?;
         let Some(state) = State::read(path)? else {
             if path.exists() {
                 let what = format!(
@@ -152,6 +162,21 @@ impl Output {
             }
         }
     }
+}
+
+/// That there is a file at `path`, or nothing: with anything else nobody could go on, and it is not to be removed.
+fn may_be_file(path: &Path) -> Result<()> {
+    let Ok(metadata) = path.metadata() else { return Ok(()) };
+    let path = path.display();
+    let (what, hint) = match () {
+        () if metadata.is_file() => return Ok(()),
+        () if metadata.is_dir() => (format!("{path} is a folder"), "name a file in it".to_owned()),
+        () => (
+            format!("{path} is no file"),
+            format!("leave --out away, and write '> {path}' behind the command"),
+        ),
+    };
+    Fail::new(Exit::Failure, what).hint(hint).err()
 }
 
 fn writing(path: &Path) -> String {

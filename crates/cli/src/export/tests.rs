@@ -211,3 +211,22 @@ fn what_a_file_must_be_to_go_on_with() {
     fs::write(state::path(&path), "{}").unwrap();
     assert!(describe(&resume(&question()).map(drop).unwrap_err()).0.contains("export anew"));
 }
+
+#[test]
+fn only_a_file_can_be_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, gone) = (dir.path().to_owned(), dir.path().join("none").join("x.ndjson"));
+    for (path, wanted) in [
+        (folder.as_path(), "is a folder\nhint: name a file in it"),
+        (Path::new("/dev/null"), "/dev/null is no file\nhint: leave --out away, and write '> /dev/null'"),
+        (&gone, "x.ndjson.resume cannot be written: "),
+    ] {
+        for opened in [
+            Output::create(path, State::new(question(), range())),
+            Output::resume(path, &question(), || Ok(range())),
+        ] {
+            let (text, exit) = describe(&opened.err().unwrap());
+            assert!(exit == Exit::Failure && text.contains(wanted) && text.contains("hint: "), "{text}");
+        }
+    }
+}
