@@ -16,6 +16,22 @@ fn up(data: &std::path::Path, args: &[&str]) -> Process {
 }
 
 #[test]
+fn it_takes_as_many_open_files_as_it_may() {
+    let dir = logway_tests::short_dir();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 256 && exec \"$0\" \"$@\""]).arg(parts::logway());
+    command.arg("up").arg("--data").arg(dir.path().join("d"));
+    command.args(["--nats-port", "0", "--proxy-port", "0", "--http-port", "0"]);
+    let up = Process::start("logway up", &mut command);
+    up.wait_for_stderr("ready", |line| line == "ready");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", up.pid())).expect("reading its limits");
+    let files =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("there is one of files");
+    let files: Vec<&str> = files.split_whitespace().collect();
+    assert!(files[0] == files[1] && files[0] != "256", "{files:?}");
+}
+
+#[test]
 fn a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("binding a port");
     let port = taken.local_addr().expect("it has an address").port().to_string();

@@ -48,7 +48,7 @@ pub use live::Live;
 pub use logins::Known;
 pub use logs::Logs;
 pub use metrics::ApiFigures;
-pub use serve::{Fault, Figures};
+pub use serve::{Fault, Figures, Warnings};
 
 /// How the HTTP face behaves.
 pub struct Config {
@@ -66,6 +66,8 @@ pub struct Config {
     pub figures: Option<Figures>,
     /// What is wrong with others in this process, for `/health`; `None` if all is well with them.
     pub fault: Option<Fault>,
+    /// What is missing or damaged with others in this process, for `/health`: it stays 200 then.
+    pub warnings: Option<Warnings>,
     /// Where one's own figures can be read while it runs, for who serves them beside others.
     pub own_figures: Arc<ApiFigures>,
 }
@@ -74,7 +76,8 @@ impl Config {
     /// The usual bounds, and no metrics.
     pub fn new(listener: TcpListener, logs: Arc<dyn Logs>, known: watch::Receiver<Known>) -> Self {
         let (limits, host) = (Limits::default(), String::new());
-        Self { listener, logs, known, limits, host, figures: None, fault: None, own_figures: Arc::default() }
+        let own_figures = Arc::default();
+        Self { listener, logs, known, limits, host, figures: None, fault: None, warnings: None, own_figures }
     }
 }
 
@@ -90,7 +93,7 @@ impl std::fmt::Debug for Config {
 /// Serves clients until `shutdown` resolves. Then nobody new is let in, tails end at once, and requests that run may come to
 /// their end within 5 seconds. A store or a registry that is away does not end it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
-    let Config { listener, logs, known, limits, host, figures, fault, own_figures } = config;
+    let Config { listener, logs, known, limits, host, figures, fault, warnings, own_figures } = config;
     let api = Arc::new(Api {
         logs,
         logins: Logins::new(known),
@@ -101,6 +104,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         host,
         figures,
         fault,
+        warnings,
         ending: watch::Sender::new(false),
     });
     // A second run with one configuration cannot be: it would have to be cloned.

@@ -29,6 +29,9 @@ pub type Figures = Box<dyn Fn() -> String + Send + Sync>;
 /// Says what is wrong, in a sentence.
 pub type Fault = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
+/// Says what is missing or damaged though everything works, a sentence each.
+pub type Warnings = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What all requests share.
 pub(crate) struct Api {
     pub(crate) logs: Arc<dyn Logs>,
@@ -42,6 +45,8 @@ pub(crate) struct Api {
     pub(crate) figures: Option<Figures>,
     /// What is wrong elsewhere in this process.
     pub(crate) fault: Option<Fault>,
+    /// What is missing or damaged elsewhere in this process.
+    pub(crate) warnings: Option<Warnings>,
     /// True when tails have to end.
     pub(crate) ending: watch::Sender<bool>,
 }
@@ -121,13 +126,16 @@ impl Api {
         select::answer(self, route, asked(args)).await
     }
 
-    /// 200 `OK` as VictoriaLogs says it, or 503 with what is wrong.
+    /// 200 `OK` as VictoriaLogs says it, with what is missing or damaged below, or 503 with what is wrong. Damage is no reason to send
+    /// nobody here: all that is there is found, and lines are taken.
     fn health(&self) -> Reply {
         if let Some(fault) = self.fault.as_ref().and_then(|fault| fault()) {
             return Refused::new(StatusCode::SERVICE_UNAVAILABLE, fault).into_reply();
         }
         if self.logins.directory(Instant::now()).is_some() {
-            return reply::ok(reply::TEXT, "OK");
+            let warnings = self.warnings.as_ref().map(|warnings| warnings()).unwrap_or_default();
+            let below = warnings.iter().map(|warning| format!("\nwarning: {warning}"));
+            return reply::ok(reply::TEXT, std::iter::once("OK".to_owned()).chain(below).collect::<String>());
         }
         let text = "the registry has not been heard for five minutes, or not at all: nobody is let in";
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, text).into_reply()

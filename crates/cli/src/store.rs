@@ -11,7 +11,7 @@ use clap::Subcommand;
 use disk::{Disk, RealDisk};
 use serde_json::json;
 use store::Problem;
-use store::inspect::{self, Packed, Repaired, Survey};
+use store::inspect::{self, Loss, Packed, Repaired, Salvaged, Survey};
 use store::part::Section;
 
 use crate::data::{Data, DataArg};
@@ -314,7 +314,7 @@ fn survey_json(survey: &Survey) -> serde_json::Value {
 
 /// Whether rows are gone for good.
 fn lost(repaired: &Repaired) -> bool {
-    repaired.report.is_lossy() || repaired.parts.iter().any(|(_, _, lost)| *lost > 0)
+    repaired.report.is_lossy() || repaired.parts.iter().any(|part| part.lost > 0)
 }
 
 /// What a repair did.
@@ -323,9 +323,17 @@ fn repairs(repaired: &Repaired) -> String {
     for (file, problem) in &repaired.report.problems {
         out.push_str(&format!("{}: {}\n", path(file), problem));
     }
-    for (file, kept, gone) in &repaired.parts {
-        let (kept, gone) = (thousands(*kept), thousands(*gone));
-        out.push_str(&format!("{}: {kept} rows saved, {gone} lost; it lies in 'damaged' now\n", path(file)));
+    for part in &repaired.parts {
+        let (kept, gone) = (thousands(part.saved), thousands(part.lost));
+        out.push_str(&format!(
+            "{}: {kept} rows saved, {gone} lost; it lies in 'damaged' now\n",
+            path(&part.path)
+        ));
+        for loss in &part.losses {
+            let (rows, from, to) =
+                (thousands(loss.rows), line::time::rfc3339(loss.from), line::time::rfc3339(loss.to));
+            out.push_str(&format!("  lost: {rows} rows of {}/{} from {from} to {to}\n", loss.org, loss.app));
+        }
     }
     if out.is_empty() {
         out.push_str("sound: there was nothing to repair\n");
@@ -340,7 +348,14 @@ fn problem_json((file, problem): &(PathBuf, Problem)) -> serde_json::Value {
 }
 
 fn repaired_json(repaired: &Repaired) -> serde_json::Value {
-    let part = |(file, kept, gone): &(PathBuf, u64, u64)| json!({ "path": shown(file), "saved_rows": kept, "lost_rows": gone });
+    let loss = |loss: &Loss| {
+        let (from, to) = (line::time::rfc3339(loss.from), line::time::rfc3339(loss.to));
+        json!({ "org": loss.org, "app": loss.app, "from": from, "to": to, "rows": loss.rows })
+    };
+    let part = |part: &Salvaged| {
+        let losses: Vec<_> = part.losses.iter().map(loss).collect();
+        json!({ "path": shown(&part.path), "saved_rows": part.saved, "lost_rows": part.lost, "lost": losses })
+    };
     json!({
         "lossy": lost(repaired),
         "problems": repaired.report.problems.iter().map(problem_json).collect::<Vec<_>>(),

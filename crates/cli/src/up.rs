@@ -187,7 +187,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-/// Takes as many open files as this process may: the store has one for each part, the bus one for each connection.
+/// Takes as many open files as this process may: the store has half of them for its parts, and the bus one for each connection.
 fn raise_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

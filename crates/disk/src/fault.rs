@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+mod bad;
 mod file;
 
 use file::FaultFile;
@@ -104,6 +105,8 @@ struct Inode {
     /// What the disk holds.
     durable: Vec<u8>,
     pending: Vec<Change>,
+    /// What the disk gives no more.
+    bad: bad::Bad,
 }
 
 #[derive(Clone, Debug)]
@@ -242,7 +245,8 @@ impl FaultDisk {
             .iter()
             .map(|file| {
                 let content = file.survivor(&mut rng);
-                Inode { cached: content.clone(), durable: content, pending: Vec::new() }
+                let bad = file.bad.clone();
+                Inode { cached: content.clone(), durable: content, pending: Vec::new(), bad }
             })
             .collect();
         let mut names = state.durable_names.clone();
@@ -306,7 +310,8 @@ impl FaultDisk {
     /// Replaces or makes a file, durably.
     pub fn put(&self, path: &Path, content: &[u8]) {
         let mut state = self.lock();
-        state.files.push(Inode { cached: content.to_vec(), durable: content.to_vec(), pending: Vec::new() });
+        let (cached, durable) = (content.to_vec(), content.to_vec());
+        state.files.push(Inode { cached, durable, ..Inode::default() });
         let node = Node::File(state.files.len() - 1);
         state.names.insert(path.to_path_buf(), node);
         state.durable_names.insert(path.to_path_buf(), node);
@@ -377,6 +382,7 @@ impl Disk for FaultDisk {
         let mut state = self.lock();
         state.enter(Call::Open)?;
         let id = state.file(path)?;
+        state.files[id].bad.open()?;
         Ok(Arc::new(FaultFile { disk: self.clone(), id }))
     }
 

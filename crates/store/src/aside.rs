@@ -1,6 +1,7 @@
 //! Where damaged files are put, for people to look at.
 
-use disk::{Disk, read_file};
+use disk::{Disk, SyncPoint, read_file};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,31 @@ impl<'a> Aside<'a> {
         Some(target)
     }
 
+    /// Moves a file of the log there, with a note of what it held. If the folder is full, the file stays where it was, under a name that
+    /// no start reads.
+    pub(crate) fn put_log(&self, path: &Path, note: &str) -> io::Result<PathBuf> {
+        let target = match self.put(path) {
+            Some(target) => target,
+            None => {
+                let target = beside(path, ".damaged");
+                self.disk.rename(path, &target)?;
+                target
+            }
+        };
+        // The note helps people; without it the file is there all the same.
+        let noted =
+            self.disk.create(&beside(&target, ".txt")).and_then(|file| file.write_at(0, note.as_bytes()));
+        let _told = noted.and_then(|()| self.disk.sync_dir(&self.dir, SyncPoint::StoreLogDir));
+        Ok(target)
+    }
+
+    /// How many files lie there.
+    pub(crate) fn count(&self) -> usize {
+        self.disk
+            .list(&self.dir)
+            .map_or(0, |names| names.iter().filter(|name| !name.ends_with(".txt")).count())
+    }
+
     /// Copies a part of a file there.
     pub(crate) fn copy(&self, path: &Path, range: Range<usize>) -> Option<PathBuf> {
         let content = read_file(self.disk, path, usize::MAX).ok()?;
@@ -55,4 +81,10 @@ impl<'a> Aside<'a> {
 
 fn numbered(name: &str, number: usize) -> String {
     if number == 0 { name.to_owned() } else { format!("{name}.{number}") }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }

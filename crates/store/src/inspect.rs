@@ -7,6 +7,7 @@ use crate::aside;
 use crate::batch;
 use crate::clock::day_range;
 use crate::error::Error;
+use crate::files::Files;
 use crate::manifest::{self, Manifest, PartEntry};
 use crate::part::{Sizes, Summary};
 use crate::request::Request;
@@ -19,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::engine::{Loss, Salvaged};
 pub use pack::{Packed, pack};
 pub use repair::{Repaired, repair};
 
@@ -93,9 +95,10 @@ fn look(disk: &Arc<dyn Disk>, dir: &Path, all_bytes: bool) -> Result<Survey, Err
         survey.defect(&path, "it ends in half a record, as after a crash".to_owned(), false);
     }
     let mut files: BTreeMap<u64, PathBuf> = shelf::list_parts(&**disk, dir)?.into_iter().collect();
+    let parts = Files::new(Arc::clone(disk), 1);
     for entry in known.parts.values() {
         files.remove(&entry.id);
-        survey.part(disk, dir, entry, all_bytes);
+        survey.part(&parts, dir, entry, all_bytes);
     }
     for path in files.into_values() {
         survey.defect(
@@ -132,9 +135,9 @@ impl Survey {
         self.defects.push(Defect { path: path.to_path_buf(), what, is_loss });
     }
 
-    fn part(&mut self, disk: &Arc<dyn Disk>, dir: &Path, entry: &PartEntry, all_bytes: bool) {
+    fn part(&mut self, files: &Arc<Files>, dir: &Path, entry: &PartEntry, all_bytes: bool) {
         let path = shelf::part_path(dir, entry.day, entry.id);
-        let part = match shelf::open_part(disk, &path) {
+        let part = match shelf::open_part(files, &path) {
             Ok(part) => part,
             Err(error) if error.is_missing() => {
                 return self.defect(&path, format!("it is missing, with {} rows", entry.rows), true);
@@ -163,12 +166,20 @@ impl Survey {
     fn log(&mut self, disk: &dyn Disk, dir: &Path, flushed_lsn: u64) {
         let dir = dir.join("wal");
         for (path, content) in wal::contents(disk, &dir) {
-            let Ok(content) = content else {
-                self.defect(&path, "it cannot be read".to_owned(), true);
-                continue;
+            let content = match content {
+                Ok(content) => content,
+                Err(error) => {
+                    self.defect(&path, format!("it cannot be read: {error}"), true);
+                    continue;
+                }
             };
+            for range in &content.unread {
+                let what = format!("{} bytes from byte {} on cannot be read", range.len(), range.start);
+                self.defect(&path, what, true);
+            }
+            let content = &content.bytes;
             self.log_bytes += content.len() as u64;
-            let Some(found) = wal::scan_whole(&content) else {
+            let Some(found) = wal::scan_whole(content) else {
                 if content.iter().any(|&byte| byte != 0) {
                     self.defect(&path, "its header is damaged".to_owned(), true);
                 }

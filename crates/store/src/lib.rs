@@ -8,6 +8,7 @@ mod batch;
 mod clock;
 mod engine;
 mod error;
+mod files;
 pub mod flatten;
 pub mod inspect;
 mod manifest;

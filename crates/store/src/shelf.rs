@@ -4,6 +4,7 @@
 
 use crate::clock::{day_of, day_range};
 use crate::error::Error;
+use crate::files::Files;
 use crate::manifest::PartEntry;
 use crate::part::{Options, Part, PartWriter, Summary};
 use crate::rows::Rows;
@@ -70,7 +71,7 @@ pub(crate) type NewPart = (u64, i32, i64);
 /// Makes a part of the rows of a day: `rows` are by org and app, those of one app following each other. Its content is durable then, its
 /// name not yet ([`sync_days`]).
 pub(crate) fn write_part(
-    disk: &Arc<dyn Disk>,
+    files: &Arc<Files>,
     store: &Path,
     new: NewPart,
     rows: &[Arc<Rows>],
@@ -79,7 +80,7 @@ pub(crate) fn write_part(
     let (from, to) = day_range(new.1);
     let path = part_path(store, new.1, new.0);
     let fail = |error| Error::part(&path, error);
-    make_part(disk, store, new, quality, |file| {
+    make_part(files, store, new, quality, |file| {
         let mut writer = PartWriter::new(Arc::clone(file), quality.options()).map_err(fail)?;
         for app in rows.chunk_by(|a, b| (a.org(), a.app()) == (b.org(), b.app())) {
             let many: Vec<&Rows> = app.iter().map(|rows| &**rows).collect();
@@ -92,15 +93,15 @@ pub(crate) fn write_part(
 /// Makes a part's file by `write`, opens it, and syncs its content. What is half made is removed, and so is a part without
 /// rows.
 pub(crate) fn make_part(
-    disk: &Arc<dyn Disk>,
+    files: &Arc<Files>,
     store: &Path,
     (id, day, made): NewPart,
     quality: Quality,
     write: impl FnOnce(&Arc<dyn File>) -> Result<Option<Summary>, Error>,
 ) -> Result<Option<Stored>, Error> {
-    let path = part_path(store, day, id);
+    let (disk, path) = (&*files.disk, part_path(store, day, id));
     let attempt = || -> Result<Option<Stored>, Error> {
-        make_dir(&**disk, &day_dir(store, day))
+        make_dir(disk, &day_dir(store, day))
             .map_err(|error| Error::io("make the folder of", &path, error))?;
         let file = disk.create(&path).map_err(|error| Error::io("make", &path, error))?;
         let Some(summary) = write(&file)? else {
@@ -108,7 +109,8 @@ pub(crate) fn make_part(
             return Ok(None);
         };
         file.sync_data(SyncPoint::StorePart).map_err(|error| Error::io("sync", &path, error))?;
-        let part = Part::open(Arc::clone(&file)).map_err(|error| Error::part(&path, error))?;
+        drop(file);
+        let part = open_part(files, &path)?;
         let entry = entry(id, (day, made, quality == Quality::Closed), &summary);
         Ok(Some(Stored { entry, part: Arc::new(part) }))
     };
@@ -132,15 +134,15 @@ pub(crate) fn entry(id: u64, (day, made, closed): (i32, i64, bool), summary: &Su
 }
 
 /// Opens a part's file.
-pub(crate) fn open_part(disk: &Arc<dyn Disk>, path: &Path) -> Result<Part, Error> {
-    let file = disk.open(path).map_err(|error| Error::io("open", path, error))?;
+pub(crate) fn open_part(files: &Arc<Files>, path: &Path) -> Result<Part, Error> {
+    let file = files.open(path).map_err(|error| Error::io("open", path, error))?;
     Part::open(file).map_err(|error| Error::part(path, error))
 }
 
 /// Opens the part that the manifest names.
-pub(crate) fn open_entry(disk: &Arc<dyn Disk>, store: &Path, entry: &PartEntry) -> Result<Stored, Error> {
+pub(crate) fn open_entry(files: &Arc<Files>, store: &Path, entry: &PartEntry) -> Result<Stored, Error> {
     let path = part_path(store, entry.day, entry.id);
-    let part = open_part(disk, &path)?;
+    let part = open_part(files, &path)?;
     if self::entry(entry.id, (entry.day, entry.made, entry.closed), part.summary()) == *entry {
         return Ok(Stored { entry: entry.clone(), part: Arc::new(part) });
     }

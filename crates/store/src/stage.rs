@@ -87,6 +87,12 @@ impl Store {
         Some(format!("the store takes no lines: {trouble}"))
     }
 
+    /// What is missing or damaged though lines are taken and found, a sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.engine.warnings().into_iter().map(|what| format!("store: {what}")).collect()
+    }
+
     /// Keeps a request. It resolves when all of it is durable, or with the reason why not. Rows from elsewhere are said on the bus then. The
     /// request is on its way when this returns, whether or not anybody waits.
     pub fn append(&self, request: Request) -> impl Future<Output = Result<Receipt, Refusal>> + Send + use<> {

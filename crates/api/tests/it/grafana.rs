@@ -270,6 +270,18 @@ async fn tenants_paths_and_what_is_not_there() {
 }
 
 #[tokio::test]
+async fn damage_is_told_and_no_reason_to_send_nobody() {
+    let change = |config: &mut api::Config| {
+        config.warnings = Some(Box::new(|| vec!["store: 1 parts".to_owned(), "store: 2 files".to_owned()]));
+    };
+    let api = Api::start_with(lines(), change).await;
+    let health = api.send(get("/health").as_bytes()).await;
+    let wanted = "OK\nwarning: store: 1 parts\nwarning: store: 2 files";
+    assert_eq!((health.status, health.body.as_str()), (200, wanted));
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrong_query_is_pointed_at() {
     let api = Api::start(lines()).await;
     let answered = api.ask(&get("/select/logsql/query?query=a%20(b")).await;

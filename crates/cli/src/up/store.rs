@@ -25,6 +25,9 @@ use crate::output::notice;
 /// The store that a registry gives all shards to at first.
 pub(super) const MAIN: &str = "main";
 
+/// Most parts that are open, however many files a process may have: the kernel has memory for each.
+const MAX_OPEN_PARTS: usize = 16 << 10;
+
 /// A store's name, as it stands in subjects.
 pub(super) fn name(text: &str) -> Result<Name, String> {
     Name::new("store", text).map_err(|error| error.to_string())
@@ -66,7 +69,7 @@ pub(super) async fn start(
 async fn open(dir: &Path, args: &Args) -> Result<Engine> {
     let keep = Keep { days: args.keep_days, bytes: args.keep_bytes.map(|size| size.0) };
     let retention = Retention { default: keep, ..Retention::default() };
-    let config = store::Config { retention, ..store::Config::default() };
+    let config = store::Config { retention, open_parts: open_parts(), ..store::Config::default() };
     let path = dir.to_path_buf();
     let opened = tokio::task::spawn_blocking(move || {
         Engine::open(Arc::new(RealDisk), &path, config, Arc::new(SystemClock::new()))
@@ -79,6 +82,14 @@ async fn open(dir: &Path, args: &Args) -> Result<Engine> {
         notice("hint: 'logway store check' says more when this is not running");
     }
     Ok(engine)
+}
+
+/// How many parts may be open: half of what this process may have, since connections need the others.
+fn open_parts() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit
+        .map_or(usize::MAX, |limit| usize::try_from(limit / 2).unwrap_or(usize::MAX))
+        .clamp(32, MAX_OPEN_PARTS)
 }
 
 /// Follows what the registry says of this store and of orgs that are no more, as long as anybody wants to know.

@@ -72,7 +72,8 @@ pub(super) fn start(
         let store = figured.as_ref().map(Store::figures).unwrap_or_default();
         joined(&[agent.text(), store, proxy.text(), own.text()])
     }));
-    let agent = others.agent;
+    let (agent, warned) = (others.agent, store.clone());
+    config.warnings = Some(Box::new(move || warned.as_ref().map(Store::warnings).unwrap_or_default()));
     config.fault = Some(Box::new(move || agent.fault().or_else(|| store.as_ref().and_then(Store::fault))));
     parts.start("HTTP API", |ending| async {
         api::run(config, until(ending)).await;

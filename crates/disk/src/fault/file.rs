@@ -46,6 +46,7 @@ impl File for FaultFile {
         let offset = small(offset)?;
         let mut state = self.disk.lock();
         state.enter(Call::Read)?;
+        state.files[self.id].bad.read(offset..offset.saturating_add(buf.len()))?;
         let rest = state.files[self.id].cached.get(offset..).unwrap_or_default();
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);

@@ -17,6 +17,9 @@ pub struct Config {
     pub flush_after_s: u32,
     /// Disk space kept back, so that a flush can end when the disk is full. 0: none.
     pub reserve_bytes: u64,
+    /// Files of parts that stay open; the others are opened again when they are read. Beside them the store has a handful open, and one
+    /// for each thread that searches.
+    pub open_parts: usize,
     /// A day that is over is rewritten when nothing of it has changed for so long, seconds.
     pub quiet_s: u32,
     /// Most parts that are merged into one at once.
@@ -38,6 +41,7 @@ impl Default for Config {
             queue_bytes: 16 << 20,
             flush_after_s: 600,
             reserve_bytes: 64 << 20,
+            open_parts: 128,
             quiet_s: 2 * 3600,
             merge_inputs: 8,
             merge_bytes: 1 << 30,

@@ -9,7 +9,7 @@ use crate::retention::Retention;
 use crate::seen::Seen;
 use crate::shelf::Stored;
 use line::OrgId;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A memtable that nothing is added to any more.
@@ -64,6 +64,8 @@ pub(super) struct Core {
     pub(super) parts: Vec<Arc<Stored>>,
     /// Parts that could not be read at the start: they may be, later.
     pub(super) absent: Vec<PartEntry>,
+    /// Parts that are damaged inside: they stay as they are.
+    pub(super) damaged: BTreeSet<u64>,
     pub(super) retention: Arc<Retention>,
     pub(super) byte_floors: Arc<BTreeMap<OrgId, i64>>,
     pub(super) deleted: Arc<BTreeMap<OrgId, u64>>,

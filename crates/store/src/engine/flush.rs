@@ -183,7 +183,7 @@ impl Shared {
         let at = self.now();
         for (day, rows) in by_day(rows) {
             let id = self.next_id();
-            let part = shelf::write_part(&self.disk, &self.dir, (id, day, at), &rows, Quality::Hot)?;
+            let part = shelf::write_part(&self.files, &self.dir, (id, day, at), &rows, Quality::Hot)?;
             written.parts.extend(part.map(Arc::new));
         }
         let seen = self.next_id();

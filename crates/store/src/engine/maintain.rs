@@ -6,13 +6,14 @@ mod put_off;
 mod run;
 mod salvage;
 
+pub use salvage::{Loss, Salvaged};
+
 use super::{Engine, Shared, lock};
 use crate::clock::SECOND;
 use crate::error::Error;
 use crate::manifest::Change;
 use crate::shelf::Stored;
 use disk::SyncPoint;
-use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -26,19 +27,12 @@ const KEEP_EVERY: i64 = 60 * SECOND;
 pub(super) struct Maintaining {
     /// A change of the manifest that may or may not have come about: it must be made before anything else is.
     pending: Option<Done>,
-    /// Parts that are damaged: they stay as they are.
-    damaged: BTreeSet<u64>,
     /// Parts that something failed with.
     put_off: put_off::PutOff,
+    /// Parts that count no more, and what took them out. Their files stay while somebody reads them.
+    leaving: Vec<(Task, Arc<Stored>)>,
     /// When it was last looked what is too old, by time elapsed.
     looked: i64,
-}
-
-impl Maintaining {
-    /// Parts that are left as they are for now. `elapsed` is now, by time elapsed.
-    fn skipped(&self, elapsed: i64) -> BTreeSet<u64> {
-        self.put_off.at(elapsed).chain(self.damaged.iter().copied()).collect()
-    }
 }
 
 /// Work that is done but for the manifest.
@@ -98,6 +92,7 @@ impl Shared {
     }
 
     fn maintain(&self, maintaining: &mut Maintaining) -> Result<(), Error> {
+        self.remove_left(maintaining);
         loop {
             if let Some(done) = maintaining.pending.take() {
                 self.settle(maintaining, done)?;
@@ -122,7 +117,7 @@ impl Shared {
     fn open_absent(&self) {
         let absent = lock(&self.core).absent.clone();
         for entry in absent {
-            let Ok(stored) = crate::shelf::open_entry(&self.disk, &self.dir, &entry) else { continue };
+            let Ok(stored) = crate::shelf::open_entry(&self.files, &self.dir, &entry) else { continue };
             let mut core = lock(&self.core);
             core.absent.retain(|other| other.id != entry.id);
             core.exchange(&[], vec![Arc::new(stored)]);
@@ -150,16 +145,21 @@ impl Shared {
             Task::Purge => {}
         }
         drop(core);
-        for stored in &done.removed {
-            // Whoever still reads it has it open.
-            crate::shelf::remove_part(&*self.disk, &self.dir, &stored.entry);
-        }
         maintaining.put_off.forget(&done.change.removed);
-        if done.task == Task::Drop {
-            // Nothing else tells the next start that they are not missed. Should it fail, that start puts them aside.
-            let days = done.removed.iter().map(|stored| stored.entry.day);
-            let _synced = crate::shelf::sync_days(&*self.disk, &self.dir, days, SyncPoint::StorePartDir);
-        }
+        maintaining.leaving.extend(done.removed.into_iter().map(|stored| (done.task, stored)));
+        self.remove_left(maintaining);
         Ok(())
+    }
+
+    /// Removes the files of parts that do not count any more and that nobody reads.
+    pub(super) fn remove_left(&self, maintaining: &mut Maintaining) {
+        // A part that is no more in the store's list is in no new snapshot.
+        let is_read = |(_, stored): &(Task, Arc<Stored>)| Arc::strong_count(&stored.part) > 1;
+        let (still, gone): (Vec<_>, Vec<_>) = maintaining.leaving.drain(..).partition(is_read);
+        maintaining.leaving = still;
+        gone.iter().for_each(|(_, stored)| crate::shelf::remove_part(&*self.disk, &self.dir, &stored.entry));
+        // Nothing else tells the next start that dropped ones are not missed. Should it fail, that start puts them aside.
+        let days = gone.iter().filter(|(task, _)| *task == Task::Drop).map(|(_, stored)| stored.entry.day);
+        let _synced = crate::shelf::sync_days(&*self.disk, &self.dir, days, SyncPoint::StorePartDir);
     }
 }

@@ -13,20 +13,24 @@ mod core;
 mod flush;
 mod maintain;
 mod open;
+mod report;
 mod reserve;
 mod snapshot;
 mod stats;
+mod warnings;
 mod watch;
 
 pub use append::{Receipt, Refusal, Reply};
 pub use config::Config;
-pub use open::{Problem, Report};
+pub use maintain::{Loss, Salvaged};
+pub use report::{Problem, Report};
 pub use snapshot::Snapshot;
 pub use stats::Stats;
 
 use self::core::{Core, Queue};
 use crate::clock::{Clock, Trusted};
 use crate::error::Error;
+use crate::files::Files;
 use crate::manifest::Manifest;
 use crate::wal::Wal;
 use disk::{Disk, Guard};
@@ -45,6 +49,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shared {
     disk: Arc<dyn Disk>,
+    files: Arc<Files>,
     dir: PathBuf,
     config: Config,
     clock: Arc<dyn Clock>,
@@ -62,6 +67,8 @@ struct Shared {
     queued: Condvar,
     trusted: Mutex<Trusted>,
     reserve: Mutex<reserve::Reserve>,
+    /// What the start found.
+    report: Report,
     /// No other process may be on the directory.
     _lock: Box<dyn Guard>,
 }
@@ -111,6 +118,7 @@ impl Engine {
         for thread in self.threads.drain(..) {
             let _ended = thread.join();
         }
+        self.shared.remove_left(&mut lock(&self.shared.maintaining));
     }
 }
 

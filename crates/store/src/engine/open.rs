@@ -1,6 +1,7 @@
 //! The start: what counts, what is missing, what is damaged.
 
 use super::core::{Core, Queue};
+use super::report::{Problem, Report};
 use super::reserve::Reserve;
 use super::watch::Watch;
 use super::{Config, Engine, Shared, flush, maintain};
@@ -8,108 +9,22 @@ use crate::aside::Aside;
 use crate::batch::{self, Terms};
 use crate::clock::{Clock, Trusted};
 use crate::error::Error;
+use crate::files::Files;
 use crate::manifest::{Damage, Known, Manifest};
 use crate::request::Request;
 use crate::seen::{self, Seen};
 use crate::shelf::{self, Stored};
 use crate::wal::{FindingKind, Opened, Wal};
 use disk::{Disk, SyncPoint, make_dir};
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
 mod parts;
 
 /// Each start leaves out so many positions, so that those of records that were lost without a trace are not used again.
 const START_STRIDE: u64 = 1 << 24;
-
-/// What is wrong with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Problem {
-    /// The log ends in a batch that is not whole: normal after a crash. Nobody was told that it is stored.
-    TornLog,
-    /// Batches of the log that were acknowledged are unreadable. Their bytes are in `damaged`, if there are any.
-    LostBatches(u64),
-    /// A segment of the log is unreadable and was moved to `damaged`.
-    LogSetAside,
-    /// A batch of the log is whole and yet cannot be read; this program is older than the one that wrote it.
-    UnknownBatch,
-    /// A part is unreadable and was moved to `damaged`; so many rows are missing.
-    DamagedPart(u64),
-    /// A part cannot be read at the moment, or a later version wrote it: so many rows are missing until it can. It is looked at again
-    /// each minute and at each start.
-    UnreadablePart(u64),
-    /// A part that should be there is not; so many rows are missing.
-    MissingPart(u64),
-    /// A part that the manifest did not know was found to belong here.
-    AdoptedPart(u64),
-    /// A part that the manifest does not know and that may hold what others hold was moved to `damaged`.
-    UnknownPart,
-    /// So many bytes of the manifest are unreadable.
-    DamagedManifest(u64),
-    /// What was seen of each boot is unreadable; it was made anew from the parts.
-    SeenAnew,
-    /// There is no room for the reserve; batches are refused until there is.
-    NoReserve,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TornLog => {
-                f.write_str("the log ended in a batch that was not acknowledged; nothing is missing")
-            }
-            Self::LostBatches(batches) => write!(f, "{batches} batches of the log cannot be read"),
-            Self::LogSetAside => f.write_str("a segment of the log cannot be read and was set aside"),
-            Self::UnknownBatch => f.write_str("a batch of the log is of a newer version"),
-            Self::DamagedPart(rows) => {
-                write!(f, "the part cannot be read and was set aside: {rows} lines are missing")
-            }
-            Self::UnreadablePart(rows) => write!(
-                f,
-                "the part cannot be read at the moment (LS03): {rows} lines are missing until it can; check the disk"
-            ),
-            Self::MissingPart(rows) => write!(f, "the part is not there: {rows} lines are missing"),
-            Self::AdoptedPart(rows) => write!(f, "the part was found again, with {rows} lines"),
-            Self::UnknownPart => f.write_str("the part is not known and was set aside"),
-            Self::DamagedManifest(bytes) => write!(f, "{bytes} bytes of the manifest cannot be read"),
-            Self::SeenAnew => f.write_str(
-                "what was seen of each boot was made anew; lines that agents send again may come twice",
-            ),
-            Self::NoReserve => {
-                f.write_str("there is no room on the disk (LS02): no lines are taken until there is")
-            }
-        }
-    }
-}
-
-/// What the start found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// What is wrong, and with which file.
-    pub problems: Vec<(PathBuf, Problem)>,
-    /// Batches that were read from the log.
-    pub replayed: u64,
-    /// Rows that were read from it.
-    pub replayed_rows: u64,
-    /// Parts.
-    pub parts: usize,
-}
-
-impl Report {
-    /// Whether something that was acknowledged is missing.
-    #[must_use]
-    pub fn is_lossy(&self) -> bool {
-        use Problem::{DamagedPart, LogSetAside, LostBatches, MissingPart, UnknownBatch, UnreadablePart};
-        let lossy = |problem: &Problem| {
-            matches!(problem, DamagedPart(_) | MissingPart(_) | UnreadablePart(_))
-                || matches!(problem, LostBatches(_) | LogSetAside | UnknownBatch)
-        };
-        self.problems.iter().any(|(_, problem)| lossy(problem))
-    }
-}
 
 impl Engine {
     /// Opens the store in `dir`, made if missing. Damage never stops it: see the report.
@@ -133,7 +48,8 @@ impl Engine {
         if reserved.is_err() {
             report.problems.push((dir.to_path_buf(), Problem::NoReserve));
         }
-        let found = Found::read(&disk, dir, &config, &*clock, (&mut reserve, &mut report))?;
+        let files = Files::new(Arc::clone(&disk), config.open_parts);
+        let found = Found::read(&files, dir, &config, &*clock, (&mut reserve, &mut report))?;
         let Found { manifest, opened, mut core } = found;
         core.trouble = reserved
             .err()
@@ -141,6 +57,7 @@ impl Engine {
         let trusted = Trusted::new(manifest.known().at, &*clock);
         let shared = Arc::new(Shared {
             disk,
+            files,
             dir: dir.to_path_buf(),
             config,
             clock,
@@ -154,6 +71,7 @@ impl Engine {
             queued: Condvar::new(),
             trusted: Mutex::new(trusted),
             reserve: Mutex::new(reserve),
+            report: report.clone(),
             _lock: lock,
         });
         let mut engine = Self { shared, threads: Vec::new() };
@@ -205,18 +123,19 @@ struct Found {
 
 impl Found {
     fn read(
-        disk: &Arc<dyn Disk>,
+        files: &Arc<Files>,
         dir: &Path,
         config: &Config,
         clock: &dyn Clock,
         (reserve, report): (&mut Reserve, &mut Report),
     ) -> Result<Self, Error> {
+        let disk = &files.disk;
         let aside = Aside::new(&**disk, dir);
         let (mut manifest, damage) = open_manifest(disk, dir, reserve)?;
         if damage.bytes > 0 {
             report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damage.bytes)));
         }
-        let place = parts::Place { disk, dir, aside: &aside, damage, retention: &config.retention };
+        let place = parts::Place { files, dir, aside: &aside, damage, retention: &config.retention };
         let parts = parts::read(&place, &mut manifest, report)?;
         let known = manifest.known().clone();
         let last_seen = shelf::remove_other_seen(&**disk, dir, known.seen);
@@ -234,6 +153,7 @@ impl Found {
             seen,
             parts: Vec::new(),
             absent: parts.absent,
+            damaged: BTreeSet::new(),
             retention: Arc::new(config.retention.clone()),
             byte_floors: Arc::default(),
             deleted: Arc::new(deleted(&known)),
@@ -248,7 +168,9 @@ impl Found {
         core.exchange(&[], parts.stored);
         let opened = replay(disk, dir, (config.segment_bytes, &known), &mut core, clock, report)?;
         let next_pos = known.next_pos.max(parts.next_pos).max(opened.next_pos);
-        core.next_pos = if next_pos == 0 { 1 } else { next_pos.saturating_add(START_STRIDE) };
+        let stride = START_STRIDE.saturating_mul(1 + opened.unknown);
+        core.next_pos =
+            if next_pos == 0 && opened.unknown == 0 { 1 } else { next_pos.saturating_add(stride) };
         core.suspect = opened.replayed > 0;
         core.applied_lsn = core.applied_lsn.max(opened.wal.durable_lsn());
         report.replayed_rows = core.active.rows();
@@ -305,6 +227,8 @@ fn replay(
             FindingKind::TornTail => Problem::TornLog,
             FindingKind::Lost => Problem::LostBatches(finding.records),
             FindingKind::SetAside => Problem::LogSetAside,
+            FindingKind::Unreadable => Problem::UnreadableLog(finding.bytes),
+            FindingKind::UnreadableOld => Problem::UnreadableOldLog,
         };
         report.problems.push((finding.path.clone(), problem));
     }

@@ -1,6 +1,7 @@
 //! Figures.
 
 use super::{Engine, lock};
+use crate::aside::Aside;
 
 /// What happened since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,22 @@ pub struct Stats {
     pub parts: usize,
     /// Rows in them.
     pub part_rows: u64,
+    /// Files of parts that are open.
+    pub open_parts: usize,
+    /// Parts that cannot be read at the moment, and are looked at again.
+    pub absent_parts: usize,
+    /// Rows in those.
+    pub absent_rows: u64,
+    /// Parts that are damaged inside, as far as that was noticed: they stay as they are until they are repaired.
+    pub damaged_parts: usize,
+    /// Rows of parts that the start did not find, or set aside.
+    pub lost_rows: u64,
+    /// Batches of the log that the start could not read, as far as they could be counted.
+    pub lost_batches: u64,
+    /// Bytes of the log that the disk did not give at the start.
+    pub unreadable_log_bytes: u64,
+    /// Files in `damaged`, from all starts, that nobody has removed yet.
+    pub set_aside: usize,
     /// Bytes of them.
     pub part_bytes: u64,
     /// Bytes of the log's files.
@@ -76,6 +93,8 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let log_bytes = lock(&self.shared.wal).disk_bytes();
+        let set_aside = Aside::new(&*self.shared.disk, &self.shared.dir).count();
+        let (lost_rows, lost_batches, unreadable_log_bytes) = self.shared.report.losses();
         let core = lock(&self.shared.core);
         let queue_bytes = lock(&self.shared.queue).bytes;
         let counters = core.counters;
@@ -98,6 +117,14 @@ impl Engine {
             memory_bytes: core.heap_bytes(),
             parts: core.parts.len(),
             part_rows: core.parts.iter().map(|stored| stored.entry.rows).sum(),
+            open_parts: self.shared.files.count(),
+            absent_parts: core.absent.len(),
+            absent_rows: core.absent.iter().map(|entry| entry.rows).sum(),
+            damaged_parts: core.parts.iter().filter(|stored| core.damaged.contains(&stored.entry.id)).count(),
+            lost_rows,
+            lost_batches,
+            unreadable_log_bytes,
+            set_aside,
             part_bytes: core.parts.iter().map(|stored| stored.entry.bytes).sum(),
             log_bytes,
             queue_bytes,

@@ -1,10 +1,10 @@
 //! Damaged parts are written anew from what is whole in them.
 
 use crate::clock::Clock;
-use crate::engine::{Config, Engine, Report};
+use crate::engine::{Config, Engine, Report, Salvaged};
 use crate::error::Error;
 use disk::Disk;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a repair did.
@@ -12,12 +12,11 @@ use std::sync::Arc;
 pub struct Repaired {
     /// What the start found, and mended: missing files, the manifest, the log.
     pub report: Report,
-    /// Parts that were damaged inside: the file, how many of its rows could be read and are in a new part now, and how many were lost.
-    /// The damaged file is in `damaged`.
-    pub parts: Vec<(PathBuf, u64, u64)>,
+    /// Parts that were damaged inside, or that the disk did not give as a whole.
+    pub parts: Vec<Salvaged>,
 }
 
-/// Sets damaged files aside, writes damaged parts anew from the frames that are whole, and brings the manifest in line with what is
+/// Sets damaged files aside, writes damaged parts anew from the frames that are whole and that the disk gives, and brings the manifest in line with what is
 /// there.
 ///
 /// # Errors

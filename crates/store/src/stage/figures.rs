@@ -47,7 +47,7 @@ impl Reader {
         ]
     }
 
-    fn gauges(&self) -> [(&'static str, &'static str, u64); 9] {
+    fn gauges(&self) -> [(&'static str, &'static str, u64); 17] {
         let stats = &self.0;
         [
             ("memory_lines", "Lines in memory that are in no part yet", stats.memory_rows),
@@ -57,6 +57,18 @@ impl Reader {
             ("part_bytes", "Bytes of parts", stats.part_bytes),
             ("log_bytes", "Bytes of the log's files", stats.log_bytes),
             ("queue_bytes", "Bytes of batches that wait for the log", stats.queue_bytes as u64),
+            ("open_parts", "Files of parts that are open", stats.open_parts as u64),
+            ("absent_parts", "Parts that cannot be read at the moment", stats.absent_parts as u64),
+            ("absent_lines", "Lines in parts that cannot be read at the moment", stats.absent_rows),
+            ("damaged_parts", "Parts that were found damaged inside", stats.damaged_parts as u64),
+            ("lost_lines", "Lines of parts that the start did not find or set aside", stats.lost_rows),
+            ("lost_batches", "Batches of the log that the start could not read", stats.lost_batches),
+            (
+                "unreadable_log_bytes",
+                "Bytes of the log that the disk did not give at the start",
+                stats.unreadable_log_bytes,
+            ),
+            ("set_aside_files", "Files in the folder for what is damaged", stats.set_aside as u64),
             ("boots", "Boots whose numbers are remembered", stats.boots as u64),
             (
                 "disk_trouble",

@@ -6,6 +6,9 @@
 //! nothing.
 
 mod format;
+mod judge;
+mod look;
+mod read;
 mod recover;
 mod scan;
 mod write;
@@ -13,8 +16,9 @@ mod write;
 use format::SegmentHeader;
 
 pub use format::{MAX_PAYLOAD_BYTES, Record};
-pub use recover::{Finding, FindingKind};
-pub(crate) use recover::{Opened, contents, places};
+pub use judge::{Finding, FindingKind};
+pub(crate) use look::{Places, contents, places};
+pub(crate) use recover::Opened;
 pub(crate) use scan::scan_whole;
 pub use scan::{Found, scan};
 pub(crate) use write::{CommitError, NewRecord, Wal};

@@ -1,43 +1,21 @@
 //! The start: read what stands in the log, say what is lost.
 
 use super::format::{HEADER_BYTES, Record, SegmentHeader, segment_number};
+use super::judge::{BadBytes, Finding, FindingKind};
+use super::read::{self, Content};
 use super::scan::{Found, records};
 use super::write::{Sealed, Wal};
 use crate::aside::Aside;
 use crate::error::Error;
-use disk::{Disk, SyncPoint, read_file};
+use disk::{Disk, SyncPoint};
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Most bytes read of one segment; no writer makes one that is larger.
-const MAX_SEGMENT_BYTES: usize = 1 << 30;
-
-/// What is wrong with a file of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FindingKind {
-    /// The log ends in records that are not whole: normal after a crash. Nobody was told that they are stored.
-    TornTail,
-    /// Records that were acknowledged are unreadable; their bytes were copied to `damaged`.
-    Lost,
-    /// A segment has no valid header or is impossibly long; it was moved to `damaged`.
-    SetAside,
-}
-
-/// One finding of the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The file; for records that are lost with their file, the log's directory.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub kind: FindingKind,
-    /// How many records are lost, as far as that is known.
-    pub records: u64,
-    /// How many bytes it is about.
-    pub bytes: u64,
-}
+/// So many lsns are left out for bytes that cannot be read and that no record follows: more than can have stood there.
+const STRIDE: u64 = 1 << 24;
 
 /// The log, opened.
 #[derive(Debug)]
@@ -48,36 +26,33 @@ pub(crate) struct Opened {
     pub(crate) replayed: u64,
     /// No position at or after it stands in the log.
     pub(crate) next_pos: u64,
+    /// How many ends of segments, or whole ones, cannot be read: what positions stood there is not known.
+    pub(crate) unknown: u64,
 }
 
-/// A segment with a valid header.
+/// A segment.
 struct Candidate {
     path: PathBuf,
-    header: SegmentHeader,
+    number: u64,
+    /// What it says of itself, or why the disk does not give it.
+    header: Result<SegmentHeader, io::Error>,
     capacity: u64,
 }
 
-/// Bytes that are no record, and the lsns that are missing around them.
-struct BadBytes {
-    path: PathBuf,
-    range: Range<usize>,
-    lsns: Range<u64>,
-}
-
-struct Start<'a> {
+pub(super) struct Start<'a> {
     disk: &'a Arc<dyn Disk>,
-    dir: &'a Path,
-    aside: &'a Aside<'a>,
-    flushed_lsn: u64,
-    findings: Vec<Finding>,
+    pub(super) dir: &'a Path,
+    pub(super) aside: &'a Aside<'a>,
+    pub(super) flushed_lsn: u64,
+    pub(super) findings: Vec<Finding>,
     /// Lsns that nobody was told about.
-    void: Vec<Range<u64>>,
-    bad: Vec<BadBytes>,
+    pub(super) void: Vec<Range<u64>>,
+    pub(super) bad: Vec<BadBytes>,
     /// Lsns that are missing between those that are there.
-    missing: Vec<Range<u64>>,
+    pub(super) missing: Vec<Range<u64>>,
     due_lsn: u64,
     /// The highest lsn that some record knew to be durable.
-    durable_lsn: u64,
+    pub(super) durable_lsn: u64,
     replayed: u64,
     next_pos: u64,
     next_lsn: u64,
@@ -92,7 +67,7 @@ impl Wal {
     /// ever bring it to the disk: it must be written anew, into parts, before it counts as durable.
     ///
     /// # Errors
-    /// When the directory cannot be listed, or a segment not be read.
+    /// When the directory cannot be listed; when this process lacks something that it needs to read a segment, or may not.
     pub(crate) fn open(
         disk: &Arc<dyn Disk>,
         dir: &Path,
@@ -117,23 +92,28 @@ impl Wal {
             sealed: VecDeque::new(),
         };
         let (candidates, mut next_number) = start.candidates()?;
-        start.void = candidates.iter().map(|candidate| candidate.header.void()).collect();
+        start.void = candidates.iter().filter_map(|one| Some(one.header.as_ref().ok()?.void())).collect();
         for candidate in &candidates {
-            next_number = next_number.max(candidate.header.number + 1);
+            next_number = next_number.max(candidate.number + 1);
             start.read(candidate, apply)?;
         }
-        start.judge();
+        // What may stand in bytes that cannot be read and that no record follows must not be taken for what comes now.
+        let unknown = start.bad.iter().filter(|bad| bad.unread.is_some() && bad.is_at_end()).count() as u64;
+        let void_from = (unknown > 0).then_some(start.next_lsn);
+        start.next_lsn += unknown * STRIDE;
+        let unread = start.judge();
+        start.set_unread_aside(unread)?;
         let mut wal = Self {
             disk: Arc::clone(disk),
             dir: dir.to_path_buf(),
             segment_bytes,
             active: None,
-            sealed: start.sealed,
+            sealed: std::mem::take(&mut start.sealed),
             spare: Vec::new(),
             next_number,
             next_lsn: start.next_lsn,
             durable_lsn: start.next_lsn - 1,
-            void_from: None,
+            void_from,
             buffer: Vec::new(),
         };
         // No file is used again under a new name before the one it has is durable.
@@ -141,7 +121,8 @@ impl Wal {
             Ok(()) => wal.release(flushed_lsn),
             Err(error) => return Err(Error::io("sync", dir, error)),
         }
-        Ok(Opened { wal, findings: start.findings, replayed: start.replayed, next_pos: start.next_pos })
+        let Start { findings, replayed, next_pos, .. } = start;
+        Ok(Opened { wal, findings, replayed, next_pos, unknown })
     }
 }
 
@@ -154,7 +135,8 @@ impl Start<'_> {
             let Some(number) = segment_number(&name) else { continue };
             next_number = next_number.max(number + 1);
             let path = self.dir.join(&name);
-            let head = self.disk.open(&path).and_then(|file| {
+            let head = read::again(|| {
+                let file = self.disk.open(&path)?;
                 let mut head = vec![0; HEADER_BYTES];
                 let filled = file.read_at(0, &mut head)?;
                 head.truncate(filled);
@@ -162,21 +144,35 @@ impl Start<'_> {
             });
             match head {
                 Ok((head, capacity)) => match SegmentHeader::decode(&head) {
-                    Some(header) => candidates.push(Candidate { path, header, capacity }),
+                    Some(header) => {
+                        candidates.push(Candidate {
+                            path,
+                            number: header.number,
+                            header: Ok(header),
+                            capacity,
+                        });
+                    }
                     // Made, and never written to.
                     None if head.iter().all(|&byte| byte == 0) => {
                         let _removed = self.disk.remove(&path);
                     }
                     None => self.set_aside(&path, capacity),
                 },
-                // It may pass: what was acknowledged is not given up for it.
-                Err(error) => return Err(Error::io("read", &path, error).or_exhausted()),
+                Err(error) if read::is_about_us(&error) => {
+                    return Err(Error::io("read", &path, error).or_exhausted());
+                }
+                // A folder is not ours; and what has just gone is missed below.
+                Err(error) if is_no_file(&error) => {}
+                Err(error) => {
+                    let capacity = self.disk.open(&path).and_then(|file| file.len()).unwrap_or(0);
+                    candidates.push(Candidate { path, number, header: Err(error), capacity });
+                }
             }
         }
-        candidates.sort_by_key(|candidate| candidate.header.number);
+        candidates.sort_by_key(|candidate| candidate.number);
         // A second name of the same file: were both used again, each would destroy what stands in the other.
         candidates.dedup_by(|second, first| {
-            let same = second.header == first.header;
+            let same = matches!((&second.header, &first.header), (Ok(second), Ok(first)) if second == first);
             if same {
                 let _removed = self.disk.remove(&second.path);
             }
@@ -193,30 +189,96 @@ impl Start<'_> {
 
     /// Replays one segment.
     fn read(&mut self, candidate: &Candidate, apply: &mut dyn FnMut(&Record<'_>)) -> Result<(), Error> {
-        let content = match read_file(&**self.disk, &candidate.path, MAX_SEGMENT_BYTES) {
+        let header = match &candidate.header {
+            Ok(header) => header,
+            Err(error) => {
+                self.unread(candidate, error);
+                return Ok(());
+            }
+        };
+        let content = match read::read(&**self.disk, &candidate.path) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                 self.set_aside(&candidate.path, candidate.capacity);
                 return Ok(());
             }
-            Err(error) => return Err(Error::io("read", &candidate.path, error).or_exhausted()),
+            Err(error) if read::is_about_us(&error) => {
+                return Err(Error::io("read", &candidate.path, error).or_exhausted());
+            }
+            Err(error) => {
+                self.unread(candidate, &error);
+                return Ok(());
+            }
         };
-        self.next_lsn = self.next_lsn.max(candidate.header.first_lsn);
+        self.next_lsn = self.next_lsn.max(header.first_lsn);
+        let last_lsn = self.records(candidate, header, &content, apply);
+        let (path, capacity) = (candidate.path.clone(), candidate.capacity);
+        self.sealed.push_back(Sealed { path, last_lsn, capacity, failed: false, note: None });
+        Ok(())
+    }
+
+    /// Replays the records of one segment, and notes what is none. Returns the lsn of the last.
+    fn records(
+        &mut self,
+        candidate: &Candidate,
+        header: &SegmentHeader,
+        content: &Content,
+        apply: &mut dyn FnMut(&Record<'_>),
+    ) -> u64 {
+        let why = content.why.as_ref().map(ToString::to_string).unwrap_or_default();
+        let mut unread: Vec<&Range<usize>> = content.unread.iter().collect();
         let mut last_lsn = 0;
-        for found in records(&content, &candidate.header) {
+        let bad = |start: &mut Self, range: Range<usize>, last_lsn: u64, unread: Option<String>| {
+            let lsns = last_lsn.max(header.first_lsn.saturating_sub(1)) + 1..u64::MAX;
+            let (path, positions) = (candidate.path.clone(), start.next_pos..u64::MAX);
+            start.bad.push(BadBytes { path, range, lsns, positions, unread });
+        };
+        for found in records(&content.bytes, header) {
             match found {
                 Found::Record(record, _) => {
                     last_lsn = record.lsn;
                     self.record(&record, apply);
                 }
                 Found::Bad(range) => {
-                    let lsns = last_lsn.max(candidate.header.first_lsn.saturating_sub(1)) + 1..u64::MAX;
-                    self.bad.push(BadBytes { path: candidate.path.clone(), range, lsns });
+                    // What is cut off before zeros ends where those of unread bytes begin.
+                    let touches =
+                        |other: &&Range<usize>| other.start <= range.end && range.start <= other.end;
+                    let whole = unread.iter().copied().filter(touches).fold(range.clone(), |whole, other| {
+                        whole.start.min(other.start)..whole.end.max(other.end)
+                    });
+                    let before = unread.len();
+                    unread.retain(|other| !touches(other));
+                    bad(self, whole, last_lsn, (unread.len() < before).then(|| why.clone()));
                 }
             }
         }
-        let (path, capacity) = (candidate.path.clone(), candidate.capacity);
-        self.sealed.push_back(Sealed { path, last_lsn, capacity, failed: false });
+        // Behind the last record, or the header: nothing tells what stood there.
+        unread.iter().for_each(|range| bad(self, (*range).clone(), last_lsn, Some(why.clone())));
+        last_lsn
+    }
+
+    /// Notes a segment of which the disk gives nothing.
+    fn unread(&mut self, candidate: &Candidate, error: &io::Error) {
+        self.bad.push(BadBytes {
+            path: candidate.path.clone(),
+            range: 0..usize::try_from(candidate.capacity).unwrap_or(usize::MAX),
+            lsns: self.next_lsn..u64::MAX,
+            positions: self.next_pos..u64::MAX,
+            unread: Some(error.to_string()),
+        });
+    }
+
+    /// Moves the segments of which the disk gives nothing. Those of which it gives some stay until that is in parts.
+    fn set_unread_aside(&mut self, unread: Vec<(PathBuf, String)>) -> Result<(), Error> {
+        for (path, note) in unread {
+            match self.sealed.iter_mut().find(|sealed| sealed.path == path) {
+                Some(sealed) => sealed.note.get_or_insert_default().push_str(&note),
+                None => {
+                    let moved = self.aside.put_log(&path, &note);
+                    moved.map_err(|error| Error::io("set aside", &path, error))?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -225,7 +287,7 @@ impl Start<'_> {
         self.next_pos = self.next_pos.max(record.base.saturating_add(u64::from(record.count)));
         self.durable_lsn = self.durable_lsn.max(record.durable_lsn);
         for bad in self.bad.iter_mut().filter(|bad| bad.lsns.end == u64::MAX) {
-            bad.lsns.end = record.lsn;
+            (bad.lsns.end, bad.positions.end) = (record.lsn, record.base);
         }
         if record.lsn < self.due_lsn || self.void.iter().any(|void| void.contains(&record.lsn)) {
             return;
@@ -237,73 +299,8 @@ impl Start<'_> {
         self.replayed += 1;
         apply(record);
     }
-
-    /// Tells what is lost from what was never acknowledged.
-    fn judge(&mut self) {
-        let void = &self.void;
-        let (durable, refused) = (self.durable_lsn, |lsn: u64| void.iter().any(|void| void.contains(&lsn)));
-        self.missing.retain(|range| range.clone().any(|lsn| !refused(lsn)));
-        let is_lost = |range: &Range<u64>| range.clone().any(|lsn| lsn <= durable && !refused(lsn));
-        let mut counted = Vec::new();
-        for bad in std::mem::take(&mut self.bad) {
-            if bad.lsns.end <= self.flushed_lsn + 1 {
-                continue;
-            }
-            let inside: Vec<_> = self
-                .missing
-                .iter()
-                .filter(|m| m.start < bad.lsns.end && bad.lsns.start < m.end)
-                .cloned()
-                .collect();
-            let lost = inside.iter().any(is_lost);
-            let kind = if lost { FindingKind::Lost } else { FindingKind::TornTail };
-            if lost {
-                self.aside.copy(&bad.path, bad.range.clone());
-            }
-            let bytes = bad.range.len() as u64;
-            let records = if lost { inside.iter().map(|range| range.end - range.start).sum() } else { 0 };
-            counted.extend(inside);
-            self.findings.push(Finding { path: bad.path, kind, records, bytes });
-        }
-        // Whole segments, or their ends, that are gone without a trace.
-        let gone = self.missing.iter().filter(|range| is_lost(range) && !counted.contains(range));
-        let records: u64 = gone.map(|range| range.end - range.start).sum();
-        if records > 0 {
-            let kind = FindingKind::Lost;
-            self.findings.push(Finding { path: self.dir.to_path_buf(), kind, records, bytes: 0 });
-        }
-    }
 }
 
-/// The segments' files with their content, in the order of their names, for those who only look.
-pub(crate) fn contents(disk: &dyn Disk, dir: &Path) -> impl Iterator<Item = (PathBuf, io::Result<Vec<u8>>)> {
-    let names = disk.list(dir).unwrap_or_default();
-    let paths = names.into_iter().filter(|name| segment_number(name).is_some()).map(|name| dir.join(name));
-    paths.map(|path| {
-        let content = read_file(disk, &path, MAX_SEGMENT_BYTES);
-        (path, content)
-    })
-}
-
-/// The lsns that stand in the log, with the pos that each begins at and the one after its last, rising; void ones too.
-///
-/// # Errors
-/// When a segment cannot be read.
-pub(crate) fn places(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, u64, u64)>, Error> {
-    let mut found = Vec::new();
-    for (path, content) in contents(disk, dir) {
-        let content = match content {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => continue,
-            Err(error) => return Err(Error::io("read", &path, error).or_exhausted()),
-        };
-        found.extend(super::scan::scan(&content).iter().filter_map(|found| match found {
-            Found::Record(record, _) => {
-                Some((record.lsn, record.base, record.base.saturating_add(u64::from(record.count))))
-            }
-            Found::Bad(_) => None,
-        }));
-    }
-    found.sort_unstable();
-    Ok(found)
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory)
 }

@@ -176,12 +176,15 @@ fn a_missing_or_headless_segment_is_reported_and_stops_nothing() {
     assert_eq!(kinds(&opened), [FindingKind::SetAside, FindingKind::Lost]);
     assert!(!headless.disk.exists(&files[1]));
     let unreadable = World::new(world.fault.copy());
-    unreadable.fault.fail_nth(Call::Read, 2, io::ErrorKind::Other);
+    for nth in 1..9 {
+        unreadable.fault.fail_nth(Call::Read, nth, io::ErrorKind::Other);
+        assert_eq!(unreadable.open(0).1.len(), 9, "it could be read the next time");
+    }
+    unreadable.fault.fail_nth(Call::Read, 2, io::ErrorKind::OutOfMemory);
     let aside = Aside::new(&*unreadable.disk, Path::new("/s"));
     let limits = (SEGMENT_BYTES, 0);
     let failed = Wal::open(&unreadable.disk, Path::new(DIR), &aside, limits, &mut |_| {}).err();
     assert!(failed.is_some_and(|error| error.to_string().contains("LS03")));
-    assert_eq!(unreadable.open(0).1.len(), 9, "it could be read the next time");
     let empty = World::new(world.fault.copy());
     empty.fault.put(&Path::new(DIR).join("00000000000000ff.wal"), &[0; 5000]);
     assert_eq!(empty.open(0).0.findings, []);

@@ -1,6 +1,7 @@
 //! Appending groups of records, and using segments again.
 
 use super::format::{HEADER_BYTES, RECORD_HEADER_BYTES, Record, SegmentHeader, fresh_nonce, segment_name};
+use crate::aside::Aside;
 use crate::error::Error;
 use disk::{Disk, File, SyncPoint};
 use std::collections::VecDeque;
@@ -82,6 +83,8 @@ pub(super) struct Sealed {
     pub(super) capacity: u64,
     /// The disk has failed on it: it is not used again.
     pub(super) failed: bool,
+    /// It cannot be read as a whole: it goes to `damaged`, with this.
+    pub(super) note: Option<String>,
 }
 
 impl Wal {
@@ -196,8 +199,12 @@ impl Wal {
 
     /// Ends the active segment.
     fn seal(&mut self, failed: bool) {
-        if let Some(Active { path, capacity, .. }) = self.active.take() {
-            self.sealed.push_back(Sealed { path, last_lsn: self.durable_lsn, capacity, failed });
+        if let Some(Active { path, capacity, end, .. }) = self.active.take() {
+            // What was refused in it is void, whether or not its name is gone after a power cut.
+            if failed && end == HEADER_BYTES as u64 && self.disk.remove(&path).is_ok() {
+                return;
+            }
+            self.sealed.push_back(Sealed { path, last_lsn: self.durable_lsn, capacity, failed, note: None });
         }
     }
 
@@ -205,6 +212,11 @@ impl Wal {
     pub(crate) fn release(&mut self, flushed_lsn: u64) {
         while self.sealed.front().is_some_and(|sealed| sealed.last_lsn <= flushed_lsn) {
             let Some(sealed) = self.sealed.pop_front() else { break };
+            if let (Some(note), Some(store)) = (&sealed.note, self.dir.parent()) {
+                // If it stays, the next start finds it, and nothing in it that is needed.
+                let _moved = Aside::new(&*self.disk, store).put_log(&sealed.path, note);
+                continue;
+            }
             let usable = !sealed.failed && sealed.capacity == self.segment_bytes;
             if usable && self.spare.len() < MAX_SPARE {
                 self.spare.push((sealed.path, sealed.capacity));

@@ -70,7 +70,7 @@ fn every_flipped_bit_is_found_and_what_is_whole_is_saved() {
             assert!(survey.is_sound(), "{path:?} byte {byte}: {survey:?} after {repaired:?}");
             let world = World::on(damaged, &Paused::at(NOON), config()).unwrap();
             let there = once(&world.rows()).len();
-            let lost: u64 = repaired.parts.iter().map(|(_, _, lost)| lost).sum();
+            let lost: u64 = repaired.parts.iter().map(|part| part.lost).sum();
             let set_aside = usize::from(repaired.report.is_lossy()) * 20;
             assert_eq!(
                 there,

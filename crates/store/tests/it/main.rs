@@ -8,6 +8,7 @@
 
 mod basics;
 mod damage;
+mod descriptors;
 mod faults;
 mod format;
 mod inspect;
@@ -16,3 +17,4 @@ mod model;
 mod power;
 mod retention;
 mod support;
+mod unreadable;

@@ -25,7 +25,8 @@ impl Shared {
             // The room that a merge takes is needed for what has no other place.
             return None;
         }
-        let mut skip = maintaining.skipped(self.clock.elapsed_ns());
+        let mut skip: BTreeSet<u64> = maintaining.put_off.at(self.clock.elapsed_ns()).collect();
+        skip.extend(&core.damaged);
         skip.extend(core.absent.iter().map(|entry| entry.id));
         // No merge reaches over a part that is absent: it would overlap it when it is back.
         let mut all: Vec<&PartEntry> = core.parts.iter().map(|stored| &stored.entry).collect();

@@ -9,7 +9,7 @@ use crate::part::FrameInfo;
 use crate::retention::{Retention, Visible};
 use crate::shelf::Stored;
 use line::OrgId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A part is written anew when this fraction of it is not kept.
@@ -106,8 +106,9 @@ impl Shared {
     /// Parts of which nothing, or not enough, is kept.
     pub(super) fn choose_unkept(&self, maintaining: &Maintaining) -> Option<(Task, Vec<Arc<Stored>>)> {
         let now = self.now();
-        let skipped = maintaining.skipped(self.clock.elapsed_ns());
         let core = lock(&self.core);
+        let mut skipped: BTreeSet<u64> = maintaining.put_off.at(self.clock.elapsed_ns()).collect();
+        skipped.extend(&core.damaged);
         if core.stopping {
             return None;
         }

@@ -56,7 +56,7 @@ impl Shared {
             let path = shelf::part_path(&self.dir, stored.entry.day, stored.entry.id);
             if let PartError::Damaged { what, at } = source {
                 tracing::error!(code = "LS04", ?path, what, at, "a part is damaged; it is left as it is");
-                maintaining.damaged.insert(stored.entry.id);
+                lock(&self.core).damaged.insert(stored.entry.id);
             } else {
                 tracing::warn!(code = "LS03", ?path, error = %source, "a part cannot be read; it is tried again");
                 maintaining.put_off.add(stored.entry.id, put_off::SHORT, elapsed);
@@ -93,7 +93,7 @@ impl Shared {
         let new = (self.next_id(), first.entry.day, now);
         let path = shelf::part_path(&self.dir, new.1, new.0);
         let bytes = parts.iter().map(|stored| stored.entry.bytes).sum();
-        let made = shelf::make_part(&self.disk, &self.dir, new, quality, |file| {
+        let made = shelf::make_part(&self.files, &self.dir, new, quality, |file| {
             self.take_room(&path, &**file, bytes)?;
             let summary = merge(&inputs, &keep, quality.options(), Arc::clone(file), &go_on)?;
             let len = summary.as_ref().map_or(0, |summary| summary.file_bytes);

@@ -3,15 +3,15 @@
 //! Parts of one day never overlap in pos: each flush has its own range, and only neighbours are merged. So a part that the manifest
 //! does not name is told to be another form of parts that it names, or what it has forgotten.
 
-use super::{Problem, Report};
 use crate::aside::Aside;
+use crate::engine::report::{Problem, Report};
 use crate::error::Error;
+use crate::files::Files;
 use crate::manifest::{Change, Damage, Known, Manifest, PartEntry};
 use crate::part::{Error as PartError, Part};
 use crate::retention::{Retention, Visible};
 use crate::shelf::{self, Stored};
 use crate::wal;
-use disk::Disk;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Where parts are looked for, and by which rules they are judged.
 pub(super) struct Place<'a> {
-    pub(super) disk: &'a Arc<dyn Disk>,
+    pub(super) files: &'a Arc<Files>,
     pub(super) dir: &'a Path,
     pub(super) aside: &'a Aside<'a>,
     /// What is wrong with the manifest.
@@ -43,7 +43,7 @@ pub(super) struct Parts {
 /// brought in line with that: it forgets only parts whose file is gone, or was moved to `damaged`.
 pub(super) fn read(place: &Place<'_>, manifest: &mut Manifest, report: &mut Report) -> Result<Parts, Error> {
     let mut files: BTreeMap<u64, PathBuf> =
-        shelf::list_parts(&**place.disk, place.dir)?.into_iter().collect();
+        shelf::list_parts(&*place.files.disk, place.dir)?.into_iter().collect();
     let last_id = files.keys().next_back().copied().unwrap_or(0);
     let mut named = place.named(manifest.known(), &mut files, report)?;
     let unnamed = place.unnamed(files)?;
@@ -70,7 +70,7 @@ pub(super) fn read(place: &Place<'_>, manifest: &mut Manifest, report: &mut Repo
                 }
             }
             (Fate::Remove, _) => {
-                let _removed = place.disk.remove(&path);
+                let _removed = place.files.disk.remove(&path);
             }
             (Fate::Adopt | Fate::Leave, _) => {}
         }
@@ -142,7 +142,7 @@ impl Place<'_> {
         for entry in known.parts.values() {
             let path = shelf::part_path(self.dir, entry.day, entry.id);
             files.remove(&entry.id);
-            let problem = match shelf::open_entry(self.disk, self.dir, entry) {
+            let problem = match shelf::open_entry(self.files, self.dir, entry) {
                 Ok(part) => {
                     named.stored.push(Arc::new(part));
                     continue;
@@ -168,7 +168,7 @@ impl Place<'_> {
     fn unnamed(&self, files: BTreeMap<u64, PathBuf>) -> Result<Vec<Unnamed>, Error> {
         let mut unnamed = Vec::new();
         for (id, path) in files {
-            let part = match shelf::open_part(self.disk, &path) {
+            let part = match shelf::open_part(self.files, &path) {
                 Ok(part) => {
                     let day = shelf::day_of_part(part.summary().time);
                     Ok(Stored {
@@ -250,13 +250,13 @@ impl Log {
     /// A log goes on where the manifest's last flush ended. If it begins later, the manifest has forgotten flushes.
     fn look(place: &Place<'_>, known: &Known, is_in_doubt: bool) -> Result<Self, Error> {
         let places = match is_in_doubt {
-            true => wal::places(&**place.disk, &place.dir.join("wal"))?,
-            false => Vec::new(),
+            true => wal::places(&*place.files.disk, &place.dir.join("wal"))?,
+            false => wal::Places::default(),
         };
         // Segments that are kept to be used again may still have old records: only a log without a hole is whole.
+        let goes_on = places.go_on_after(known.flushed_lsn);
+        let places = places.records;
         let new = || places.iter().filter(|(lsn, ..)| *lsn > known.flushed_lsn);
-        let goes_on =
-            !places.is_empty() && new().zip(known.flushed_lsn + 1..).all(|((lsn, ..), due)| *lsn == due);
         // What was numbered when the manifest was written need not have been in its flush: then it is in the log.
         let next_pos = new().next().map_or(known.next_pos, |(_, base, _)| known.next_pos.min(*base));
         let begins_at = if goes_on || !is_in_doubt { next_pos } else { u64::MAX };
