@@ -134,13 +134,14 @@ impl Shared {
         };
         let mut core = lock(&self.core);
         core.counters.busy += group.len() as u64;
-        if is_full {
-            core.trouble = Some(Trouble { is_full, what: what.clone() });
-            // A flush frees segments of the log.
-            self.changed.notify_all();
-        } else {
-            core.counters.disk_errors += 1;
+        core.counters.disk_errors += u64::from(!is_full);
+        let trouble = Trouble { is_full, what: what.clone() };
+        if core.trouble.as_ref() != Some(&trouble) {
+            tracing::warn!(code = trouble.code(), error = what, "batches are told to come later");
         }
+        core.trouble = Some(trouble);
+        // A flush frees segments of the log, and finds out whether the disk does its work again.
+        self.changed.notify_all();
         group.iter().map(|_| Err(busy_disk(is_full, &what))).collect()
     }
 }

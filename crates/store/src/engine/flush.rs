@@ -96,7 +96,15 @@ impl Shared {
             }
             core.frozen.clone()
         };
-        let flushed = frozen.map_or(Ok(()), |frozen| self.flush_frozen(flushing, frozen));
+        let flushed = match frozen {
+            Some(frozen) => self.flush_frozen(flushing, frozen),
+            None => {
+                // All is in parts, and the log may have segments that it has not given back since.
+                let flushed_lsn = lock(&self.core).flushed_lsn;
+                lock(&self.wal).release(flushed_lsn);
+                Ok(())
+            }
+        };
         // Even if all is flushed: room may be back.
         let settled = flushed.and_then(|()| lock(&self.reserve).take(&*self.disk));
         self.settle_trouble(settled)

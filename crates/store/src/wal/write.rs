@@ -14,6 +14,9 @@ const ZEROS_BYTES: usize = 1 << 20;
 /// Segments kept to be used again.
 const MAX_SPARE: usize = 2;
 
+/// Segments that the disk has failed on, in which there is something that counts, before it is given time: they take room until a flush.
+const MAX_DEAD: usize = 4;
+
 /// What is to be recorded; the log adds lsn and base.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewRecord<'a> {
@@ -27,7 +30,7 @@ pub(crate) struct NewRecord<'a> {
 /// Why a group was not committed. Nothing of it counts then, now or after a restart.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommitError {
-    /// There is no room for another segment.
+    /// There is no room for another segment, or for the group.
     #[error("the disk is full")]
     Full(#[source] Error),
     /// The disk failed.
@@ -105,8 +108,9 @@ impl Wal {
             }
             Err(error) => {
                 self.void_from.get_or_insert(first_lsn);
+                self.blot_out(records);
                 self.seal(true);
-                Err(CommitError::Failed(error))
+                Err(error.into())
             }
         }
     }
@@ -136,10 +140,30 @@ impl Wal {
         Ok(())
     }
 
+    /// Writes zeros over the heads of records that the disk has refused, if it takes those: a start after a kill would find them in the page
+    /// cache, and no segment that declares them void.
+    fn blot_out(&self, records: &[NewRecord<'_>]) {
+        let Some(active) = &self.active else { return };
+        let mut at = active.end;
+        for record in records {
+            if active.file.write_at(at, &[0; RECORD_HEADER_BYTES]).is_err() {
+                return;
+            }
+            at += (RECORD_HEADER_BYTES + record.payload.len()) as u64;
+        }
+    }
+
     /// Sees to it that the active segment has room for `len` bytes.
     fn room_for(&mut self, len: u64) -> Result<(), Error> {
         if self.active.as_ref().is_some_and(|active| active.end + len <= active.capacity) {
             return Ok(());
+        }
+        let dead = self.sealed.iter().filter(|sealed| sealed.failed && sealed.note.is_none()).count();
+        if dead >= MAX_DEAD {
+            let many = std::io::Error::other(
+                "it has failed on many segments of the log; they go when what is in memory is in parts",
+            );
+            return Err(Error::io("write", &self.dir, many));
         }
         // The one before ends here even if making the next one fails: only the last segment ever grows.
         self.seal(false);
@@ -197,7 +221,8 @@ impl Wal {
         Ok(Active { path, file, header, capacity, end: HEADER_BYTES as u64, zeroed: capacity, fresh: true })
     }
 
-    /// Ends the active segment.
+    /// Ends the active segment. One that the disk has failed on goes at once if nothing stands in it that counts: else a disk that fails for
+    /// long would be full of them.
     fn seal(&mut self, failed: bool) {
         if let Some(Active { path, capacity, end, .. }) = self.active.take() {
             // What was refused in it is void, whether or not its name is gone after a power cut.

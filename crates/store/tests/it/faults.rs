@@ -120,6 +120,51 @@ fn a_full_disk_refuses_batches_serves_readers_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_disk_that_fails_for_long_is_not_filled_with_segments() {
+    for (call, kind, code) in [
+        (Call::Sync, io::ErrorKind::Other, "LS03"),
+        (Call::Sync, io::ErrorKind::StorageFull, "LS02"),
+        (Call::Write, io::ErrorKind::StorageFull, "LS02"),
+    ] {
+        let world = World::new();
+        let web = Machine::new("o1", "web", "m1");
+        world.take(lines(&web, 1..11, NOON));
+        for round in 0..40u64 {
+            // Every other group is taken.
+            world.disk.fail_nth(call, 1, kind);
+            let refused = world.append(lines(&web, 11 + round * 10..21 + round * 10, NOON)).unwrap_err();
+            assert!(
+                matches!(&refused, Refusal::Busy { reason, .. } if reason.starts_with(code)),
+                "{refused:?}"
+            );
+            assert!(world.engine().stats().trouble.is_some());
+            let _flushed = world.engine().flush_now();
+            insist(&world, &lines(&web, 11 + round * 10..21 + round * 10, NOON)).unwrap();
+            let log = world.files("wal").len();
+            assert!(log <= 5, "{call:?} {kind:?} {round}: {log} segments");
+        }
+        assert_eq!(once(&world.restart().rows()).len(), 410);
+    }
+}
+
+#[test]
+fn syncs_that_keep_failing_leave_no_segments_behind() {
+    let world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..11, NOON));
+    world.engine().flush_now().unwrap();
+    for _ in 0..20 {
+        world.disk.fail_nth(Call::Sync, 1, io::ErrorKind::Other);
+        world.append(lines(&web, 11..21, NOON)).unwrap_err();
+        // Nothing is to be flushed; what the log does not need goes all the same.
+        world.engine().flush_now().unwrap();
+        assert!(world.files("wal").len() <= 1, "{:?}", world.files("wal"));
+    }
+    world.take(lines(&web, 11..21, NOON));
+    assert_eq!(once(&world.restart().rows()).len(), 20);
+}
+
+#[test]
 fn a_sector_that_cannot_be_read_stops_no_merge_of_others() {
     let world = World::new();
     let web = Machine::new("o1", "web", "m1");
