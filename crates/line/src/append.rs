@@ -28,6 +28,9 @@ pub const MAX_HOST_BYTES: usize = 255;
 /// Most bytes of a Machine's key, [`Address::key`].
 pub const MAX_KEY_BYTES: usize = 1024;
 
+/// The code with which a store rejects a request for an org that has ended: its lines are let go, and nothing is said of them.
+pub const ORG_ENDED: &str = "LS10";
+
 const MAGIC: [u8; 4] = *b"LWA1";
 const COMPRESSED: u8 = 1;
 

@@ -388,6 +388,12 @@ pub const ALL: &[Code] = &[
         "Start it again, and report what its log says.",
     ),
     code(
+        "LS10",
+        "Org ended",
+        "A batch has lines of an org that has ended. What was stored of it is deleted, and nothing more is taken.",
+        "Stop its Machines. Agents let go of its lines by themselves.",
+    ),
+    code(
         "LQ01",
         "Not a query",
         "The text is not LogsQL: a quote or a parenthesis is not closed, a word stands where it means something else, or a value is of the wrong kind.",

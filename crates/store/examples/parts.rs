@@ -17,7 +17,7 @@ use disk::{Disk, File, RealDisk};
 use line::time::parse_rfc3339;
 use line::{Boot, Level, LevelSource, Name, OrgId};
 use store::flatten::Flattened;
-use store::part::{Lookup, Options, Part, PartWriter, Section, merge, tokens};
+use store::part::{Floor, Lookup, Options, Part, PartWriter, Section, merge, tokens};
 use store::rows::{Head, Kind, Rows, Source};
 
 /// Lines that the store is given at once.
@@ -79,14 +79,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = disk.create(&dir.path().join("closed.part"))?;
     let begin = Cpu::now();
     let parts: Vec<_> = hot.iter().collect();
-    merge(&parts, &|_, _| Some(i64::MIN), Options::CLOSED, file.clone(), &|| true)?;
+    merge(&parts, &|_, _| Floor::NONE, Options::CLOSED, file.clone(), &|| true)?;
     println!("\nclosed in {:.0} ns a line", per(begin.seconds(), lines));
     let closed = [Part::open(file)?];
     show("closed", &closed, lines);
 
     let file: Arc<dyn File> = disk.create(&dir.path().join("copied.part"))?;
     let begin = Cpu::now();
-    merge(&parts, &|_, _| Some(i64::MIN), Options::HOT, file, &|| true)?;
+    merge(&parts, &|_, _| Floor::NONE, Options::HOT, file, &|| true)?;
     println!("\nmerged without pressing anew in {:.0} ns a line", per(begin.seconds(), lines));
     let plain = Options { split: false, ..Options::CLOSED };
     for options in [plain, Options { level: 9, ..Options::CLOSED }, Options { split: false, ..Options::HOT }]
@@ -95,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let begin = Cpu::now();
         merge(
             &parts,
-            &|_, _| Some(i64::MIN),
+            &|_, _| Floor::NONE,
             Options { level: options.level.max(2), ..options },
             file.clone(),
             &|| true,

@@ -62,6 +62,8 @@ pub(crate) struct Checked {
     order: Vec<u32>,
     /// Of each group, the number after the last that it covers.
     ends: Vec<u64>,
+    /// Whose records there are, in order, each once.
+    pub(crate) orgs: Vec<OrgId>,
 }
 
 /// What became of the records of a batch.
@@ -203,7 +205,10 @@ pub(crate) fn check(Request { payload, body }: Request) -> Result<Checked, Malfo
     } else {
         order.sort_by_key(key);
     }
-    Ok(Checked { payload, body, count, positions, order, ends })
+    let mut orgs: Vec<OrgId> = names.into_iter().map(|(org, _)| org).collect();
+    orgs.sort_unstable();
+    orgs.dedup();
+    Ok(Checked { payload, body, count, positions, order, ends, orgs })
 }
 
 impl Checked {

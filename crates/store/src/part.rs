@@ -24,7 +24,7 @@ pub use counts::Count;
 pub use error::Error;
 pub use frame::Frame;
 pub use listing::listing;
-pub use merge::{Keep, MergeError, merge};
+pub use merge::{Floor, Keep, MergeError, merge};
 pub use reader::{Lookup, Part};
 pub use split::{Slots, Templates};
 pub use tables::{FrameInfo, Section, Sizes, Stream};

@@ -1,6 +1,7 @@
 //! How long rows are kept, and which are to be seen.
 
 use crate::clock::DAY;
+use crate::part::Floor;
 use line::OrgId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -76,6 +77,11 @@ impl Visible {
     #[must_use]
     pub fn floor_pos(&self, org: &OrgId) -> u64 {
         self.deleted.get(org).copied().unwrap_or(0)
+    }
+
+    /// Both: what decides which frames and rows of `org` a merge keeps, and whether one is worth while.
+    pub(crate) fn floors(&self, org: &OrgId) -> Floor {
+        Floor { time: self.floor(org), pos: self.floor_pos(org) }
     }
 
     /// Whether a row of `org` is to be seen.

@@ -216,11 +216,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How soon it is tried again to delete what could not be deleted.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Deletes what is stored of orgs that are no more.
+/// Takes nothing more of orgs that are no more, and deletes what is stored of them.
 async fn forget(store: &Store, mut ended: watch::Receiver<BTreeSet<OrgId>>) {
     let mut gone = BTreeSet::new();
     loop {
-        let new: Vec<OrgId> = ended.borrow_and_update().difference(&gone).cloned().collect();
+        let all = ended.borrow_and_update().clone();
+        let new: Vec<OrgId> = all.difference(&gone).cloned().collect();
+        // First, so that nothing comes behind what is deleted.
+        store.engine.set_ended(all);
         for org in new {
             let engine = Arc::clone(&store.engine);
             let deleted = {

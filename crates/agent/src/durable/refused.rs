@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use line::append::ORG_ENDED;
 use line::{Body, Clock, Gap, GapReason, Hop};
 use tokio::time::Instant;
 
@@ -33,6 +34,17 @@ impl Durable {
             // Only one of them may be at fault.
             let parts = apps.into_iter().flat_map(|batches| self.packer.pack(batches)).collect();
             self.shards.replace(shard, parts);
+            return;
+        }
+        if code == ORG_ENDED {
+            // Nobody may see them any more, so they are kept for nobody.
+            quiet_warn!(
+                store_code = code,
+                reason,
+                lines = request.lines(),
+                "lines of an org that has ended are let go"
+            );
+            self.shards.done(shard);
             return;
         }
         if self.bury(&request, code, reason).await {

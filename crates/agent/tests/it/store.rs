@@ -153,6 +153,37 @@ async fn what_the_store_refuses_is_kept_aside_and_stated_and_holds_up_nobody() {
     bus.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_of_an_org_that_has_ended_are_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = Bus::start().await;
+    let (bad, same, _) = apps();
+    let prefix = format!("k3f9.{bad}.");
+    let react = move |request: &Request| {
+        let is_gone = request.lines.iter().any(|line| line.key.starts_with(&prefix));
+        let (code, reason) = (line::append::ORG_ENDED.to_owned(), "it has".to_owned());
+        if is_gone { Reaction::Say(AppendAnswer::Rejected { code, reason }) } else { Reaction::Keep }
+    };
+    let mut store = FakeStore::start_with(&bus, |_| true, react).await;
+    let agent = agent_with_store(dir.path(), &bus).await;
+    let mut inits = Vec::new();
+    for (app, number) in [(&bad, 1), (&same, 2)] {
+        inits.push(greet(&agent, app, number).await);
+    }
+    for init in &mut inits {
+        init.lines(&["one", "two", "three"]).await;
+    }
+    let kept = store.wait_for("the other app", |kept| kept.has(&same, 4)).await;
+    assert!(kept.of(&bad).is_empty(), "no gap record either");
+    let is_settled = |status: &agent::admin::Status| {
+        status.spool_unsent_bytes == 0
+            && status.store.as_ref().is_some_and(|store| store.dead_letters.is_empty())
+    };
+    agent.wait_for(is_settled).await;
+    agent.stop().await;
+    bus.stop().await;
+}
+
 /// The dead letters hold the three lines of the app and nothing else.
 async fn agent_letters(agent: &Agent, dir: &Path, app: &str) {
     let agent::admin::Response::Status(status) = agent.call(agent::admin::Request::Status {}).await.unwrap()

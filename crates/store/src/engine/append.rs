@@ -3,6 +3,7 @@
 use super::{Engine, Shared, lock};
 use crate::batch::{self, Checked, Malformed};
 use crate::request::Request;
+use line::append::ORG_ENDED;
 use std::fmt;
 
 /// What became of a batch whose records are all durable.
@@ -80,8 +81,8 @@ pub(super) fn busy_disk(is_full: bool, what: &str) -> Refusal {
 
 impl Engine {
     /// Takes a request to keep lines ([`line::append::Envelope`]). `reply` is called once: with a receipt when all of it is durable and
-    /// readable, else with the reason. Whether the org exists is the caller's to know. Decoding is done on this thread; the rest does not
-    /// block.
+    /// readable, else with the reason. One with rows of an org that has ended ([`Engine::set_ended`]) is rejected as a whole. Decoding is
+    /// done on this thread; the rest does not block.
     pub fn append(&self, request: Vec<u8>, reply: Reply) {
         match Request::read(request) {
             Ok(request) => self.append_request(request, reply),
@@ -132,6 +133,11 @@ impl Shared {
     /// The answer to a batch that need not, or cannot, go through the log.
     fn answer_at_once(&self, checked: &Checked) -> Option<Result<Receipt, Refusal>> {
         let mut core = lock(&self.core);
+        if let Some(org) = checked.orgs.iter().find(|org| core.ended.contains(*org)) {
+            core.counters.rejected += 1;
+            let reason = format!("the org {org} has ended: nothing of it is kept");
+            return Some(Err(Refusal::Rejected { code: ORG_ENDED, reason }));
+        }
         let refusal = if let Some(name) = core.broken {
             let reason = format!("LS09: {}", super::watch::sentence(name));
             Refusal::Busy { retry_ms: MUCH_LATER_MS, reason }

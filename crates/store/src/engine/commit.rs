@@ -155,8 +155,11 @@ impl Core {
         terms: &Terms,
         elapsed: i64,
     ) -> Receipt {
-        let deleted = Arc::clone(&self.deleted);
-        let is_deleted = |org: &line::OrgId| deleted.get(org).is_some_and(|below| terms.base < *below);
+        let (deleted, ended) = (Arc::clone(&self.deleted), Arc::clone(&self.ended));
+        // One that waited while its org ended; should the log be replayed before it is told so again, the org is deleted again then.
+        let is_deleted = |org: &line::OrgId| {
+            ended.contains(org) || deleted.get(org).is_some_and(|below| terms.base < *below)
+        };
         let outcome = checked.apply(terms, &mut self.seen, &mut self.active, &mut self.scratch, &is_deleted);
         self.applied_lsn = lsn;
         self.active_since.get_or_insert(elapsed);

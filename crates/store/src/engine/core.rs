@@ -69,6 +69,8 @@ pub(super) struct Core {
     pub(super) retention: Arc<Retention>,
     pub(super) byte_floors: Arc<BTreeMap<OrgId, i64>>,
     pub(super) deleted: Arc<BTreeMap<OrgId, u64>>,
+    /// Orgs that are no more: no rows of them are taken.
+    pub(super) ended: Arc<BTreeSet<OrgId>>,
     /// What is kept has changed: it is to be looked at once what must go.
     pub(super) look: bool,
     /// What was replayed is not durable: nothing is acknowledged before it is in parts.

@@ -103,10 +103,11 @@ impl Shared {
                 maintaining.looked = elapsed;
                 self.open_absent();
                 self.measure_orgs();
-                self.forget_deleted()?;
                 while let Some((task, parts)) = self.choose_unkept(maintaining) {
                     self.run(maintaining, task, parts)?;
                 }
+                // Only now is nothing left of those of whom all has just gone.
+                self.forget_deleted()?;
             }
             let Some((task, parts)) = self.choose_merge(maintaining) else { return Ok(()) };
             self.run(maintaining, task, parts)?;

@@ -157,6 +157,7 @@ impl Found {
             retention: Arc::new(config.retention.clone()),
             byte_floors: Arc::default(),
             deleted: Arc::new(deleted(&known)),
+            ended: Arc::default(),
             look: true,
             suspect: false,
             trouble: None,

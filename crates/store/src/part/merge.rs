@@ -37,8 +37,32 @@ pub enum MergeError {
     Cancelled,
 }
 
-/// Decides what is kept of an app: `None` for nothing, else rows from that time on (`i64::MIN` for all).
-pub type Keep<'a> = &'a dyn Fn(&OrgId, &Name) -> Option<i64>;
+/// From where on rows of an app are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    /// Earlier rows are not, Unix nanoseconds.
+    pub time: i64,
+    /// Nor are rows of a lower pos.
+    pub pos: u64,
+}
+
+impl Floor {
+    /// All rows are kept.
+    pub const NONE: Self = Self { time: i64::MIN, pos: 0 };
+
+    /// Whether no row of a frame is kept.
+    pub(crate) const fn has_none_of(self, frame: &FrameInfo) -> bool {
+        frame.to < self.time || frame.pos_to < self.pos
+    }
+
+    /// Whether all are.
+    const fn has_all_of(self, frame: &FrameInfo) -> bool {
+        frame.from >= self.time && frame.pos_from >= self.pos
+    }
+}
+
+/// Decides from where on rows of an app are kept.
+pub type Keep<'a> = &'a dyn Fn(&OrgId, &Name) -> Floor;
 
 /// Writes the rows of `parts` that `keep` keeps into `file`, which is empty. Before each frame `go_on` is asked whether to. `None` if
 /// no row was left. The file is not yet durable.
@@ -60,9 +84,7 @@ pub fn merge(
     let mut merge =
         Merge { parts, options, writer, cache, tokens: TokenSet::new(), waiting: Vec::new(), any: false };
     for (org, app) in apps {
-        if let Some(from) = keep(org, app) {
-            merge.app(org, app, from, go_on)?;
-        }
+        merge.app(org, app, keep(org, app), go_on)?;
     }
     if merge.any { Ok(Some(merge.writer.finish()?)) } else { Ok(None) }
 }
@@ -90,7 +112,7 @@ impl Merge<'_> {
         &mut self,
         org: &OrgId,
         app: &Name,
-        from: i64,
+        floor: Floor,
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), MergeError> {
         let parts = self.parts;
@@ -99,7 +121,7 @@ impl Merge<'_> {
             let Some(number) = part.app_number(org, app) else { continue };
             let frames =
                 part.frames_of(number).map(|frame| Place { part: at, frame, info: &part.frames()[frame] });
-            places.extend(frames.filter(|place| place.info.to >= from));
+            places.extend(frames.filter(|place| !floor.has_none_of(place.info)));
         }
         places.sort_by_key(|place| (place.info.from, place.info.to, place.part));
         for place in places {
@@ -108,22 +130,22 @@ impl Merge<'_> {
             }
             // What is earlier than this frame can have no other row between.
             self.write_waiting(place.info.from)?;
-            if self.is_good(&place, from) {
+            if self.is_good(&place, floor) {
                 self.copy(&place)?;
             } else {
-                self.read(&place, from)?;
+                self.read(&place, floor)?;
             }
         }
         self.write(i64::MAX)
     }
 
     /// Whether a frame may stay as it is.
-    fn is_good(&self, place: &Place<'_>, from: i64) -> bool {
+    fn is_good(&self, place: &Place<'_>, floor: Floor) -> bool {
         let (text, rows) = (place.info.text_bytes, u64::from(place.info.rows));
         let full = text * 4 >= self.options.frame_text_bytes as u64 * 3
             || rows * 4 >= self.options.frame_rows as u64 * 3;
         let level = u32::try_from(self.options.level).unwrap_or(0);
-        full && place.info.from >= from && self.parts[place.part].summary().level >= level
+        full && floor.has_all_of(place.info) && self.parts[place.part].summary().level >= level
     }
 
     fn copy(&mut self, place: &Place<'_>) -> Result<(), MergeError> {
@@ -139,10 +161,11 @@ impl Merge<'_> {
         Ok(self.writer.copy(&copy, place.info, filter)?)
     }
 
-    fn read(&mut self, place: &Place<'_>, from: i64) -> Result<(), MergeError> {
+    fn read(&mut self, place: &Place<'_>, floor: Floor) -> Result<(), MergeError> {
         let decode = self.parts[place.part].frame(place.frame).and_then(|frame| frame.decode());
         let rows = decode.map_err(|source| MergeError::Read { part: place.part, source })?;
-        let rows = if place.info.from < from { rows.filter(|row| rows.times()[row] >= from) } else { rows };
+        let keeps = |row: usize| rows.times()[row] >= floor.time && rows.positions()[row] >= floor.pos;
+        let rows = if floor.has_all_of(place.info) { rows } else { rows.filter(keeps) };
         self.waiting.push(rows);
         Ok(())
     }

@@ -200,15 +200,16 @@ proptest! {
     }
 
     #[test]
-    fn a_merge_holds_the_rows_of_all(sets in proptest::collection::vec(some_rows(), 1..4), coarse: bool, cut in any::<Option<i32>>()) {
+    fn a_merge_holds_the_rows_of_all(sets in proptest::collection::vec(some_rows(), 1..4), coarse: bool, cut in any::<Option<i32>>(), low in 0..40u64) {
         let files: Vec<_> = sets.iter().map(|rows| Part::open(write(rows, SMALL)).unwrap()).collect();
         let parts: Vec<_> = files.iter().collect();
         let options = if coarse { Options { level: 2, frame_text_bytes: 2000, frame_rows: 50, split: false } } else { SMALL };
         let (out, cut) = (file(), cut.map_or(i64::MIN, i64::from));
-        // Nothing of app x, and of the others what is not too old.
-        let keep = |_: &OrgId, app: &Name| (app.as_str() != "x").then_some(cut);
+        let nothing = Floor { time: i64::MAX, ..Floor::NONE };
+        // Nothing of app x, and of the others what is neither too old nor deleted.
+        let keep = |_: &OrgId, app: &Name| if app.as_str() == "x" { nothing } else { Floor { time: cut, pos: low } };
         let merged = merge(&parts, &keep, options, out.clone(), &|| true).unwrap();
-        let wanted: Vec<_> = sets.concat().into_iter().filter(|row| row.app != "x" && row.time >= cut).collect();
+        let wanted: Vec<_> = sets.concat().into_iter().filter(|row| row.app != "x" && row.time >= cut && row.pos >= low).collect();
         prop_assert_eq!(merged.map_or(0, |summary| summary.rows), wanted.len() as u64);
         if merged.is_some() {
             let part = Part::open(out).unwrap();
@@ -351,7 +352,7 @@ fn full_frames_are_copied_and_small_ones_joined() {
     };
     let (long, one, two) = (part(0, 64), part(1000, 3), part(1003, 4));
     let out = file();
-    merge(&[&long, &two, &one], &|_, _| Some(i64::MIN), SMALL, out.clone(), &|| true).unwrap();
+    merge(&[&long, &two, &one], &|_, _| Floor::NONE, SMALL, out.clone(), &|| true).unwrap();
     let merged = Part::open(out.clone()).unwrap();
     let raw = |part: &Part, file: &Arc<dyn File>, index: usize| {
         let info = &part.frames()[index];
@@ -398,7 +399,7 @@ fn a_merge_can_be_called_off_and_says_whose_part_is_damaged() {
     let at = Part::open(bad.clone()).unwrap().frames()[0].at;
     bad.write_at(at + 20, &[0xff; 4]).unwrap();
     let (good, bad) = (Part::open(good).unwrap(), Part::open(bad).unwrap());
-    let keep = |_: &OrgId, _: &Name| Some(i64::MIN);
+    let keep = |_: &OrgId, _: &Name| Floor::NONE;
     assert!(matches!(merge(&[&good], &keep, SMALL, file(), &|| false), Err(MergeError::Cancelled)));
     assert!(matches!(
         merge(&[&good, &bad], &keep, SMALL, file(), &|| true),

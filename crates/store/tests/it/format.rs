@@ -11,7 +11,7 @@ use line::{
     Body, Boot, Clock, Entry, Event, Gap, GapReason, Hop, Level, LevelSource, Name, OrgId, Stream, Text,
 };
 use store::flatten::Flattened;
-use store::part::{Options, Part, PartWriter, listing, merge};
+use store::part::{Floor, Options, Part, PartWriter, listing, merge};
 use store::rows::{Rows, Source};
 
 /// Frames of a few rows, so that small files have many.
@@ -122,6 +122,6 @@ fn parts_as_rows_come() {
 fn a_closed_day() {
     let (one, two) = (Part::open(write(HOT, 0)).unwrap(), Part::open(write(HOT, 120)).unwrap());
     let out = empty();
-    merge(&[&one, &two], &|_, _| Some(i64::MIN), CLOSED, out.clone(), &|| true).unwrap();
+    merge(&[&one, &two], &|_, _| Floor::NONE, CLOSED, out.clone(), &|| true).unwrap();
     is_golden("closed", "closed", &out);
 }

@@ -9,6 +9,7 @@
 mod basics;
 mod damage;
 mod descriptors;
+mod ended;
 mod faults;
 mod format;
 mod inspect;

@@ -24,6 +24,12 @@ impl Engine {
         self.shared.changed.notify_all();
     }
 
+    /// Says which orgs are no more: batches with rows of them are rejected from now on. What is there of them goes by
+    /// [`Engine::delete_org`].
+    pub fn set_ended(&self, ended: BTreeSet<OrgId>) {
+        lock(&self.shared.core).ended = Arc::new(ended);
+    }
+
     /// Deletes all rows of an org that are there now. They are not to be seen from now on, and are removed soon.
     ///
     /// # Errors
@@ -86,7 +92,7 @@ impl Shared {
             let core = lock(&self.core);
             let is_over = |(org, below): &(&OrgId, &u64)| {
                 let has_rows = |stored: &Arc<Stored>| {
-                    stored.entry.pos.0 < **below && frames(stored, org).next().is_some()
+                    stored.entry.pos.0 < **below && frames(stored, org).any(|frame| frame.pos_from < **below)
                 };
                 // What could not be read may hold rows of it.
                 let may_come = core.absent.iter().any(|entry| entry.pos.0 < **below);
@@ -117,18 +123,18 @@ impl Shared {
         for stored in &core.parts {
             let (mut bytes, mut unkept, mut deleted) = (0, 0, false);
             for (number, (org, _)) in stored.part.apps().enumerate() {
-                let (floor, floor_pos) = (visible.floor(org), visible.floor_pos(org));
+                let floor = visible.floors(org);
                 for frame in app_frames(stored, number) {
-                    let is_deleted = frame.pos_to < floor_pos;
-                    deleted |= is_deleted;
+                    // Of an org that was deleted, rows go also from between others.
+                    deleted |= frame.pos_from < floor.pos;
                     bytes += frame.len;
-                    unkept += if is_deleted || frame.to < floor { frame.len } else { 0 };
+                    unkept += if floor.has_none_of(frame) { frame.len } else { 0 };
                 }
             }
             if unkept == bytes {
                 return Some((Task::Drop, vec![Arc::clone(stored)]));
             }
-            let wanted = (deleted || unkept * WORTH >= bytes) && unkept > 0;
+            let wanted = deleted || unkept > 0 && unkept * WORTH >= bytes;
             let possible = core.trouble.is_none() && !skipped.contains(&stored.entry.id);
             if wanted && possible && purge.is_none() {
                 purge = Some((Task::Purge, vec![Arc::clone(stored)]));

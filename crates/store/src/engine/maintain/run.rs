@@ -85,10 +85,7 @@ impl Shared {
         let now = self.now();
         let visible = lock(&self.core).visible(now);
         let inputs: Vec<&Part> = parts.iter().map(|stored| &*stored.part).collect();
-        // An org that is deleted has nothing afterwards: its id is not used again.
-        let keep = |org: &OrgId, app: &Name| {
-            (last_pos(&inputs, org, app) >= visible.floor_pos(org)).then(|| visible.floor(org))
-        };
+        let keep = |org: &OrgId, _: &Name| visible.floors(org);
         let go_on = || !lock(&self.core).stopping;
         let new = (self.next_id(), first.entry.day, now);
         let path = shelf::part_path(&self.dir, new.1, new.0);
@@ -107,11 +104,4 @@ impl Shared {
         }
         Ok(made)
     }
-}
-
-/// The highest pos of the rows of an app.
-fn last_pos(parts: &[&Part], org: &OrgId, app: &Name) -> u64 {
-    let frames = parts.iter().filter_map(|part| Some((part, part.frames_of(part.app_number(org, app)?))));
-    let last = frames.flat_map(|(part, frames)| part.frames()[frames].iter().map(|frame| frame.pos_to));
-    last.max().unwrap_or(0)
 }
