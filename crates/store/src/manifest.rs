@@ -3,9 +3,10 @@
 //! A change is one record, so that a power cut leaves all of it or nothing: the parts of a flush and how far the log has
 //! been flushed, or the outcome of a merge and its inputs. Files that the manifest does not name mean nothing.
 
+use crate::clock::Doubt;
 use crate::error::Error;
 use disk::Disk;
-use disk::journal::{self, Journal, Report};
+use disk::journal::{self, Journal, MAX_RECORD_BYTES, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,9 +59,16 @@ pub(crate) struct Change {
     /// The time that was believed, Unix nanoseconds.
     #[serde(default)]
     pub(crate) at: i64,
+    /// What was doubted about that time.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) doubt: Doubt,
     /// An org whose rows below this pos are deleted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) deleted: BTreeMap<String, u64>,
+}
+
+fn is_none(doubt: &Doubt) -> bool {
+    *doubt == Doubt::default()
 }
 
 /// What all records say together.
@@ -71,6 +79,7 @@ pub(crate) struct Known {
     pub(crate) seen: u64,
     pub(crate) next_pos: u64,
     pub(crate) at: i64,
+    pub(crate) doubt: Doubt,
     pub(crate) deleted: BTreeMap<String, u64>,
     /// No id at or after it was ever used, as far as the manifest knows.
     pub(crate) next_id: u64,
@@ -106,7 +115,9 @@ impl Known {
         self.next_id = self.next_id.max(self.seen + 1);
         self.next_pos = self.next_pos.max(change.next_pos);
         // The believed time may go back; records are in the order of what was believed.
-        self.at = if change.at == 0 { self.at } else { change.at };
+        if change.at != 0 {
+            (self.at, self.doubt) = (change.at, change.doubt);
+        }
         for (org, below) in &change.deleted {
             let known = self.deleted.entry(org.clone()).or_default();
             *known = (*known).max(*below);
@@ -132,6 +143,7 @@ impl Known {
             seen: self.seen,
             next_pos: self.next_pos,
             at: self.at,
+            doubt: self.doubt,
             ..Change::default()
         });
         records
@@ -197,6 +209,9 @@ impl Manifest {
     pub(crate) fn commit(&mut self, change: &Change) -> Result<(), Error> {
         let record =
             serde_json::to_vec(change).map_err(|error| Error::io("encode", Path::new(NAME), error.into()))?;
+        if record.len() > MAX_RECORD_BYTES {
+            return self.commit_anew(change);
+        }
         self.journal.append(&record)?;
         self.known.apply(change);
         if self.journal.len_bytes() > self.compact_at {
@@ -204,6 +219,18 @@ impl Manifest {
             let _compacted = self.compact();
         }
         Ok(())
+    }
+
+    /// Makes a change that is too long for a record (a start that finds thousands of parts again, a day of thousands that becomes one):
+    /// the whole is written anew with it, which is one step, too.
+    fn commit_anew(&mut self, change: &Change) -> Result<(), Error> {
+        let before = self.known.clone();
+        self.known.apply(change);
+        let compacted = self.compact();
+        if compacted.is_err() {
+            self.known = before;
+        }
+        compacted
     }
 
     /// Forgets that rows of these orgs below these positions were deleted: none is left.
@@ -233,10 +260,8 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use disk::fault::FaultDisk;
-
-    /// More than a flush adds: it has a part for each day, and rows of more than 200 days are not taken.
-    const MAX_ADDED: u64 = 240;
+    use crate::clock::Kept;
+    use disk::fault::{Call, FaultDisk};
 
     fn part(id: u64) -> PartEntry {
         let (pos, time) = ((u64::MAX, u64::MAX), (i64::MIN, i64::MIN));
@@ -265,6 +290,8 @@ mod tests {
             let removed = if id % 7 == 0 { (id - 6..id).collect() } else { Vec::new() };
             let deleted = BTreeMap::from([(format!("org{}", id % 5), id)]);
             let (flushed_lsn, at) = (id, id.cast_signed());
+            let kept = Kept { clock: at, age: 1 };
+            let doubt = Doubt { back: (id % 3 == 0).then_some(kept), ahead: None };
             let change = Change {
                 added: vec![part(id)],
                 removed,
@@ -272,6 +299,7 @@ mod tests {
                 seen: id,
                 next_pos: id * 2,
                 at,
+                doubt,
                 deleted,
             };
             manifest.commit(&change).unwrap();
@@ -291,10 +319,25 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_change_is_a_record() {
-        let disk = FaultDisk::new();
-        let (mut manifest, _) = open(&disk);
-        let added = (0..MAX_ADDED).map(|id| part(u64::MAX - 1 - id)).collect();
-        manifest.commit(&Change { added, ..Change::default() }).unwrap();
+    fn changes_of_any_size_are_made_and_all_or_nothing() {
+        for count in [240, 400, 5000] {
+            let disk = FaultDisk::new();
+            let (mut manifest, _) = open(&disk);
+            let one = Change { added: vec![part(1)], at: 7, ..Change::default() };
+            manifest.commit(&one).unwrap();
+            let added: Vec<_> = (0..count).map(|id| part(u64::MAX - 1 - id)).collect();
+            let change = Change { added, removed: vec![1], ..Change::default() };
+            disk.fail_nth(Call::Sync, 1, std::io::ErrorKind::Other);
+            assert!(manifest.commit(&change).is_err());
+            assert_eq!(manifest.known().parts.len(), 1);
+            manifest.commit(&change).unwrap();
+            // A day of all of them becomes one part.
+            let removed: Vec<u64> = change.added.iter().map(|part| part.id).collect();
+            let merged = Change { added: vec![part(2)], removed, ..Change::default() };
+            assert_eq!(Manifest::read(&disk, Path::new("/s")).unwrap().0, *manifest.known());
+            manifest.commit(&merged).unwrap();
+            let known = open(&disk).0.known;
+            assert_eq!((known.parts.keys().copied().collect::<Vec<_>>(), known.at), (vec![2], 7));
+        }
     }
 }

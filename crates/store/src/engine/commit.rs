@@ -87,11 +87,10 @@ impl Shared {
 
     /// Gives each batch its positions, and the times between which its rows may lie.
     fn number(&self, group: &[Pending]) -> Vec<Terms> {
-        let (believed, host) = (self.now(), self.clock.unix_ns());
+        let (first, last) = lock(&self.trusted).range(&*self.clock);
         let mut core = lock(&self.core);
-        // A clock that is doubted may be right: rows of its time are as good as those of the time believed.
-        let latest = believed.max(host).saturating_add(FUTURE);
-        let earliest = believed.min(host).saturating_sub(core.retention.longest().min(MAX_AGE));
+        let latest = last.saturating_add(FUTURE);
+        let earliest = first.saturating_sub(core.retention.longest().min(MAX_AGE));
         let terms = group.iter().map(|pending| {
             let (base, positions) = (core.next_pos, pending.checked.positions);
             core.next_pos += u64::from(positions);

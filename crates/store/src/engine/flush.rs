@@ -188,7 +188,7 @@ impl Shared {
     }
 
     fn write_days(&self, rows: &[Arc<Rows>], written: &mut Written) -> Result<(), Error> {
-        let at = self.now();
+        let (at, doubt) = self.now_and_doubt();
         for (day, rows) in by_day(rows) {
             let id = self.next_id();
             let part = shelf::write_part(&self.files, &self.dir, (id, day, at), &rows, Quality::Hot)?;
@@ -204,7 +204,7 @@ impl Shared {
             SyncPoint::StorePartDir,
         )?;
         let (flushed_lsn, next_pos) = (written.frozen.lsn, written.frozen.next_pos);
-        written.change = Change { added, flushed_lsn, seen, next_pos, at, ..Change::default() };
+        written.change = Change { added, flushed_lsn, seen, next_pos, at, doubt, ..Change::default() };
         Ok(())
     }
 

@@ -28,10 +28,10 @@ pub use snapshot::Snapshot;
 pub use stats::Stats;
 
 use self::core::{Core, Queue};
-use crate::clock::{Clock, Trusted};
+use crate::clock::{Clock, Doubt, Trusted};
 use crate::error::Error;
 use crate::files::Files;
-use crate::manifest::Manifest;
+use crate::manifest::{Change, Manifest};
 use crate::wal::Wal;
 use disk::{Disk, Guard};
 use std::path::PathBuf;
@@ -83,6 +83,20 @@ impl Shared {
     fn now(&self) -> i64 {
         lock(&self.trusted).now(&*self.clock)
     }
+
+    /// The same, with what is doubted about it: for the manifest.
+    fn now_and_doubt(&self) -> (i64, Doubt) {
+        let mut trusted = lock(&self.trusted);
+        (trusted.now(&*self.clock), trusted.doubt())
+    }
+
+    /// Keeps what is doubted about the clock for the next start. Without it, that doubts as long once more.
+    fn keep_doubt(&self) {
+        let (at, doubt) = self.now_and_doubt();
+        if doubt != Doubt::default() {
+            let _kept = lock(&self.manifest).commit(&Change { at, doubt, ..Change::default() });
+        }
+    }
 }
 
 impl Engine {
@@ -97,6 +111,7 @@ impl Engine {
             let _ended = writer.join();
         }
         let flushed = self.flush_now();
+        self.shared.keep_doubt();
         self.stop();
         flushed
     }
@@ -108,7 +123,9 @@ impl Engine {
     /// As [`Engine::close`].
     pub fn finish(&self) -> Result<(), Error> {
         self.shared.stop_taking();
-        self.flush_now()
+        let flushed = self.flush_now();
+        self.shared.keep_doubt();
+        flushed
     }
 
     fn stop(&mut self) {

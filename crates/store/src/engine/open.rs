@@ -54,7 +54,7 @@ impl Engine {
         core.trouble = reserved
             .err()
             .map(|error| super::core::Trouble { is_full: error.is_full(), what: error.to_string() });
-        let trusted = Trusted::new(manifest.known().at, &*clock);
+        let trusted = Trusted::new((manifest.known().at, manifest.known().doubt), &*clock);
         let shared = Arc::new(Shared {
             disk,
             files,

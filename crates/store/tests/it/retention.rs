@@ -196,3 +196,44 @@ fn a_jump_ahead_that_lasts_is_believed() {
     settle(&world);
     assert_eq!(world.files("parts").len(), 0);
 }
+
+#[test]
+fn lines_of_the_right_time_keep_it_when_the_clock_was_set_back() {
+    let mut world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..4, NOON));
+    settle(&world);
+    world.clock.set(NOON - 365 * DAY);
+    for from in [10, 20, 30] {
+        assert_eq!(world.take(lines(&web, from..from + 3, NOON + HOUR)).retimed, 0, "{from}");
+        world.engine().flush_now().unwrap();
+        world.clock.pass(HOUR);
+        world = world.restart();
+    }
+    // What is from the future by either clock gets another time.
+    assert_eq!(world.take(lines(&web, 40..43, NOON + 5 * DAY)).retimed, 3);
+    world.clock.pass(8 * DAY);
+    assert_eq!(world.take(lines(&web, 50..53, NOON)).retimed, 3, "it has proved itself");
+}
+
+#[test]
+fn a_jump_ahead_is_believed_after_a_day_of_many_starts() {
+    let mut world = World::new();
+    let web = Machine::new("o1", "web", "m1");
+    world.take(lines(&web, 1..4, NOON));
+    settle(&world);
+    world.clock.set(NOON + 40 * DAY);
+    for round in 0..4u64 {
+        world.take(lines(&web, 10 + round..11 + round, NOON + 40 * DAY));
+        settle(&world);
+        assert_eq!(seqs(&world, &web).first(), Some(&1), "{round}");
+        if round % 2 == 0 {
+            // In order, and nothing to flush: what is doubted is kept all the same.
+            world.engine.take().unwrap().close().unwrap();
+        }
+        world = world.restart();
+        world.clock.pass(6 * HOUR);
+    }
+    settle(&world);
+    assert_eq!(seqs(&world, &web), [10, 11, 12, 13]);
+}

@@ -33,10 +33,12 @@ impl Shared {
             Err(error) => return self.put_off(maintaining, &parts, error),
         };
         let added: Vec<Arc<Stored>> = added.into_iter().map(Arc::new).collect();
+        let (at, doubt) = self.now_and_doubt();
         let change = Change {
             added: added.iter().map(|stored| stored.entry.clone()).collect(),
             removed: parts.iter().map(|stored| stored.entry.id).collect(),
-            at: self.now(),
+            at,
+            doubt,
             ..Change::default()
         };
         self.settle(maintaining, Done { change, added, removed: parts, task })
