@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use store::part::column_from_bytes;
+use store::part::{column_from_bytes, rows_that_may_have};
 
 fuzz_target!(|input: (u16, &[u8])| {
     let (rows, bytes) = input;
@@ -12,4 +12,8 @@ fuzz_target!(|input: (u16, &[u8])| {
     for row in 0..usize::from(rows).min(100) {
         column.value(row, &mut scratch);
     }
+    let text = column.value(0, &mut scratch);
+    let text = text[text.len() / 3..].to_vec();
+    // What no store writes may be excluded without reason; nothing may break.
+    let _may = rows_that_may_have(bytes, usize::from(rows), &text);
 });

@@ -64,6 +64,18 @@ pub fn column_from_bytes(bytes: &[u8], rows: usize) -> Result<query::Column, Err
     texts::take(bytes, rows).map_err(|bad| bad.at(0))
 }
 
+/// Of each row of such a column, whether its templates say that `text` may be in it; `None` if the column has none. [`Part`] does it for searches.
+///
+/// # Errors
+/// [`Error::Damaged`] for any other bytes.
+pub fn rows_that_may_have(bytes: &[u8], rows: usize, text: &[u8]) -> Result<Option<Vec<bool>>, Error> {
+    let Some(templates) = texts::take_templates(bytes, rows) else { return Ok(None) };
+    let templates = templates.map_err(|bad| bad.at(0))?;
+    let slots = templates.slots().map_err(|bad| bad.at(0))?;
+    let may = templates.may_have(Some(&slots), &[text]);
+    Ok(Some(templates.refs.iter().map(|&at| may.get(at as usize).copied().unwrap_or(true)).collect()))
+}
+
 /// What a part holds, as its writer or its tables say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
