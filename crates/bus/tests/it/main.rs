@@ -4,6 +4,7 @@
 mod client;
 mod connect;
 mod dial;
+mod interest;
 mod malformed;
 mod pressure;
 mod sessions;
