@@ -8,7 +8,7 @@ use fastrand::Rng;
 use line::{Boot, Level, Name, OrgId, Stream};
 use logway_tests::{parts, short_dir, skip, soak};
 use store::flatten::Flattened;
-use store::part::{Options, Part, PartWriter, listing, merge};
+use store::part::{Floor, Options, Part, PartWriter, listing, merge};
 use store::rows::{Head, Kind, Rows, Source};
 
 /// Runs the second reader on a file.
@@ -102,7 +102,7 @@ fn random_parts_read_the_same() {
         let one = write(rng, &path("one"), options);
         let two = write(rng, &path("two"), options);
         let file = RealDisk.create(&path("both")).expect("making a file");
-        merge(&[&one, &two], &|_, _| Some(i64::MIN), options, file.clone(), &|| true).expect("merging");
+        merge(&[&one, &two], &|_, _| Floor::NONE, options, file.clone(), &|| true).expect("merging");
         let both = Part::open(file).expect("opening a part");
         for (name, part) in [("one", one), ("both", both)] {
             let ours = listing(&part).expect("reading a part");

@@ -135,6 +135,7 @@ impl Shared {
         let mut core = lock(&self.core);
         if let Some(org) = checked.orgs.iter().find(|org| core.ended.contains(*org)) {
             core.counters.rejected += 1;
+            core.counters.ended += 1;
             let reason = format!("the org {org} has ended: nothing of it is kept");
             return Some(Err(Refusal::Rejected { code: ORG_ENDED, reason }));
         }

@@ -2,6 +2,7 @@
 
 use super::{Engine, lock};
 use crate::aside::Aside;
+use crate::clock::Doubt;
 
 /// What happened since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,7 @@ pub(super) struct Counters {
     pub(super) retimed: u64,
     pub(super) expired: u64,
     pub(super) rejected: u64,
+    pub(super) ended: u64,
     pub(super) busy: u64,
     pub(super) disk_errors: u64,
     pub(super) boots_forgotten: u64,
@@ -34,6 +36,8 @@ pub struct Stats {
     pub expired: u64,
     /// Batches that can never be taken.
     pub rejected: u64,
+    /// Of those, batches with rows of orgs that have ended.
+    pub ended: u64,
     /// Batches that were told to come later.
     pub busy: u64,
     /// Writes and syncs that failed.
@@ -80,6 +84,10 @@ pub struct Stats {
     pub part_bytes: u64,
     /// Bytes of the log's files.
     pub log_bytes: u64,
+    /// Segments of the log that the disk has failed on, and that are kept until what stands in them is in parts.
+    pub failed_segments: usize,
+    /// Whether the host's clock has jumped ahead and is not believed yet, or was set back within a week.
+    pub is_clock_doubted: bool,
     /// Bytes of batches that wait for the log.
     pub queue_bytes: usize,
     /// All rows below this pos are readable.
@@ -92,7 +100,11 @@ impl Engine {
     /// Figures as of now.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let log_bytes = lock(&self.shared.wal).disk_bytes();
+        let (log_bytes, failed_segments) = {
+            let wal = lock(&self.shared.wal);
+            (wal.disk_bytes(), wal.failed_segments())
+        };
+        let is_clock_doubted = self.shared.now_and_doubt().1 != Doubt::default();
         let set_aside = Aside::new(&*self.shared.disk, &self.shared.dir).count();
         let (lost_rows, lost_batches, unreadable_log_bytes) = self.shared.report.losses();
         let core = lock(&self.shared.core);
@@ -104,6 +116,7 @@ impl Engine {
             retimed: counters.retimed,
             expired: counters.expired,
             rejected: counters.rejected,
+            ended: counters.ended,
             busy: counters.busy,
             disk_errors: counters.disk_errors,
             flushes: counters.flushes,
@@ -127,6 +140,8 @@ impl Engine {
             set_aside,
             part_bytes: core.parts.iter().map(|stored| stored.entry.bytes).sum(),
             log_bytes,
+            failed_segments,
+            is_clock_doubted,
             queue_bytes,
             pos: core.readable_pos,
             trouble: core

@@ -33,6 +33,12 @@ fn sentences(stats: &Stats, was_lossy: bool) -> Vec<String> {
     } else if was_lossy {
         said.push("the start set files aside that lines may be missing with (LS04)".to_owned());
     }
+    if stats.is_clock_doubted {
+        said.push(
+            "the host's clock was set by more than an hour: what is too old is told by the time before for a day, and what is from the future for a week"
+                .to_owned(),
+        );
+    }
     if stats.set_aside > 0 {
         let files = stats.set_aside;
         said.push(format!(
@@ -59,6 +65,7 @@ mod tests {
                 &["the start found files missing", "1 files lie in"],
             ),
             (Stats { unreadable_log_bytes: 4096, ..sound.clone() }, true, &["the start found"]),
+            (Stats { is_clock_doubted: true, ..sound.clone() }, false, &["the host's clock was set"]),
             (sound, true, &["the start set files aside"]),
         ] {
             let said = sentences(&stats, was_lossy);

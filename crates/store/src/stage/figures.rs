@@ -25,7 +25,7 @@ pub(super) fn text(stats: Stats) -> String {
 struct Reader(Stats);
 
 impl Reader {
-    fn counters(&self) -> [(&'static str, &'static str, u64); 12] {
+    fn counters(&self) -> [(&'static str, &'static str, u64); 14] {
         let stats = &self.0;
         [
             ("taken_lines", "Lines and records kept", stats.taken),
@@ -33,8 +33,10 @@ impl Reader {
             ("retimed_lines", "Lines whose time was impossible", stats.retimed),
             ("expired_lines", "Imported lines that were too old to be taken", stats.expired),
             ("rejected_batches", "Batches that can never be taken", stats.rejected),
+            ("ended_batches", "Batches with lines of orgs that have ended", stats.ended),
             ("busy_batches", "Batches that were told to come later", stats.busy),
             ("disk_errors", "Writes and syncs that failed", stats.disk_errors),
+            ("forgotten_boots", "Boots that were forgotten because they were silent", stats.boots_forgotten),
             ("flushes", "Times that what was in memory went into parts", stats.flushes),
             ("merges", "Merges of parts", stats.merges),
             ("rewritten_days", "Days that were over and rewritten", stats.rewrites),
@@ -47,7 +49,7 @@ impl Reader {
         ]
     }
 
-    fn gauges(&self) -> [(&'static str, &'static str, u64); 17] {
+    fn gauges(&self) -> [(&'static str, &'static str, u64); 19] {
         let stats = &self.0;
         [
             ("memory_lines", "Lines in memory that are in no part yet", stats.memory_rows),
@@ -56,6 +58,11 @@ impl Reader {
             ("part_lines", "Lines in parts", stats.part_rows),
             ("part_bytes", "Bytes of parts", stats.part_bytes),
             ("log_bytes", "Bytes of the log's files", stats.log_bytes),
+            (
+                "failed_log_segments",
+                "Segments of the log that the disk has failed on",
+                stats.failed_segments as u64,
+            ),
             ("queue_bytes", "Bytes of batches that wait for the log", stats.queue_bytes as u64),
             ("open_parts", "Files of parts that are open", stats.open_parts as u64),
             ("absent_parts", "Parts that cannot be read at the moment", stats.absent_parts as u64),
@@ -70,6 +77,11 @@ impl Reader {
             ),
             ("set_aside_files", "Files in the folder for what is damaged", stats.set_aside as u64),
             ("boots", "Boots whose numbers are remembered", stats.boots as u64),
+            (
+                "clock_doubted",
+                "1 while the host's clock has jumped or was set back and is not believed in all",
+                u64::from(stats.is_clock_doubted),
+            ),
             (
                 "disk_trouble",
                 "1 while the disk is the reason why batches are told to come later",

@@ -158,8 +158,7 @@ impl Wal {
         if self.active.as_ref().is_some_and(|active| active.end + len <= active.capacity) {
             return Ok(());
         }
-        let dead = self.sealed.iter().filter(|sealed| sealed.failed && sealed.note.is_none()).count();
-        if dead >= MAX_DEAD {
+        if self.failed_segments() >= MAX_DEAD {
             let many = std::io::Error::other(
                 "it has failed on many segments of the log; they go when what is in memory is in parts",
             );
@@ -262,6 +261,11 @@ impl Wal {
     /// The highest lsn that is durable.
     pub(crate) const fn durable_lsn(&self) -> u64 {
         self.durable_lsn
+    }
+
+    /// Segments that the disk has failed on while they were written.
+    pub(crate) fn failed_segments(&self) -> usize {
+        self.sealed.iter().filter(|sealed| sealed.failed && sealed.note.is_none()).count()
     }
 
     /// Bytes of all files.

@@ -31,7 +31,8 @@ fn rows_of_an_org_that_has_ended_are_refused() {
         assert!(code == "LS10" && reason.contains("gone"), "{reason}");
     }
     world.take(lines(&stays, 1..5, NOON));
-    assert_eq!((world.rows().len(), world.engine().stats().rejected), (4, 3));
+    let stats = world.engine().stats();
+    assert_eq!((world.rows().len(), stats.rejected, stats.ended), (4, 3, 3));
     // Where nobody has said so yet, they are taken; then they go.
     let world = world.restart();
     world.take(lines(&gone, 5..9, NOON));

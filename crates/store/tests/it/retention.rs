@@ -203,7 +203,9 @@ fn lines_of_the_right_time_keep_it_when_the_clock_was_set_back() {
     let web = Machine::new("o1", "web", "m1");
     world.take(lines(&web, 1..4, NOON));
     settle(&world);
+    assert!(!world.engine().stats().is_clock_doubted);
     world.clock.set(NOON - 365 * DAY);
+    assert!(world.engine().stats().is_clock_doubted);
     for from in [10, 20, 30] {
         assert_eq!(world.take(lines(&web, from..from + 3, NOON + HOUR)).retimed, 0, "{from}");
         world.engine().flush_now().unwrap();
