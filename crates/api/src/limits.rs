@@ -1,13 +1,11 @@
 //! How much each may have at once.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::StatusCode;
 use line::OrgId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use store::fair::{Full, Places};
+use tokio::time::timeout;
 
 use crate::reply::Refused;
 
@@ -20,7 +18,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// Time in which nothing of a reply is taken; then the connection is cut. A tail has a third of it.
     pub stall: Duration,
-    /// Queries at once, of all orgs together and of one. Further ones wait.
+    /// Queries at once, of all orgs together and of one. Further ones wait, each org for its turn; no org gets more than are
+    /// left for others.
     pub queries: PerOrg,
     /// Live tails at once. Further ones are refused.
     pub tails: PerOrg,
@@ -73,94 +72,43 @@ pub(crate) enum Kind {
     Insert,
 }
 
-/// Places of one kind.
-#[derive(Debug)]
-struct Places {
-    free: Arc<Semaphore>,
-    waiting: AtomicUsize,
-}
-
-impl Places {
-    fn new(count: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), waiting: AtomicUsize::new(0) }
-    }
-}
-
-/// The places of one org.
-#[derive(Debug)]
-struct OfOrg([Places; 3]);
-
-/// Gives out places.
+/// Gives out places. None of the orgs can take all of them, and of the orgs that wait each has its turn ([`store::fair`]).
 #[derive(Debug)]
 pub(crate) struct Gate {
-    limits: Limits,
-    all: [Places; 3],
-    orgs: Mutex<HashMap<OrgId, Arc<OfOrg>>>,
+    queue_time: Duration,
+    kinds: [Places<OrgId>; 3],
 }
 
 /// A place; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Place {
-    _all: OwnedSemaphorePermit,
-    _each: OwnedSemaphorePermit,
-    /// Keeps the org's entry.
-    _org: Arc<OfOrg>,
-}
-
-/// Orgs that are remembered before those without a place are forgotten.
-const MAX_IDLE_ORGS: usize = 1024;
+pub(crate) type Place = store::fair::Place<OrgId>;
 
 impl Gate {
     pub(crate) fn new(limits: Limits) -> Self {
-        let all = [limits.queries, limits.tails, limits.inserts].map(|bound| Places::new(bound.all));
-        Self { limits, all, orgs: Mutex::default() }
-    }
-
-    fn orgs(&self) -> MutexGuard<'_, HashMap<OrgId, Arc<OfOrg>>> {
-        self.orgs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, org: &OrgId) -> Arc<OfOrg> {
-        let mut orgs = self.orgs();
-        if let Some(known) = orgs.get(org) {
-            return Arc::clone(known);
-        }
-        if orgs.len() >= MAX_IDLE_ORGS {
-            orgs.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        let limits = &self.limits;
-        let bounds = [limits.queries, limits.tails, limits.inserts];
-        let places = Arc::new(OfOrg(bounds.map(|bound| Places::new(bound.each))));
-        orgs.insert(org.clone(), Arc::clone(&places));
-        places
+        let places = |bound: PerOrg| Places::new(bound.all, bound.each, limits.waiting_per_org);
+        let kinds = [limits.queries, limits.tails, limits.inserts].map(places);
+        Self { queue_time: limits.queue_time, kinds }
     }
 
     /// A place, at once or after waiting for one. 429 when the org has as many as it may, 503 when all together have.
     pub(crate) async fn enter(&self, kind: Kind, org: &OrgId) -> Result<Place, Refused> {
-        let own = self.of(org);
-        let each = self.take(&own.0[kind as usize], kind).await.ok_or_else(|| too_many(kind))?;
-        let all = self.take(&self.all[kind as usize], kind).await.ok_or_else(all_taken)?;
-        Ok(Place { _all: all, _each: each, _org: own })
-    }
-
-    async fn take(&self, places: &Places, kind: Kind) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&places.free).try_acquire_owned() {
-            return Some(permit);
-        }
-        // A tail does not end by itself: there is nothing to wait for.
-        if kind == Kind::Tail {
-            return None;
-        }
-        let _waiting = Waiting::among(&places.waiting, self.limits.waiting_per_org)?;
-        let acquired = Arc::clone(&places.free).acquire_owned();
-        tokio::time::timeout(self.limits.queue_time, acquired).await.ok()?.ok()
+        let places = &self.kinds[kind as usize];
+        let entered = match kind {
+            // A tail does not end by itself: there is nothing to wait for.
+            Kind::Tail => places.try_enter(org),
+            Kind::Query | Kind::Insert => match timeout(self.queue_time, places.enter(org)).await {
+                Ok(entered) => entered,
+                Err(_) => Err(places.full(org).unwrap_or(Full::All)),
+            },
+        };
+        entered.map_err(|full| match full {
+            Full::Own => too_many(kind),
+            Full::All => all_taken(),
+        })
     }
 
     /// Places that are taken, by kind in the order query, tail, insert.
     pub(crate) fn taken(&self) -> [usize; 3] {
-        let limits = &self.limits;
-        let bounds = [limits.queries.all, limits.tails.all, limits.inserts.all];
-        std::array::from_fn(|at| bounds[at].saturating_sub(self.all[at].free.available_permits()))
+        self.kinds.each_ref().map(Places::taken)
     }
 }
 
@@ -179,25 +127,10 @@ fn all_taken() -> Refused {
     Refused::later(StatusCode::SERVICE_UNAVAILABLE, text, Duration::from_secs(1))
 }
 
-/// One of those that wait; ends when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn among(count: &'a AtomicUsize, places: usize) -> Option<Self> {
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        let one = Self(count);
-        (before < places).then_some(one)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn gate() -> Gate {
@@ -246,5 +179,30 @@ mod tests {
         assert_eq!(gate.enter(Kind::Tail, &org("a")).await.unwrap_err().status, 429);
         let _two = gate.enter(Kind::Tail, &org("b")).await.unwrap();
         assert_eq!(gate.enter(Kind::Tail, &org("c")).await.unwrap_err().status, 503);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_one_org_keeps_no_other_out() {
+        let queries = PerOrg { all: 4, each: 4 };
+        let gate = Arc::new(Gate::new(Limits { queries, ..Limits::default() }));
+        let (flood, small, late) = (org("a"), org("b"), org("c"));
+        // Each of these takes 5 seconds, and there are always more.
+        for _ in 0..60 {
+            let (gate, flood) = (Arc::clone(&gate), flood.clone());
+            tokio::spawn(async move {
+                let place = gate.enter(Kind::Query, &flood).await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                drop(place);
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let began = tokio::time::Instant::now();
+        let first = gate.enter(Kind::Query, &small).await.unwrap();
+        let second = gate.enter(Kind::Query, &late).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        // Whoever has one waits until as many are free as it has: two of the flood are over then.
+        let third = gate.enter(Kind::Query, &small).await.unwrap();
+        assert!(began.elapsed() <= Duration::from_secs(10), "{:?}", began.elapsed());
+        drop((first, second, third));
     }
 }

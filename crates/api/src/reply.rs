@@ -192,6 +192,9 @@ impl Refused {
 /// A failure of the store as a refusal. `text` is the query that the client gave, to point into.
 pub(crate) fn refusal_of(failure: &Failure, text: &str) -> Refused {
     match failure {
+        Failure::Query(error @ query::Error::Crowded { .. }) => {
+            Refused::later(StatusCode::SERVICE_UNAVAILABLE, query_error(error, text), Duration::from_secs(1))
+        }
         Failure::Query(error) => Refused::bad(query_error(error, text)),
         Failure::Deadline { .. } => Refused::new(StatusCode::SERVICE_UNAVAILABLE, failure.to_string()),
         Failure::Busy { retry_after, .. } => {

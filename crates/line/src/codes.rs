@@ -429,6 +429,18 @@ pub const ALL: &[Code] = &[
         "Another store answered with a partial result that this version does not read, or that was damaged on the way.",
         "Run the same version everywhere.",
     ),
+    code(
+        "LQ07",
+        "Too many streams",
+        "The org has sent lines of as many apps or streams (app, region and instance) over HTTP today as it may: 10,000 and 100,000. Lines of others are refused until 0:00 UTC; those of the same streams are taken.",
+        "Give lines the app, region and instance that they come from. What is different in each line (a request, a user) belongs into other fields.",
+    ),
+    code(
+        "LQ08",
+        "Queries need too much memory together",
+        "A pipe has to remember more than is left at the moment: other queries of this org or of others hold the rest. No org can take all of it.",
+        "Ask again in a moment, fewer questions at once, or narrow the filter or the time.",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! How much memory a query may hold between rows.
+//! How much memory a query may hold between rows, and all queries together.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::Error;
 
@@ -19,6 +20,95 @@ impl Default for Limits {
     }
 }
 
+/// Memory for all queries together. None of the owners, the orgs, can take all of it: each leaves as much as it has. Cheap to
+/// clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limit: usize,
+    used: AtomicUsize,
+    /// What each owner uses, as long as it has a [`Share`].
+    owners: Mutex<HashMap<Box<str>, Weak<AtomicUsize>>>,
+}
+
+/// The part of an owner in a [`Pool`]: all queries of it share it. The default one is of no pool, and has no end.
+#[derive(Debug, Clone, Default)]
+pub struct Share(Option<(Arc<Shared>, Arc<AtomicUsize>)>);
+
+/// Bytes of a [`Share`] that are held until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    share: Share,
+    bytes: usize,
+}
+
+/// Owners that are remembered before those without a share are forgotten.
+const MAX_IDLE_OWNERS: usize = 1024;
+
+impl Pool {
+    /// A pool of so many bytes, of which one owner may have half, the next one half of the rest, and so on.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Shared { limit: bytes, used: AtomicUsize::new(0), owners: Mutex::default() }))
+    }
+
+    /// The share of an owner.
+    #[must_use]
+    pub fn share(&self, owner: &str) -> Share {
+        let mut owners = self.0.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = owners.get(owner).and_then(Weak::upgrade) {
+            return Share(Some((Arc::clone(&self.0), own)));
+        }
+        if owners.len() >= MAX_IDLE_OWNERS {
+            owners.retain(|_, own| own.strong_count() > 0);
+        }
+        let own = Arc::new(AtomicUsize::new(0));
+        owners.insert(owner.into(), Arc::downgrade(&own));
+        Share(Some((Arc::clone(&self.0), own)))
+    }
+
+    /// Bytes that are held.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+}
+
+impl Share {
+    /// Takes bytes, if the owner leaves as many as it has then.
+    fn take(&self, bytes: usize) -> bool {
+        let Some((pool, own)) = &self.0 else { return true };
+        let all = pool.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let owned = own.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let fits = owned <= pool.limit.saturating_sub(all);
+        if !fits {
+            self.give(bytes);
+        }
+        fits
+    }
+
+    fn give(&self, bytes: usize) {
+        if let Some((pool, own)) = &self.0 {
+            pool.used.fetch_sub(bytes, Ordering::Relaxed);
+            own.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Holds bytes that are no pipe's; `None`: there are not so many.
+    #[must_use]
+    pub fn hold(&self, bytes: usize) -> Option<Held> {
+        self.take(bytes).then(|| Held { share: self.clone(), bytes })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.share.give(self.bytes);
+    }
+}
+
 /// What one pipe of one worker holds, as a part of what its query holds. What is left at the end is given back.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -26,17 +116,24 @@ pub(crate) struct Account {
     limit: usize,
     pipe: Arc<str>,
     held: usize,
+    share: Share,
+    /// What was taken of the share, in steps: all queries look at it.
+    shared: usize,
 }
+
+/// Bytes in which an account takes of its share.
+const STEP: usize = 16 << 10;
 
 impl Account {
     /// An account of `pipe`, which is as it is written, with `used` shared by all of a query.
-    pub(crate) const fn new(used: Arc<AtomicUsize>, limits: Limits, pipe: Arc<str>) -> Self {
-        Self { used, limit: limits.bytes, pipe, held: 0 }
+    pub(crate) const fn new(used: Arc<AtomicUsize>, limits: Limits, share: Share, pipe: Arc<str>) -> Self {
+        Self { used, limit: limits.bytes, pipe, held: 0, share, shared: 0 }
     }
 
     /// Another account of the same query and pipe.
     pub(crate) fn another(&self) -> Self {
-        Self { used: self.used.clone(), limit: self.limit, pipe: self.pipe.clone(), held: 0 }
+        let (used, share, pipe) = (self.used.clone(), self.share.clone(), self.pipe.clone());
+        Self { used, limit: self.limit, pipe, held: 0, share, shared: 0 }
     }
 
     /// Notes that `bytes` more are held; an error if that is too much.
@@ -46,10 +143,17 @@ impl Account {
         }
         self.held = self.held.saturating_add(bytes);
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) <= self.limit {
-            return Ok(());
+        if before.saturating_add(bytes) > self.limit {
+            return Err(Error::Memory { pipe: self.pipe.to_string(), limit: self.limit });
         }
-        Err(Error::Memory { pipe: self.pipe.to_string(), limit: self.limit })
+        if self.held > self.shared {
+            let more = (self.held - self.shared).next_multiple_of(STEP);
+            if !self.share.take(more) {
+                return Err(Error::Crowded { pipe: self.pipe.to_string() });
+            }
+            self.shared += more;
+        }
+        Ok(())
     }
 
     /// Notes that `bytes` are held no more.
@@ -57,6 +161,12 @@ impl Account {
         let bytes = bytes.min(self.held);
         self.held -= bytes;
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let needed = self.held.next_multiple_of(STEP);
+        // Not for each little: what is released is often charged again.
+        if self.shared > needed + STEP || self.held == 0 {
+            self.share.give(self.shared - needed);
+            self.shared = needed;
+        }
     }
 }
 
@@ -72,7 +182,8 @@ mod tests {
 
     #[test]
     fn shared_by_all_of_a_query() {
-        let mut one = Account::new(Arc::default(), Limits { bytes: 100 }, "sort by (a)".into());
+        let mut one =
+            Account::new(Arc::default(), Limits { bytes: 100 }, Share::default(), "sort by (a)".into());
         let mut other = one.another();
         one.charge(60).unwrap();
         other.charge(40).unwrap();
@@ -82,5 +193,39 @@ mod tests {
         one.charge(40).unwrap();
         one.release(100);
         one.charge(100).unwrap();
+    }
+
+    #[test]
+    fn no_owner_takes_all_of_a_pool() {
+        let pool = Pool::new(64 * STEP);
+        let account = |owner| {
+            Account::new(
+                Arc::default(),
+                Limits { bytes: usize::MAX },
+                pool.share(owner),
+                "sort by (a)".into(),
+            )
+        };
+        let fill = |account: &mut Account| (0..).take_while(|_| account.charge(STEP).is_ok()).count();
+        let (mut one, mut again, mut other) = (account("a"), account("a"), account("b"));
+        assert_eq!((fill(&mut one), fill(&mut again), fill(&mut other)), (32, 0, 16));
+        let error = again.charge(STEP).unwrap_err();
+        assert!(matches!(error, Error::Crowded { .. }), "{error}");
+        let held = pool.share("c").hold(8 * STEP).unwrap();
+        assert!(pool.share("c").hold(8 * STEP).is_none());
+        assert_eq!(pool.used(), 56 * STEP);
+        drop((one, again));
+        assert_eq!(fill(&mut account("a")), 20);
+        other.release(16 * STEP);
+        drop((other, held));
+        assert_eq!(pool.used(), 0);
+        // Small steps are taken together, and given back.
+        let mut small = account("a");
+        (0..100).for_each(|_| small.charge(10).unwrap());
+        assert_eq!(pool.used(), STEP);
+        small.release(999);
+        assert_eq!(pool.used(), STEP);
+        small.release(1);
+        assert_eq!(pool.used(), 0);
     }
 }

@@ -53,6 +53,14 @@ pub enum Error {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// What has to be remembered between rows is more than is left while other queries run.
+    #[error(
+        "'{pipe}' needs memory that other queries hold at the moment: try again later, or narrow the filter or the time"
+    )]
+    Crowded {
+        /// The pipe, as it is written.
+        pipe: String,
+    },
     /// A partial result of another store that this one cannot read.
     #[error("a partial result of another store is not readable ({0}): run the same version everywhere")]
     Partial(&'static str),
@@ -68,6 +76,7 @@ impl Error {
             Self::Limit { .. } => "LQ04",
             Self::Memory { .. } => "LQ05",
             Self::Partial(_) => "LQ06",
+            Self::Crowded { .. } => "LQ08",
         }
     }
 
@@ -77,7 +86,7 @@ impl Error {
             Self::Syntax { offset, len, .. }
             | Self::NotSupported { offset, len, .. }
             | Self::TooLarge { offset, len, .. } => Some(*offset..offset.saturating_add(*len)),
-            Self::Limit { .. } | Self::Memory { .. } | Self::Partial(_) => None,
+            Self::Limit { .. } | Self::Memory { .. } | Self::Crowded { .. } | Self::Partial(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::budget::{Account, Limits};
+use crate::budget::{Account, Limits, Share};
 use crate::pipe::{Gather, Run};
 use crate::wire::Reader;
 use crate::{Block, Error, Flow, Query};
@@ -47,11 +47,16 @@ impl fmt::Debug for Pipeline {
 impl Pipeline {
     /// The pipes of `query`, all of whose state together stays within `limits`.
     pub fn new(query: &Query, limits: Limits, side: Side) -> Result<Self, Error> {
+        Self::within(query, limits, &Share::default(), side)
+    }
+
+    /// The same, and within what is left of its owner's share.
+    pub fn within(query: &Query, limits: Limits, share: &Share, side: Side) -> Result<Self, Error> {
         let used: Arc<AtomicUsize> = Arc::default();
         let context = crate::plan::context(query);
         let mut segments = vec![Segment::default()];
         for pipe in &query.pipes {
-            let account = || Account::new(used.clone(), limits, pipe.to_string().into());
+            let account = || Account::new(used.clone(), limits, share.clone(), pipe.to_string().into());
             let Some(last) = segments.last_mut() else { break };
             match pipe.run(context)? {
                 Run::Gather(start) => {

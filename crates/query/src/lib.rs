@@ -32,7 +32,7 @@ mod value;
 mod wire;
 
 pub use block::{Block, Column, Flow, Text};
-pub use budget::Limits;
+pub use budget::{Held, Limits, Pool, Share};
 pub use confine::{Confinement, extra_filters, extra_stream_filters};
 pub use error::Error;
 pub use exec::{Pipeline, Side, Worker};

@@ -8,6 +8,7 @@ mod batch;
 mod clock;
 mod engine;
 mod error;
+pub mod fair;
 mod files;
 pub mod flatten;
 pub mod inspect;

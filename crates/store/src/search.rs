@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use line::OrgId;
-use query::{Block, Flow, Limits, Pipeline, Predicate, Query, Side, Worker};
+use query::{Block, Flow, Limits, Pipeline, Predicate, Query, Share, Side, Worker};
 
 use crate::Rows;
 use crate::part::Part;
@@ -28,6 +28,8 @@ pub struct Ask<'a> {
     pub pos_from: u64,
     /// How much memory the pipes may take.
     pub limits: Limits,
+    /// The org's part of the memory that all searches share.
+    pub share: &'a Share,
     /// How many threads may work on it.
     pub threads: usize,
 }
@@ -94,7 +96,7 @@ pub fn search(
 ) -> Result<Searched, query::Error> {
     let mut query = ask.query.clone();
     query.hoist();
-    let pipeline = Pipeline::new(&query, ask.limits, ask.side)?;
+    let pipeline = Pipeline::within(&query, ask.limits, ask.share, ask.side)?;
     let search =
         Search { ask, query: &query, pipeline: &pipeline, figures: Figures::default(), is_over, out };
     let (workers, partial) = search.run(stored, &query.predicate()?)?;

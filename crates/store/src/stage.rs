@@ -14,10 +14,11 @@ use std::time::Duration;
 use bus::broker::Interest;
 use bus::client::Client;
 use line::OrgId;
-use query::{Block, Flow, Limits, Query, Side};
+use query::{Block, Flow, Limits, Pool, Query, Side};
 use tokio::sync::{oneshot, watch};
 
 use crate::engine::{Engine, Receipt, Refusal};
+use crate::fair::Places;
 use crate::search::{Ask, Searched, Stored, search};
 use crate::{Error, Request};
 use answers::Answers;
@@ -30,7 +31,14 @@ pub struct Store {
     engine: Arc<Engine>,
     client: Client,
     interest: Option<Interest>,
+    searches: Places<OrgId>,
+    memory: Pool,
 }
+
+/// Searches that run at once, of which an org may have half. Further ones wait, as long as they may take.
+const MAX_SEARCHES: usize = 6;
+/// Bytes that all searches together may remember, of which an org may have half. Answers that wait to be fetched are among them.
+const SEARCH_BYTES: usize = 384 << 20;
 
 /// A question to a [`Store`], whose own rules (how long rows are kept, which orgs are no more) are put on top.
 #[derive(Debug)]
@@ -59,7 +67,8 @@ impl Store {
     /// Puts an engine on the bus, as the role `store`. Must be called in a tokio runtime.
     #[must_use]
     pub fn start(engine: Arc<Engine>, bus: bus::client::Options) -> Self {
-        Self { engine, client: Client::start(bus), interest: None }
+        let searches = Places::new(MAX_SEARCHES, MAX_SEARCHES, usize::MAX);
+        Self { engine, client: Client::start(bus), interest: None, searches, memory: Pool::new(SEARCH_BYTES) }
     }
 
     /// Says on the bus only what `interest`, of the broker that the bus is, knows to be heard.
@@ -115,6 +124,12 @@ impl Store {
         }
     }
 
+    /// The places for searches. Whoever calls [`Store::search`] takes one, and keeps it as long as what was found is held.
+    #[must_use]
+    pub const fn searches(&self) -> &Places<OrgId> {
+        &self.searches
+    }
+
     /// Searches; blocks until it is done. See [`search`].
     ///
     /// # Errors
@@ -133,6 +148,7 @@ impl Store {
             from: snapshot.visible.floor(question.org),
             pos_from: question.pos_from.max(snapshot.visible.floor_pos(question.org)),
             limits: question.limits,
+            share: &self.memory.share(question.org.as_str()),
             threads: question.threads,
         };
         search(Stored { rows: &snapshot.rows, parts: &snapshot.parts }, &ask, is_over, out)

@@ -8,13 +8,10 @@ use store::search::Partial;
 use store::stage::{Question, Store};
 use store::{Malformed, Refusal, Request};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
 use crate::live::Live;
 
-/// Searches that run at once. Further ones wait, as long as they may take.
-const MAX_SEARCHES: usize = 4;
 /// When to come again if there was no place.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -23,7 +20,6 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Local {
     store: Store,
     live: Live,
-    places: Arc<Semaphore>,
     threads: usize,
 }
 
@@ -32,21 +28,21 @@ impl Local {
     #[must_use]
     pub fn new(store: Store, live: Live) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { store, live, places: Arc::new(Semaphore::new(MAX_SEARCHES)), threads }
+        Self { store, live, threads }
     }
 
     /// Searches on a thread of its own when there is a place.
     async fn search(self, ask: Ask, answering: Answering) {
         let began = Instant::now();
         let place = tokio::select! {
-            place = Arc::clone(&self.places).acquire_owned() => place,
+            place = self.store.searches().enter(&ask.org) => place,
             () = tokio::time::sleep_until(ask.deadline.into()) => {
                 let reason = "other searches have taken all the time".to_owned();
                 return answering.end(Err(Failure::Busy { retry_after: RETRY, reason })).await;
             }
             () = answering.dropped() => return,
         };
-        // Nobody closes it.
+        // As many as like may wait.
         let Ok(place) = place else { return };
         tokio::task::spawn_blocking(move || {
             let end = self.look(&ask, &answering, began);

@@ -10,8 +10,8 @@ use bus::sys::{
     append_subject, read_page,
 };
 use bytes::Bytes;
-use line::{Name, OrgId};
-use query::{Flow, Limits, Pipeline, Query, Side};
+use line::Name;
+use query::{Flow, Limits, Pipeline, Pool, Share, Side};
 use store::Request;
 use store::wire::{Piece, Pieces};
 use tokio::runtime::Handle;
@@ -41,7 +41,11 @@ pub struct Remote {
     client: Client,
     live: Live,
     known: watch::Receiver<Known>,
+    memory: Pool,
 }
+
+/// Bytes that are remembered to join answers, of all questions together; an org may have half of it.
+const JOIN_BYTES: usize = 384 << 20;
 
 /// What a store has said.
 enum Said {
@@ -57,8 +61,8 @@ enum Said {
 impl Remote {
     /// Asks over `client`, as the role `api`; tails hear on `live`.
     #[must_use]
-    pub const fn new(client: Client, live: Live, known: watch::Receiver<Known>) -> Self {
-        Self { client, live, known }
+    pub fn new(client: Client, live: Live, known: watch::Receiver<Known>) -> Self {
+        Self { client, live, known, memory: Pool::new(JOIN_BYTES) }
     }
 
     /// The stores that can have rows of `org` that `query` asks for.
@@ -100,7 +104,8 @@ impl Remote {
         }
         drop(sender);
         let joined = tokio::task::spawn_blocking(move || {
-            let end = join(&ask, &answering, said, count, began);
+            let share = self.memory.share(ask.org.as_str());
+            let end = join(&ask, &share, &answering, said, count, began);
             answering.end_blocking(end);
         });
         // With the joining, whoever was asked ends too: the rest is not wanted, and each store hears so.
@@ -112,12 +117,13 @@ impl Remote {
 /// Puts together what stores say. Blocks.
 fn join(
     ask: &Ask,
+    share: &Share,
     answering: &Answering,
     mut said: mpsc::Receiver<Said>,
     stores: usize,
     began: Instant,
 ) -> Result<End, Failure> {
-    let pipeline = Pipeline::new(&ask.query, Limits { bytes: ask.state_bytes }, Side::Rest)?;
+    let pipeline = Pipeline::within(&ask.query, Limits { bytes: ask.state_bytes }, share, Side::Rest)?;
     let mut worker = pipeline.worker();
     let runtime = Handle::current();
     let (mut end, mut lost) = (End::default(), 0);

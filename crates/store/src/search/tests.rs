@@ -162,6 +162,7 @@ impl World {
             from: i64::MIN,
             pos_from: 0,
             limits: Limits::default(),
+            share: &query::Share::default(),
             threads,
         };
         change(&mut ask);
@@ -344,6 +345,7 @@ fn a_search_that_is_ended_says_so() {
         from: i64::MIN,
         pos_from: 0,
         limits: Limits::default(),
+        share: &query::Share::default(),
         threads: 2,
     };
     let stored = Stored { rows: &world.rows, parts: &world.parts };

@@ -8,11 +8,12 @@ use bus::client::{Client, Delivery, Message, Status};
 use bus::roles::Role;
 use bus::sys::{QUERY_PREFIX, QueryBegin, QueryEnd, QueryFailure, QueryNext, QueryRequest};
 use line::OrgId;
-use query::{Block, Confinement, Flow, Limits, Side};
+use query::{Block, Confinement, Flow, Held, Limits, Query, Side};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, timeout_at};
 
-use super::answers::{Answers, Said, failed};
+use super::answers::{Answers, Kept, Said, failed};
 use super::{Question, Store};
 use crate::search::Searched;
 use crate::wire;
@@ -79,7 +80,7 @@ impl Asked {
         let (asked, client) = (Arc::clone(self), client.clone());
         tokio::spawn(async move {
             let page = match request {
-                QueryRequest::Begin(begin) => match asked.begin(begin) {
+                QueryRequest::Begin(begin) => match asked.begin(begin).await {
                     Ok(next) => asked.answers.page(&next, max_bytes).await,
                     Err(failure) => {
                         failed(&QueryNext::default(), &failure.code, &failure.reason, failure.retry)
@@ -96,62 +97,106 @@ impl Asked {
     }
 
     /// Starts the search for a new question.
-    fn begin(self: &Arc<Self>, begin: QueryBegin) -> Result<QueryNext, QueryFailure> {
-        let failure =
-            |code: &str, reason: String, retry| QueryFailure { code: code.to_owned(), reason, retry };
-        let org = OrgId::new(&begin.org).map_err(|error| failure("LS08", error.to_string(), false))?;
-        let mut query = query::parse(&begin.query, begin.now)
-            .map_err(|error| failure(error.code(), error.to_string(), false))?;
-        query.confine(&Confinement::org(org.clone()));
+    async fn begin(self: &Arc<Self>, begin: QueryBegin) -> Result<QueryNext, QueryFailure> {
+        // Long ones take long to prepare.
+        let wanted = tokio::task::spawn_blocking(move || Wanted::read(&begin)).await;
+        let wanted = wanted.unwrap_or_else(|_| Err(failure("LS08", "the question cannot be read", false)))?;
         let (sender, said) = mpsc::channel(PIECES);
-        let (next, over) = self.answers.begin(said).ok_or_else(|| {
-            failure("LS07", "the store answers as many questions as it can".to_owned(), true)
+        let (next, over) = self.answers.begin(&wanted.org, said).ok_or_else(|| {
+            failure("LS07", "the store answers as many questions as it can, or as many of this org", true)
         })?;
-        let asked = Arc::clone(self);
-        let timeout = Duration::from_millis(begin.timeout_ms).min(MAX_TIMEOUT);
-        tokio::task::spawn_blocking(move || {
-            let deadline = std::time::Instant::now() + timeout;
-            let end = asked.search(&org, &query, &sender, &over, deadline);
-            // Whoever asked may have gone.
-            let _gone = sender.blocking_send(Said::End(end));
-        });
+        tokio::spawn(Arc::clone(self).answer(wanted, sender, over));
         Ok(next)
+    }
+
+    /// Searches when there is a place for it. What is found keeps the place until it is fetched.
+    async fn answer(self: Arc<Self>, wanted: Wanted, sender: mpsc::Sender<Said>, over: Arc<AtomicBool>) {
+        let deadline = Instant::now() + wanted.timeout;
+        let place = tokio::select! {
+            place = timeout_at(deadline, self.store.searches().enter(&wanted.org)) => place,
+            // Nobody wants it any more.
+            () = sender.closed() => return,
+        };
+        let Ok(Ok(place)) = place else {
+            let busy = failure("LS07", "other searches have taken all the time", true);
+            let end = QueryEnd { error: Some(busy), ..QueryEnd::default() };
+            // Whoever asked may have gone.
+            let _gone = sender.send(Said::End(end, None)).await;
+            return;
+        };
+        let searched = tokio::task::spawn_blocking(move || {
+            let (end, memory) = self.search(&wanted, &sender, &over, deadline);
+            let _gone = sender.blocking_send(Said::End(end, Some(Kept { _place: place, _memory: memory })));
+        });
+        // If it panics the answer ends without an end, and says so.
+        let _panicked = searched.await;
     }
 
     fn search(
         &self,
-        org: &OrgId,
-        query: &query::Query,
+        wanted: &Wanted,
         sender: &mpsc::Sender<Said>,
         over: &AtomicBool,
-        deadline: std::time::Instant,
-    ) -> QueryEnd {
+        deadline: Instant,
+    ) -> (QueryEnd, Option<Held>) {
         let ask = Question {
-            org,
-            query,
+            org: &wanted.org,
+            query: &wanted.query,
             side: Side::Part,
             pos_from: 0,
             limits: self.limits,
             threads: self.threads,
         };
-        let is_over = || over.load(Ordering::Relaxed) || std::time::Instant::now() >= deadline;
+        let is_over = || over.load(Ordering::Relaxed) || Instant::now() >= deadline;
+        let runtime = Handle::current();
         let out = |block: Block| {
-            let sent = sender.blocking_send(Said::Bytes(wire::rows(&block)));
-            if sent.is_ok() { Flow::More } else { Flow::Done }
+            // Whoever fetches slowly holds nothing up beyond the deadline.
+            let said = sender.send(Said::Bytes(wire::rows(&block)));
+            match runtime.block_on(async { timeout_at(deadline, said).await }) {
+                Ok(Ok(())) => Flow::More,
+                _ => Flow::Done,
+            }
+        };
+        let failed = |error: &query::Error| {
+            let retry = matches!(error, query::Error::Crowded { .. });
+            let failure = failure(error.code(), &error.to_string(), retry);
+            (QueryEnd { error: Some(failure), ..QueryEnd::default() }, None)
         };
         match self.store.search(&ask, &is_over, &out) {
             Ok(Searched { rows, bytes, state, partial, .. }) => {
+                let mut memory = None;
                 if !state.is_empty() {
+                    memory = self.store.memory.share(wanted.org.as_str()).hold(state.len());
+                    if memory.is_none() {
+                        return failed(&query::Error::Crowded { pipe: "the answer".to_owned() });
+                    }
                     let _gone = sender.blocking_send(Said::Bytes(wire::state(&state)));
                 }
                 let partial = partial.map(|partial| partial.to_string());
-                QueryEnd { scanned_rows: rows, scanned_bytes: bytes, partial, error: None }
+                (QueryEnd { scanned_rows: rows, scanned_bytes: bytes, partial, error: None }, memory)
             }
-            Err(error) => {
-                let failure =
-                    QueryFailure { code: error.code().to_owned(), reason: error.to_string(), retry: false };
-                QueryEnd { error: Some(failure), ..QueryEnd::default() }
-            }
+            Err(error) => failed(&error),
         }
     }
+}
+
+/// What is to be searched for.
+struct Wanted {
+    org: OrgId,
+    query: Query,
+    timeout: Duration,
+}
+
+impl Wanted {
+    fn read(begin: &QueryBegin) -> Result<Self, QueryFailure> {
+        let org = OrgId::new(&begin.org).map_err(|error| failure("LS08", &error.to_string(), false))?;
+        let mut query = query::parse(&begin.query, begin.now)
+            .map_err(|error| failure(error.code(), &error.to_string(), false))?;
+        query.confine(&Confinement::org(org.clone()));
+        Ok(Self { org, query, timeout: Duration::from_millis(begin.timeout_ms).min(MAX_TIMEOUT) })
+    }
+}
+
+fn failure(code: &str, reason: &str, retry: bool) -> QueryFailure {
+    QueryFailure { code: code.to_owned(), reason: reason.to_owned(), retry }
 }
