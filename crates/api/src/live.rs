@@ -14,7 +14,6 @@ use query::{Block, Column, Flow};
 use crate::logs::{Answer, Answering, Failure, Listen};
 use crate::serve::unix_ns;
 use hearing::Hearing;
-pub(crate) use subject::apps;
 
 /// Messages that are looked at together.
 const MAX_TOGETHER: usize = 512;

@@ -43,6 +43,9 @@ impl World {
 
     fn found(&self, word: &str, count: u64) {
         wait_until("the lines", || (self.web.count(&format!("{word} stream:stdout")) == count).then_some(()));
+        // The same for who names the apps, whose shards are elsewhere by now.
+        let [one, two] = &self.apps;
+        assert_eq!(self.web.count(&format!("app:in({one}, {two}) {word} stream:stdout")), count, "{word}");
     }
 }
 

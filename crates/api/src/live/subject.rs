@@ -18,12 +18,6 @@ pub(crate) fn pattern(org: &OrgId, predicate: &Predicate) -> String {
     subject::inner_pattern(org, app.as_ref(), region.as_ref(), instance.as_ref())
 }
 
-/// The apps that rows can be of which match; `None`: any.
-pub(crate) fn apps(predicate: &Predicate) -> Option<BTreeSet<String>> {
-    let names = names(predicate, "app")?;
-    Some(names.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect())
-}
-
 /// The values one of which `field` has in every row that matches; `None`: it may have any.
 fn names(predicate: &Predicate, field: &str) -> Option<BTreeSet<Vec<u8>>> {
     match predicate {

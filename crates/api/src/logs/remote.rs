@@ -1,7 +1,6 @@
 //! Stores on other machines, asked over the bus: each does its part of the work, and what they give is joined here.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bus::client::{Client, Delivery};
@@ -65,33 +64,23 @@ impl Remote {
         Self { client, live, known, memory: Pool::new(JOIN_BYTES) }
     }
 
-    /// The stores that can have rows of `org` that `query` asks for.
-    fn stores(&self, org: &OrgId, query: &Query) -> Result<BTreeSet<Name>, Failure> {
+    /// The stores that may have rows, whatever is asked. Those that keep the apps that a query names are not enough: a store that a
+    /// shard was taken from has its lines of before, and the registry remembers stores, not which shards they had.
+    fn stores(&self) -> Result<BTreeSet<Name>, Failure> {
         let known = self.known.borrow();
-        let directory = known.as_ref().map(|(directory, _)| Arc::clone(directory));
-        drop(known);
-        let Some(directory) = directory else {
+        let Some((directory, _)) = known.as_ref() else {
             return Err(Failure::Away(
                 "the registry has not been heard, so it is not known which stores there are".into(),
             ));
         };
-        // A query that names its apps asks those alone that keep them.
-        let apps = query.predicate().ok().and_then(|predicate| crate::live::apps(&predicate));
-        let stores: BTreeSet<Name> = match apps {
-            Some(apps) => {
-                let names = apps.iter().filter_map(|app| Name::new("app", app).ok());
-                names.filter_map(|app| directory.store_of(line::shard::of(org, &app)).cloned()).collect()
-            }
-            None => directory.stores().into_iter().cloned().collect(),
-        };
-        Ok(stores)
+        Ok(directory.stores().into_iter().cloned().collect())
     }
 
     async fn search(self, mut ask: Ask, answering: Answering) {
         // As each store does: what they send fits what is joined here.
         ask.query.hoist();
         let began = Instant::now();
-        let stores = match self.stores(&ask.org, &ask.query) {
+        let stores = match self.stores() {
             Ok(stores) => stores,
             Err(failure) => return answering.end(Err(failure)).await,
         };
