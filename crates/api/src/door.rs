@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
+use store::fair::Places;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::serve::Api;
@@ -21,8 +22,8 @@ use crate::stall::{Impatient, Patience};
 /// What one is told who comes when there are as many connections as may be.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-/// Most bytes of a request's head, and of what is read ahead of its body.
-const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// Most bytes of a request's head, and of what is read ahead of its body: of all connections together 256 MiB.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
 /// How long requests that run may take to end when the door closes.
@@ -34,7 +35,7 @@ const OUT_OF_FILES: Duration = Duration::from_millis(100);
 
 /// Serves whoever comes until `shutdown` resolves, then lets requests that run come to their end.
 pub(crate) async fn serve(api: Arc<Api>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(api.limits.connections));
+    let places = Places::new(api.limits.connections, api.limits.connections, 0);
     let (end, ending) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -42,7 +43,7 @@ pub(crate) async fn serve(api: Arc<Api>, listener: TcpListener, shutdown: impl F
         tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => match Arc::clone(&places).try_acquire_owned() {
+                Ok((stream, from)) => match places.try_enter(&neighbourhood(from.ip())) {
                     Ok(place) => {
                         let serving = connection(Arc::clone(&api), stream, from, ending.clone());
                         connections.spawn(async move {
@@ -67,6 +68,14 @@ pub(crate) async fn serve(api: Arc<Api>, listener: TcpListener, shutdown: impl F
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_REQUESTS, all).await.is_err() {
         connections.shutdown().await;
+    }
+}
+
+/// Whom connections from an address are counted for: itself, or of IPv6 the network that one customer has all addresses of.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
     }
 }
 
@@ -98,5 +107,23 @@ async fn connection(api: Arc<Api>, stream: TcpStream, from: SocketAddr, mut endi
     if let Err(error) = served {
         // Clients that go away in the middle are the rule.
         tracing::trace!(%error, %from, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_counts_as_one() {
+        for (a, b, is_one) in [
+            ("10.0.0.1", "10.0.0.2", false),
+            ("10.0.0.1", "::ffff:10.0.0.1", true),
+            ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+        ] {
+            let [a, b] = [a, b].map(|address| neighbourhood(address.parse().unwrap()));
+            assert_eq!(a == b, is_one, "{a} {b}");
+        }
     }
 }

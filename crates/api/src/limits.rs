@@ -12,7 +12,7 @@ use crate::reply::Refused;
 /// Bounds. Each says what happens when it is reached.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections. Further ones are closed with 503.
+    /// Connections. Further ones are closed with 503. No address (of IPv6: its first 64 bits) gets more than are left for others.
     pub connections: usize,
     /// Time for the head of a request, and between two requests of a connection; then it is closed.
     pub head_time: Duration,

@@ -90,7 +90,7 @@ async fn arguments_that_are_too_much() {
 
 #[tokio::test]
 async fn connections_have_a_bound() {
-    let api = Api::start_with(Vec::new(), |config| config.limits.connections = 2).await;
+    let api = Api::start_with(Vec::new(), |config| config.limits.connections = 3).await;
     let mut clients = Vec::new();
     for _ in 0..2 {
         let mut client = Client::connect(api.address).await;
@@ -100,6 +100,11 @@ async fn connections_have_a_bound() {
     }
     let mut more = Client::connect(api.address).await;
     assert_eq!(more.head().await.map(|(status, _)| status), Some(503));
+    let mut other = Client::connect_from("127.0.0.2", api.address).await;
+    other.send(get("/health").as_bytes()).await;
+    assert_eq!(other.answer().await.status, 200);
+    let mut last = Client::connect_from("127.0.0.3", api.address).await;
+    assert_eq!(last.head().await.map(|(status, _)| status), Some(503));
     // A connection takes one request after the other.
     clients[0].send(get("/health").as_bytes()).await;
     assert_eq!(clients[0].answer().await.status, 200);
