@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Incoming};
+use tokio::time::Instant;
 
 use crate::reply::Refused;
 
@@ -34,14 +35,15 @@ pub(crate) async fn next_bytes(body: &mut Incoming, patience: Duration) -> Resul
     }
 }
 
-/// All of a body; 413 if it has more than `max_bytes`.
+/// All of a body, in `time` from now on; 413 if it has more than `max_bytes`, 408 if it takes longer.
 pub(crate) async fn read_whole(
     mut body: Incoming,
     max_bytes: usize,
-    patience: Duration,
+    time: Duration,
 ) -> Result<Vec<u8>, Refused> {
+    let due = Instant::now() + time;
     let mut whole = Vec::new();
-    while let Some(bytes) = next_bytes(&mut body, patience).await? {
+    while let Some(bytes) = next_bytes(&mut body, due.saturating_duration_since(Instant::now())).await? {
         if whole.len() + bytes.len() > max_bytes {
             let text = format!("the form has more than {max_bytes} bytes, and no query is that long");
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, text));

@@ -16,6 +16,8 @@ pub struct Limits {
     pub connections: usize,
     /// Time for the head of a request, and between two requests of a connection; then it is closed.
     pub head_time: Duration,
+    /// Time for the whole of a form; then it is refused with 408.
+    pub form_time: Duration,
     /// Time in which nothing of a reply is taken; then the connection is cut. A tail has a third of it.
     pub stall: Duration,
     /// Queries at once, of all orgs together and of one. Further ones wait, each org for its turn; no org gets more than are
@@ -51,6 +53,7 @@ impl Default for Limits {
         Self {
             connections: 4096,
             head_time: Duration::from_secs(60),
+            form_time: Duration::from_secs(20),
             stall: Duration::from_secs(30),
             queries: PerOrg { all: 32, each: 8 },
             tails: PerOrg { all: 1024, each: 64 },

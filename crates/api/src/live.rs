@@ -52,7 +52,11 @@ impl Live {
 
 /// Hears until nobody listens.
 async fn hear(client: &Client, listen: &Listen, answering: &Answering) -> Result<(), Failure> {
-    let mut hearing = Hearing::new(listen)?;
+    // Its expressions may take long to prepare.
+    let listen = listen.clone();
+    let hearing = tokio::task::spawn_blocking(move || (Hearing::new(&listen), listen)).await;
+    let (hearing, listen) = hearing.map_err(|_| Failure::Broken)?;
+    let mut hearing = hearing?;
     let mut status = client.status();
     // Which connection it is: with the next one some lines may be missing.
     let epoch = match *status.borrow_and_update() {

@@ -13,6 +13,7 @@ mod values;
 use std::sync::Arc;
 
 use access::Action;
+use hyper::StatusCode;
 use serde_json::json;
 
 use crate::reply::{self, Refused, Reply, refusal_of};
@@ -20,22 +21,25 @@ use crate::route::Route;
 use crate::serve::{Api, Asked};
 use crate::tenant;
 
+/// What a token has to allow for it.
+pub(crate) fn action(route: Route) -> Action {
+    if route == Route::ForceFlush { Action::Admin } else { Action::Read }
+}
+
 /// The answer to a question.
-pub(crate) async fn answer(api: &Arc<Api>, route: Route, asked: Asked) -> Result<Reply, Refused> {
-    let action = if route == Route::ForceFlush { Action::Admin } else { Action::Read };
-    asked.caller.must(action)?;
+pub(crate) async fn answer(api: &Arc<Api>, route: Route, mut asked: Asked) -> Result<Reply, Refused> {
     match route {
-        Route::Query => rows::answer(api, &asked).await,
-        Route::Tail => tail::answer(api, &asked).await,
-        Route::Hits => hits::answer(api, &asked).await,
-        Route::StatsQuery => stats::at_once(api, &asked).await,
-        Route::StatsQueryRange => stats::over_time(api, &asked).await,
+        Route::Query => rows::answer(api, &mut asked).await,
+        Route::Tail => tail::answer(api, &mut asked).await,
+        Route::Hits => hits::answer(api, &mut asked).await,
+        Route::StatsQuery => stats::at_once(api, &mut asked).await,
+        Route::StatsQueryRange => stats::over_time(api, &mut asked).await,
         Route::FieldNames
         | Route::FieldValues
         | Route::StreamFieldNames
         | Route::StreamFieldValues
         | Route::Streams
-        | Route::StreamIds => values::answer(api, route, &asked).await,
+        | Route::StreamIds => values::answer(api, route, &mut asked).await,
         Route::TenantIds => tenant_ids(&asked),
         Route::ForceFlush => {
             api.logs.flush().await.map_err(|failure| refusal_of(&failure, ""))?;
@@ -44,6 +48,17 @@ pub(crate) async fn answer(api: &Arc<Api>, route: Route, asked: Asked) -> Result
         // The rest is answered before it comes here.
         _ => Err(Refused::bad("LQ02: facets are not supported yet: docs/http.md says what is")),
     }
+}
+
+/// Does what takes long on a thread outside of the runtime, so that others are served meanwhile.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| {
+        let text = "the request could not be prepared, which is a fault of the server: its log says more";
+        Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, text))
+    })
 }
 
 /// The token's own tenant, the only one that it can see.

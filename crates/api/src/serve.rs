@@ -14,7 +14,7 @@ use crate::args::{Args, short};
 use crate::body::{MAX_FORM_BYTES, read_whole};
 use crate::caller::Login;
 use crate::insert::Seqs;
-use crate::limits::{Gate, Limits};
+use crate::limits::{Gate, Kind, Limits, Place};
 use crate::logins::{Caller, Logins};
 use crate::logs::Logs;
 use crate::metrics::{Counts, OPENMETRICS};
@@ -54,12 +54,14 @@ pub(crate) struct Api {
 /// A request whose caller is known.
 pub(crate) struct Asked {
     pub(crate) caller: Caller,
-    pub(crate) args: Args,
+    pub(crate) args: Arc<Args>,
     pub(crate) headers: HeaderMap,
     /// How long its connection may take nothing.
     pub(crate) patience: Patience,
     /// When it came: Unix nanoseconds.
     pub(crate) now: i64,
+    /// Its org's place among the queries, as long as nobody else has taken it over. An insert has none.
+    pub(crate) place: Option<Place>,
 }
 
 impl Api {
@@ -114,16 +116,24 @@ impl Api {
         tenant::check(request.headers(), &caller)?;
         let (head, body) = request.into_parts();
         let url = head.uri.query().unwrap_or_default();
-        let asked = |args| Asked { caller, args, headers: head.headers.clone(), patience, now: unix_ns() };
+        let asked = |caller, args, place| {
+            let (args, headers) = (Arc::new(args), head.headers.clone());
+            Asked { caller, args, headers, patience, now: unix_ns(), place }
+        };
         if route == Route::InsertJsonLine {
-            return insert::jsonline(self, asked(Args::read(url, b"")?), body).await;
+            return insert::jsonline(self, asked(caller, Args::read(url, b"")?, None), body).await;
         }
+        caller.must(select::action(route))?;
+        // From here on it costs something: whoever sends a form slowly, or a query that takes long to prepare, has a place of its
+        // own org for it.
+        let place = self.gate.enter(Kind::Query, &caller.grant.org).await?;
         let form = match form_kind(&head.headers)? {
-            true => read_whole(body, MAX_FORM_BYTES, self.limits.head_time).await?,
+            true => read_whole(body, MAX_FORM_BYTES, self.limits.form_time).await?,
             false => Vec::new(),
         };
         let args = Args::read(url, &form)?;
-        select::answer(self, route, asked(args)).await
+        drop(form);
+        select::answer(self, route, asked(caller, args, Some(place))).await
     }
 
     /// 200 `OK` as VictoriaLogs says it, with what is missing or damaged below, or 503 with what is wrong. Damage is no reason to send

@@ -172,6 +172,18 @@ impl Filter {
         }
     }
 
+    /// How many regular expressions are in it, each of which takes long to prepare.
+    pub fn regexps(&self) -> usize {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().map(Self::regexps).sum(),
+            Self::Not(filter) => filter.regexps(),
+            Self::Stream(stream) => stream.regexps(),
+            Self::Field { test: Test::Regexp(_), .. } => 1,
+            Self::Field { test: Test::AnyCase(any), .. } => usize::from(!any.text.is_ascii()),
+            _ => 0,
+        }
+    }
+
     /// How tightly it binds when it is printed: what binds less than its surroundings goes into parentheses.
     const fn strength(&self) -> u8 {
         match self {

@@ -4,12 +4,16 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
+use crate::filter::MAX_TERMS;
 use crate::{quote, token};
 
 /// Most bytes of a query.
 pub const MAX_QUERY_BYTES: usize = 512 * 1024;
 /// How deep parentheses, negations and subqueries may be nested.
 pub const MAX_DEPTH: usize = 64;
+
+/// What each regular expression counts among [`MAX_TERMS`]: there may be 32.
+const REGEXP_TERMS: usize = 625;
 
 /// What joins words into a value where a value with colons may stand: `10.0.0.1:80`, `2026-01-02T03:04:05+01:00`.
 pub(crate) const VALUE: &str = "+-/:.$";
@@ -219,6 +223,11 @@ impl<'a> Lexer<'a> {
             return Err(Error::TooLarge { offset: self.token.start, len: self.token.raw.len(), message });
         }
         Ok(())
+    }
+
+    /// Counts a regular expression, of a filter or of a pipe, among the terms: it takes long to prepare.
+    pub(crate) fn count_regexp(&mut self) -> Result<(), Error> {
+        self.count_term(REGEXP_TERMS, MAX_TERMS)
     }
 
     /// Takes a value: quoted text, or words joined without space by the characters in `glue` ([`VALUE`], [`NAME`] or [`MATH`]).

@@ -33,7 +33,7 @@ Fly's names mean the platform's fields: `fly.app.name` is `app`, `fly.app.instan
 ## Bounds
 
 A query has at most 512 KiB, 64 levels of nesting, 20,000 filters (values inside of `in(…)` do not count; a regular expression
-counts 160) and 256 pipes. A regular expression compiles to at most 1 MiB.
+counts 625, one of a pipe too: there may be 32) and 256 pipes. A regular expression compiles to at most 1 MiB.
 ";
 
 /// The page, in Markdown.

@@ -29,6 +29,11 @@ impl Hidden {
         Ok(Self(names))
     }
 
+    /// Whether nothing is hidden.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn has(&self, name: &str) -> bool {
         let name = field::resolve(name);
         self.0.iter().any(|hidden| match hidden.strip_suffix('*') {

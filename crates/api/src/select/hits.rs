@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use query::stats::By;
 use query::{Block, Pipe};
 
+use super::aside;
 use super::json::{count, short_time, text, time, write_value};
-use super::question::{Question, seconds};
+use super::question::{ENTRY_BYTES, Question, must_fit, seconds};
 use crate::args::{Args, short};
 use crate::reply::{self, Refused, Reply};
 use crate::serve::{Api, Asked};
@@ -16,8 +17,8 @@ const DAY: i64 = 86_400_000_000_000;
 /// Most fields that rows are told apart by.
 const MAX_FIELDS: usize = 16;
 
-pub(crate) async fn answer(api: &Api, asked: &Asked) -> Result<Reply, Refused> {
-    let mut question = Question::read(api, asked)?;
+pub(crate) async fn answer(api: &Api, asked: &mut Asked) -> Result<Reply, Refused> {
+    let mut question = Question::read(api, asked).await?;
     let args = &asked.args;
     let fields: Vec<&str> = args.all("field").filter(|field| !field.is_empty()).collect();
     if fields.len() > MAX_FIELDS {
@@ -42,9 +43,13 @@ pub(crate) async fn answer(api: &Api, asked: &Asked) -> Result<Reply, Refused> {
         stats.by.extend(fields.iter().map(|field| By::field(field)));
     }
     let gathered = question.gather(api).await?;
-    let mut series = Series::default();
-    gathered.blocks.iter().for_each(|block| series.add(block, &fields));
-    Ok(gathered.mark(reply::ok(reply::JSON, series.into_json(limit))))
+    let fields: Vec<String> = fields.into_iter().map(str::to_owned).collect();
+    aside(move || {
+        let mut series = Series { fields, ..Series::default() };
+        gathered.blocks.iter().try_for_each(|block| series.add(block))?;
+        Ok(gathered.mark(reply::ok(reply::JSON, series.into_json(limit))))
+    })
+    .await
 }
 
 /// How long a step is.
@@ -91,23 +96,37 @@ fn named_step(step: &str) -> Result<query::pipe::Stats, Refused> {
 
 /// Counts by the values of the fields, and within them by time.
 #[derive(Debug, Default)]
-struct Series(HashMap<Vec<String>, BTreeMap<i64, u64>>, Vec<String>);
+struct Series {
+    hits: HashMap<Vec<String>, BTreeMap<i64, u64>>,
+    fields: Vec<String>,
+    bytes: usize,
+}
 
 impl Series {
-    fn add(&mut self, block: &Block, fields: &[&str]) {
-        self.1 = fields.iter().map(|field| (*field).to_owned()).collect();
+    /// Adds rows, as long as all of it is not too long for an answer: one value in a block may stand for many rows.
+    fn add(&mut self, block: &Block) -> Result<(), Refused> {
         let mut scratch = Vec::new();
         for row in 0..block.rows() {
-            let key = fields.iter().map(|field| text(block, field, row, &mut scratch)).collect();
+            let key: Vec<String> =
+                self.fields.iter().map(|field| text(block, field, row, &mut scratch)).collect();
             let Some(time) = time(block, row, &mut scratch) else { continue };
             let hits = count(block, "hits", row, &mut scratch);
-            *self.0.entry(key).or_default().entry(time).or_default() += hits;
+            let key_bytes: usize = key.iter().map(|value| value.len() + ENTRY_BYTES).sum();
+            let times = self.hits.entry(key).or_default();
+            if times.is_empty() {
+                self.bytes += key_bytes + ENTRY_BYTES;
+            }
+            let before = times.len();
+            *times.entry(time).or_default() += hits;
+            self.bytes += (times.len() - before) * ENTRY_BYTES;
+            must_fit(self.bytes)?;
         }
+        Ok(())
     }
 
     /// The largest `limit` of them by name, and what is left as one without a name.
     fn into_json(self, limit: usize) -> Vec<u8> {
-        let Self(series, fields) = self;
+        let Self { hits: series, fields, .. } = self;
         let total = |hits: &BTreeMap<i64, u64>| hits.values().sum::<u64>();
         let mut all: Vec<_> = series.into_iter().collect();
         all.sort_by(|a, b| total(&b.1).cmp(&total(&a.1)).then_with(|| a.0.cmp(&b.0)));
@@ -158,4 +177,33 @@ fn write_hits(hits: &BTreeMap<i64, u64>, out: &mut Vec<u8>) {
     out.extend_from_slice(
         format!(",\"timestamps\":[{times}],\"values\":[{values}],\"total\":{total}}}").as_bytes(),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use query::Column;
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        // A megabyte that a block holds once, and 200 series would hold each.
+        let block = |rows: usize| {
+            let times = (0..rows as i64).collect();
+            let other = (0..rows).map(|row| row.to_string()).collect::<Vec<_>>();
+            let other = other.iter().map(String::as_bytes).collect::<query::Text>();
+            Block::new(rows)
+                .with("_time", Column::Time(times))
+                .with("a", Column::of("x".repeat(1 << 20)))
+                .with("b", Column::Text(other))
+                .with("hits", Column::of("1"))
+        };
+        let by = |fields: &[&str]| Series {
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            ..Series::default()
+        };
+        let mut series = by(&["a", "b"]);
+        assert!(series.add(&block(50)).is_ok());
+        assert!(series.add(&block(200)).is_err());
+        assert!(by(&["b"]).add(&block(200)).is_ok());
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,8 +14,9 @@ use query::{Block, Confinement, Filter, Query, extra_filters, extra_stream_filte
 
 use tokio::time::{Sleep, sleep};
 
+use super::aside;
 use super::hidden::Hidden;
-use crate::args::short;
+use crate::args::{Args, short};
 use crate::limits::{Kind, Place};
 use crate::logs::{Answer, Ask, End, Failure, Piece};
 use crate::reply::{Refused, Reply, query_error, refusal_of, set_header};
@@ -25,7 +27,7 @@ pub(crate) const PARTIAL: &str = "logway-partial";
 /// How much later than the store we ourselves give up: it knows better what to say.
 const GRACE: Duration = Duration::from_secs(2);
 /// Most bytes of what is gathered before it is written.
-pub(crate) const MAX_GATHERED_BYTES: usize = 64 << 20;
+const MAX_GATHERED_BYTES: usize = 64 << 20;
 
 /// A question that is read and not asked yet.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub(crate) struct Question {
     limits: Confinement,
     hidden: Hidden,
     timeout: Duration,
+    /// Where it stands among the queries until it is asked.
+    place: Option<Place>,
 }
 
 /// All rows of an answer.
@@ -48,21 +52,46 @@ pub(crate) struct Question {
 pub(crate) struct Gathered {
     pub(crate) blocks: Vec<Block>,
     missing: Vec<String>,
+    /// Until the answer is written, which for a long one is work too.
+    _place: Place,
 }
 
-/// Most extra filters. Each may be as costly to prepare as a query.
+/// Most extra filters.
 const MAX_EXTRA: usize = 8;
+/// Most regular expressions in all of them together, as many as a query may have.
+const MAX_EXTRA_REGEXPS: usize = 32;
+
+/// That filters have no more regular expressions than may be.
+fn must_be_few(filters: &[Filter]) -> Result<(), Refused> {
+    if filters.iter().map(Filter::regexps).sum::<usize>() <= MAX_EXTRA_REGEXPS {
+        return Ok(());
+    }
+    Err(Refused::bad(format!(
+        "LQ04: the extra filters have more than {MAX_EXTRA_REGEXPS} regular expressions: join them into fewer"
+    )))
+}
 
 impl Question {
-    /// Reads what all questions have.
-    pub(crate) fn read(api: &Api, asked: &Asked) -> Result<Self, Refused> {
-        let args = &asked.args;
+    /// Reads what all questions have. To prepare a long query takes long: that is done aside, while the request keeps its place.
+    pub(crate) async fn read(api: &Api, asked: &mut Asked) -> Result<Self, Refused> {
+        let (args, now, most) = (Arc::clone(&asked.args), asked.now, api.limits.query_time);
+        let (limits, place) = (own_limits(asked), asked.place.take());
+        aside(move || Self::of(&args, now, most, limits, place)).await
+    }
+
+    fn of(
+        args: &Args,
+        came: i64,
+        most: Duration,
+        mut limits: Confinement,
+        place: Option<Place>,
+    ) -> Result<Self, Refused> {
         let text = args.get("query").ok_or_else(|| {
             Refused::bad("LQ01: the argument 'query' is missing: give it in the URL or in a form")
         })?;
         let moment = |name: &'static str, end| match args.get(name) {
             None => Ok(None),
-            Some(text) => match parse_arg(text, asked.now, end) {
+            Some(text) => match parse_arg(text, came, end) {
                 Some(time) => Ok(Some(time)),
                 None => Err(Refused::bad(format!(
                     "the argument {name}={} is no time, as 2026-11-22T10:00:00Z, 1795341600 or -5m are",
@@ -71,7 +100,7 @@ impl Question {
             },
         };
         let (start, end) = (moment("start", TimeEnd::Start)?, moment("end", TimeEnd::End)?);
-        let now = moment("time", TimeEnd::End)?.or(end).unwrap_or(asked.now);
+        let now = moment("time", TimeEnd::End)?.or(end).unwrap_or(came);
         let mut query = query::parse(text, now).map_err(|error| Refused::bad(query_error(&error, text)))?;
         if args.is_on("ignore_pipes") {
             query.pipes.clear();
@@ -79,7 +108,6 @@ impl Question {
         if start.is_some() || end.is_some() {
             query.add_time(start.unwrap_or(i64::MIN), end.unwrap_or(i64::MAX));
         }
-        let mut limits = own_limits(asked);
         let count = args.all("extra_filters").chain(args.all("extra_stream_filters")).count();
         if count > MAX_EXTRA {
             let text =
@@ -89,15 +117,17 @@ impl Question {
         let said = |error: query::Error| Refused::bad(format!("{}: {error}", error.code()));
         for text in args.all("extra_filters").filter(|text| !text.trim().is_empty()) {
             limits.filters.push(extra_filters(text, now).map_err(said)?);
+            must_be_few(&limits.filters)?;
         }
         for text in args.all("extra_stream_filters").filter(|text| !text.trim().is_empty()) {
             limits.filters.push(extra_stream_filters(text, now).map_err(said)?);
+            must_be_few(&limits.filters)?;
         }
         let allows_partial = args.get("allow_partial_response").map(|_| args.is_on("allow_partial_response"));
         let allows_partial = allows_partial.or(query.options.allow_partial_response);
         let hidden = Hidden::read(args)?;
-        let timeout = timeout(args.get("timeout"), api.limits.query_time)?;
-        Ok(Self { query, text: text.to_owned(), now, allows_partial, limits, hidden, timeout })
+        let timeout = timeout(args.get("timeout"), most)?;
+        Ok(Self { query, text: text.to_owned(), now, allows_partial, limits, hidden, timeout, place })
     }
 
     /// Puts pipes behind those that there are. `text` is our own, with what clients said in quotes.
@@ -116,18 +146,25 @@ impl Question {
 
     /// The query as it may be run: fields that are hidden are not there, and rows that may not be seen are not either. This
     /// comes last, so that nothing else can take it away.
-    pub(crate) fn confined(&self) -> Result<Query, Refused> {
-        let mut query = self.query.clone();
-        self.hidden.hide(&mut query)?;
-        query.confine(&self.limits);
-        query.hoist();
-        Ok(query)
+    pub(crate) async fn confined(&self) -> Result<Query, Refused> {
+        let (mut query, hidden, limits) = (self.query.clone(), self.hidden.clone(), self.limits.clone());
+        let confine = move || {
+            hidden.hide(&mut query)?;
+            query.confine(&limits);
+            query.hoist();
+            Ok(query)
+        };
+        // To hide fields may take to prepare filters once more.
+        if self.hidden.is_empty() { confine() } else { aside(confine).await }
     }
 
-    /// Waits for a place and asks the store.
-    pub(crate) async fn begin(&self, api: &Api) -> Result<Asking, Refused> {
-        let query = self.confined()?;
-        let place = api.gate.enter(Kind::Query, self.org()).await?;
+    /// Asks the store. The place goes with the answer.
+    pub(crate) async fn begin(&mut self, api: &Api) -> Result<Asking, Refused> {
+        let query = self.confined().await?;
+        let place = match self.place.take() {
+            Some(place) => place,
+            None => api.gate.enter(Kind::Query, self.org()).await?,
+        };
         let deadline = Instant::now() + self.timeout;
         let ask = Ask {
             org: self.org().clone(),
@@ -138,25 +175,23 @@ impl Question {
         };
         let answer = api.logs.query(ask);
         let late = Box::pin(sleep(self.timeout + GRACE));
-        Ok(Asking { answer, late, timeout: self.timeout, _place: place })
+        Ok(Asking { answer, late, timeout: self.timeout, place })
     }
 
     /// Asks the store, and waits for the whole answer.
-    pub(crate) async fn gather(&self, api: &Api) -> Result<Gathered, Refused> {
+    pub(crate) async fn gather(&mut self, api: &Api) -> Result<Gathered, Refused> {
         let mut asking = self.begin(api).await?;
         let (mut blocks, mut bytes) = (Vec::new(), 0);
         loop {
             match asking.next().await {
                 Ok(Piece::Rows(block)) => {
                     bytes += block.bytes();
-                    if bytes > MAX_GATHERED_BYTES {
-                        return Err(too_many_groups());
-                    }
+                    must_fit(bytes)?;
                     blocks.push(block);
                 }
                 Ok(Piece::End(end)) => {
                     note_end(api, &end);
-                    return self.judge(blocks, end.missing);
+                    return self.judge(blocks, end.missing, asking.place);
                 }
                 Err(failure) => return Err(refusal_of(&failure, &self.text)),
             }
@@ -164,9 +199,9 @@ impl Question {
     }
 
     /// A sum over a part of the rows looks like one over all: it is given only to those who say that they want it.
-    fn judge(&self, blocks: Vec<Block>, missing: Vec<String>) -> Result<Gathered, Refused> {
+    fn judge(&self, blocks: Vec<Block>, missing: Vec<String>, place: Place) -> Result<Gathered, Refused> {
         if missing.is_empty() || self.allows_partial == Some(true) {
-            return Ok(Gathered { blocks, missing });
+            return Ok(Gathered { blocks, missing, _place: place });
         }
         let text = format!(
             "the answer would not be whole: {}; with allow_partial_response=1 it is given nevertheless",
@@ -195,7 +230,7 @@ pub(crate) struct Asking {
     /// When to wait no longer.
     late: Pin<Box<Sleep>>,
     timeout: Duration,
-    _place: Place,
+    place: Place,
 }
 
 impl Asking {
@@ -214,8 +249,16 @@ impl Asking {
     }
 }
 
+/// What an entry of a map takes beside its bytes, nearly.
+pub(crate) const ENTRY_BYTES: usize = 64;
+
+/// That an answer of so many bytes is not too long to be put together.
+pub(crate) fn must_fit(bytes: usize) -> Result<(), Refused> {
+    if bytes > MAX_GATHERED_BYTES { Err(too_many_groups()) } else { Ok(()) }
+}
+
 /// The refusal of an answer that is too long to be put together.
-pub(crate) fn too_many_groups() -> Refused {
+fn too_many_groups() -> Refused {
     Refused::bad(
         "LQ05: the answer has more groups than are given at once: narrow the filter or the time, take a longer step, or group by \
          fewer fields",

@@ -17,8 +17,8 @@ use crate::serve::{Api, Asked, unix_ns};
 /// Lines of JSON, as VictoriaLogs calls them.
 const NDJSON: &str = "application/stream+json";
 
-pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused> {
-    let mut question = Question::read(api, asked)?;
+pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Refused> {
+    let mut question = Question::read(api, asked).await?;
     let args = &asked.args;
     if let Some(format) = args.get("format").filter(|format| *format != "json") {
         let text =

@@ -5,23 +5,28 @@ use std::collections::BTreeMap;
 use query::field::TIME;
 use query::{Block, Pipe};
 
+use super::aside;
 use super::hits::{Step, span, step};
 use super::json::{text, time, unix_seconds, write_value};
-use super::question::{MAX_GATHERED_BYTES, Question, too_many_groups};
+use super::question::{ENTRY_BYTES, Gathered, Question, must_fit};
 use super::series::{labels, must_have_time};
 use crate::reply::{self, Refused, Reply};
 use crate::serve::{Api, Asked};
 
 /// Each result as it is at one time.
-pub(crate) async fn at_once(api: &Api, asked: &Asked) -> Result<Reply, Refused> {
-    let question = Question::read(api, asked)?;
+pub(crate) async fn at_once(api: &Api, asked: &mut Asked) -> Result<Reply, Refused> {
+    let mut question = Question::read(api, asked).await?;
     let labels = labels(&question.query.pipes)?;
     let gathered = question.gather(api).await?;
     let now = unix_seconds(question.now);
+    aside(move || vector(&gathered, &labels, &now)).await
+}
+
+fn vector(gathered: &Gathered, labels: &[String], now: &str) -> Result<Reply, Refused> {
     let mut out = b"{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[".to_vec();
     let mut is_first = true;
     for block in &gathered.blocks {
-        each_value(block, &labels, |metric, _, value| {
+        each_value(block, labels, |metric, _, value| {
             out.extend_from_slice(if std::mem::take(&mut is_first) { b"" } else { b"," });
             out.extend_from_slice(b"{\"metric\":");
             out.extend_from_slice(metric);
@@ -36,8 +41,8 @@ pub(crate) async fn at_once(api: &Api, asked: &Asked) -> Result<Reply, Refused> 
 }
 
 /// Each result as it is in each step of time.
-pub(crate) async fn over_time(api: &Api, asked: &Asked) -> Result<Reply, Refused> {
-    let mut question = Question::read(api, asked)?;
+pub(crate) async fn over_time(api: &Api, asked: &mut Asked) -> Result<Reply, Refused> {
+    let mut question = Question::read(api, asked).await?;
     labels(&question.query.pipes)?;
     let Step::Nanos(step) = step(&asked.args)? else {
         return Err(Refused::bad("the step has to be a span of time that is always the same, as 1h is"));
@@ -53,10 +58,14 @@ pub(crate) async fn over_time(api: &Api, asked: &Asked) -> Result<Reply, Refused
     let labels = labels(&question.query.pipes)?;
     must_have_time(&labels)?;
     let gathered = question.gather(api).await?;
+    aside(move || series_over_time(&gathered, &labels)).await
+}
+
+fn series_over_time(gathered: &Gathered, labels: &[String]) -> Result<Reply, Refused> {
     let mut series: BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>> = BTreeMap::new();
     let mut bytes = 0;
     for block in &gathered.blocks {
-        each_value(block, &labels, |metric, time, value| {
+        each_value(block, labels, |metric, time, value| {
             let Some(time) = time else { return Ok(()) };
             let values = series.entry(metric.to_vec()).or_default();
             if values.is_empty() {
@@ -68,14 +77,6 @@ pub(crate) async fn over_time(api: &Api, asked: &Asked) -> Result<Reply, Refused
         })?;
     }
     Ok(gathered.mark(reply::ok(reply::JSON, matrix(&series))))
-}
-
-/// What an entry of a map takes beside its bytes, nearly.
-const ENTRY_BYTES: usize = 64;
-
-/// That an answer of so many bytes is not too long: each row's labels stand in it once for each of its results.
-fn must_fit(bytes: usize) -> Result<(), Refused> {
-    if bytes > MAX_GATHERED_BYTES { Err(too_many_groups()) } else { Ok(()) }
 }
 
 fn matrix(series: &BTreeMap<Vec<u8>, BTreeMap<i64, Vec<u8>>>) -> Vec<u8> {

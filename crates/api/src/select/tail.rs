@@ -23,22 +23,24 @@ const NDJSON: &str = "application/x-ndjson";
 /// How long it may take until lines are heard.
 const BEGIN: Duration = Duration::from_secs(10);
 
-pub(crate) async fn answer(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused> {
-    let question = Question::read(api, asked)?;
+pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Refused> {
+    let question = Question::read(api, asked).await?;
     if !question.query.is_row_local() {
         let text = "LQ01: a live tail takes pipes that look at one row at a time and leave _time in it: leave out stats, sort, \
                     limit, offset, uniq, top and their like";
         return Err(Refused::bad(text));
     }
-    let mut query = question.confined()?;
+    let mut query = question.confined().await?;
     open_end(&mut query.filter, question.now);
     let order = question.query.order();
     let place = api.gate.enter(Kind::Tail, question.org()).await?;
-    let mut answer = api.logs.tail(Listen { org: question.org().clone(), query });
+    let (org, text) = (question.org().clone(), question.text.clone());
+    drop(question);
+    let mut answer = api.logs.tail(Listen { org, query });
     // Whoever gets a head can be sure that it hears what is said from then on.
     match tokio::time::timeout(BEGIN, answer.next()).await {
         Ok(Some(Ok(Piece::Rows(block)))) if block.is_empty() => {}
-        Ok(Some(Err(failure))) => return Err(refusal_of(&failure, &question.text)),
+        Ok(Some(Err(failure))) => return Err(refusal_of(&failure, &text)),
         Ok(_) => return Err(refusal_of(&Failure::Broken, "")),
         Err(_) => return Err(refusal_of(&Failure::Away("nothing listens".into()), "")),
     }

@@ -4,14 +4,15 @@
 use query::Block;
 use query::field::{self, STREAM_FIELDS};
 
+use super::aside;
 use super::json::{count, text, write_value};
-use super::question::Question;
+use super::question::{ENTRY_BYTES, Question, must_fit};
 use crate::reply::{self, Refused, Reply};
 use crate::route::Route;
 use crate::serve::{Api, Asked};
 
-pub(crate) async fn answer(api: &Api, route: Route, asked: &Asked) -> Result<Reply, Refused> {
-    let mut question = Question::read(api, asked)?;
+pub(crate) async fn answer(api: &Api, route: Route, asked: &mut Asked) -> Result<Reply, Refused> {
+    let mut question = Question::read(api, asked).await?;
     let args = &asked.args;
     let limit = args.count("limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let named = match route {
@@ -43,27 +44,38 @@ pub(crate) async fn answer(api: &Api, route: Route, asked: &Asked) -> Result<Rep
         }
     };
     let gathered = question.gather(api).await?;
-    let mut found: Vec<(String, u64)> =
-        gathered.blocks.iter().flat_map(|block| values(block, value)).collect();
-    if route == Route::StreamFieldNames {
-        let hits = found.iter().map(|(_, hits)| hits).sum();
-        found = STREAM_FIELDS.iter().filter(|_| hits > 0).map(|name| ((*name).to_owned(), hits)).collect();
-    }
-    if let Some(part) = args.get("filter") {
-        found.retain(|(value, _)| value.contains(part));
-    }
-    // A missing value is an empty one, and there is nothing to choose in it.
-    found.retain(|(value, _)| !value.is_empty());
-    found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    found.truncate(limit);
-    Ok(gathered.mark(reply::ok(reply::JSON, json(&found))))
+    let (value, part) = (value.to_owned(), args.get("filter").map(str::to_owned));
+    aside(move || {
+        let mut found = values(&gathered.blocks, &value)?;
+        if route == Route::StreamFieldNames {
+            let hits = found.iter().map(|(_, hits)| hits).sum();
+            let names = STREAM_FIELDS.iter().filter(|_| hits > 0);
+            found = names.map(|name| ((*name).to_owned(), hits)).collect();
+        }
+        if let Some(part) = part {
+            found.retain(|(value, _)| value.contains(&part));
+        }
+        // A missing value is an empty one, and there is nothing to choose in it.
+        found.retain(|(value, _)| !value.is_empty());
+        found.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        found.truncate(limit);
+        Ok(gathered.mark(reply::ok(reply::JSON, json(&found))))
+    })
+    .await
 }
 
-fn values(block: &Block, field: &str) -> Vec<(String, u64)> {
-    let mut scratch = Vec::new();
-    (0..block.rows())
-        .map(|row| (text(block, field, row, &mut scratch), count(block, "hits", row, &mut scratch)))
-        .collect()
+/// Each value with its hits, as long as all of them are not too long for an answer.
+fn values(blocks: &[Block], field: &str) -> Result<Vec<(String, u64)>, Refused> {
+    let (mut found, mut scratch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for block in blocks {
+        for row in 0..block.rows() {
+            let value = text(block, field, row, &mut scratch);
+            bytes += value.len() + ENTRY_BYTES;
+            must_fit(bytes)?;
+            found.push((value, count(block, "hits", row, &mut scratch)));
+        }
+    }
+    Ok(found)
 }
 
 fn json(found: &[(String, u64)]) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use api::PerOrg;
+
 use crate::support::{Api, Client, Line, get, post};
 
 #[tokio::test]
@@ -77,6 +79,9 @@ async fn arguments_that_are_too_much() {
         ("field_values", "query=*".to_owned(), 400),
         ("query", format!("query=*&x={}", "y".repeat(3 << 20)), 413),
         ("query", "query=\u{0}".to_owned(), 400),
+        ("query", format!("query=*{}", format!("&extra_filters={}", "x:~a ".repeat(17)).repeat(2)), 400),
+        ("query", format!("query=*{}", format!("&extra_filters={}", "x:~a ".repeat(16)).repeat(2)), 200),
+        ("query", format!("query=*{}", "|replace_regexp (a, b)".repeat(33)), 400),
     ] {
         let answered = api.ask(&post(&format!("/select/logsql/{path}"), &form)).await;
         let shown: String = form.chars().take(60).collect();
@@ -98,6 +103,7 @@ async fn connections_have_a_bound() {
         assert_eq!(client.answer().await.status, 200);
         clients.push(client);
     }
+    // A third one would leave fewer for others than the address has.
     let mut more = Client::connect(api.address).await;
     assert_eq!(more.head().await.map(|(status, _)| status), Some(503));
     let mut other = Client::connect_from("127.0.0.2", api.address).await;
@@ -125,6 +131,60 @@ async fn who_says_nothing_is_closed() {
     );
     client.send(head.as_bytes()).await;
     assert_eq!(client.answer().await.status, 408);
+    api.stop().await;
+}
+
+fn with_token(api: &Api, org: &str, request: &str) -> Vec<u8> {
+    let token = api.world.token(org);
+    request.replacen("\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n"), 1).into_bytes()
+}
+
+#[tokio::test]
+async fn a_form_that_comes_slowly_takes_a_place_of_its_own_org_and_ends() {
+    let api = Api::start_with(vec![Line::new("m7x2", "web", "T10:00:00Z", "a")], |config| {
+        config.limits.queries = PerOrg { all: 4, each: 4 };
+        config.limits.waiting_per_org = 0;
+        config.limits.form_time = Duration::from_secs(1);
+    })
+    .await;
+    let form = post("/select/logsql/query", "query=*");
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut client = Client::connect(api.address).await;
+        client.send(&with_token(&api, "k3f9", &form[..form.len() - 1])).await;
+        slow.push(client);
+    }
+    while !api.figures.text().contains("logway_api_running_queries 2\n") {
+        tokio::task::yield_now().await;
+    }
+    // Two have a place, and the third one none. Others are served.
+    assert_eq!(api.ask_as(&api.world.token("m7x2"), &form).await.messages(), ["a"]);
+    let mut found = Vec::new();
+    for client in &mut slow {
+        // What trickles in does not help.
+        client.try_send(b"").await;
+        found.push(client.answer().await.status);
+    }
+    found.sort_unstable();
+    assert_eq!(found, [408, 408, 429]);
+    assert!(api.figures.text().contains("logway_api_running_queries 0\n"));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_that_is_long_to_prepare_holds_nobody_up() {
+    let api = Api::start(vec![Line::new("k3f9", "web", "T10:00:00Z", "a")]).await;
+    // Each of these takes a while, and the last one is wrong.
+    let long = "x:~%22%5Cw%7B20%7Da%22+".repeat(31);
+    let mut client = Client::connect(api.address).await;
+    client.send(&with_token(&api, "k3f9", &get(&format!("/select/logsql/query?query={long}(")))).await;
+    while !api.figures.text().contains("logway_api_running_queries 1\n") {
+        tokio::task::yield_now().await;
+    }
+    let prepared = tokio::spawn(async move { client.answer().await });
+    assert_eq!(api.send(get("/health").as_bytes()).await.status, 200);
+    assert!(!prepared.is_finished(), "the other one has waited");
+    assert_eq!(prepared.await.unwrap().status, 400);
     api.stop().await;
 }
 

@@ -9,11 +9,11 @@ use super::exact::{Exact, ExactPrefix};
 use super::ipv4_range::Ipv4Range;
 use super::len_range::LenRange;
 use super::one_of::OneOf;
-use super::parse::{REGEXP_TERMS, Scope, regexp};
+use super::parse::{Scope, regexp};
 use super::range::Range;
 use super::seq::Seq;
 use super::string_range::StringRange;
-use super::{Filter, MAX_TERMS, Test, day_range};
+use super::{Filter, Test, day_range};
 use crate::error::Error;
 use crate::lexer::{Kind, Lexer, VALUE};
 use crate::number;
@@ -120,7 +120,7 @@ fn call(
         Function::AnyCase => {
             let (text, is_prefix) = one_argument(lexer, name)?;
             match any_case::needs_expression(&text) {
-                Ok(true) => lexer.count_term(REGEXP_TERMS, MAX_TERMS)?,
+                Ok(true) => lexer.count_regexp()?,
                 Ok(false) => {}
                 Err(message) => {
                     return Err(Error::TooLarge { offset: start, len: lexer.end_of_last() - start, message });

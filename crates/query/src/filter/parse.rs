@@ -12,9 +12,6 @@ use crate::error::Error;
 use crate::field;
 use crate::lexer::{Kind, Lexer, NAME, VALUE};
 
-/// What each regular expression counts among [`MAX_TERMS`]: it takes long to prepare.
-pub(super) const REGEXP_TERMS: usize = 625;
-
 /// In which field filters look that name none.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
@@ -206,7 +203,7 @@ fn regexp_of(lexer: &mut Lexer<'_>, scope: Scope<'_>) -> Result<Filter, Error> {
 
 /// The expression `pattern`, which stands at byte `start`.
 pub(super) fn regexp(lexer: &mut Lexer<'_>, start: usize, pattern: &str) -> Result<Regexp, Error> {
-    lexer.count_term(REGEXP_TERMS, MAX_TERMS)?;
+    lexer.count_regexp()?;
     Regexp::new(pattern).map_err(|(message, is_size)| match lexer.error_from(start, message) {
         Error::Syntax { offset, len, message } if is_size => Error::TooLarge { offset, len, message },
         error => error,

@@ -71,6 +71,11 @@ impl fmt::Display for Tag {
 }
 
 impl Stream {
+    /// How many regular expressions are in it.
+    pub(super) fn regexps(&self) -> usize {
+        self.0.iter().flatten().filter(|tag| matches!(tag.test, TagTest::Regexp(_))).count()
+    }
+
     /// The same in terms of fields.
     pub(super) fn compile(&self) -> Result<Predicate, Error> {
         if self.0.is_empty() {

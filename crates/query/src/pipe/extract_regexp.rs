@@ -38,6 +38,7 @@ impl PartialEq for ExtractRegexp {
 
 pub(super) fn parse(lex: &mut Lexer<'_>) -> Result<Pipe, Error> {
     let (condition, start, pattern, from, keeping) = parse_parts(lex)?;
+    lex.count_regexp()?;
     let regex = replace_regexp::compile(&pattern).map_err(|message| lex.error_from(start, message))?;
     if regex.capture_names().flatten().next().is_none() {
         return Err(lex.error_from(start, "the regular expression names no field: write (?P<name>…)"));

@@ -21,6 +21,7 @@ pub struct ReplaceRegexp(Replace);
 pub(super) fn parse(lex: &mut Lexer<'_>) -> Result<Pipe, Error> {
     let start = lex.offset();
     let replace = ReplaceRegexp(parse_parts(lex, "replace_regexp")?);
+    lex.count_regexp()?;
     compile(&replace.0.old).map_err(|message| lex.error_from(start, message))?;
     Ok(Pipe::ReplaceRegexp(replace))
 }
@@ -106,5 +107,12 @@ mod tests {
         before("replace_regexp if (y:1) (a, b)", "_msg", "_msg y");
         refused("replace_regexp (\"(\", b)", "regular expression");
         refused("replace_regexp (\"(a{1000}){1000}\", b)", "regular expression");
+        // They count among those of filters.
+        let many = |pipe: &str, count| std::iter::repeat_n(pipe, count).collect::<Vec<_>>().join(" | ");
+        let extract = many("extract_regexp \"(?P<x>a)\"", 15);
+        assert!(
+            crate::parse(&format!("_msg:~a | {extract} | {}", many("replace_regexp (a, b)", 15)), 0).is_ok()
+        );
+        refused(&format!("{extract} | {} | filter x:~a", many("replace_regexp (a, b)", 17)), "more than");
     }
 }
