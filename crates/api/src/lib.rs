@@ -18,6 +18,7 @@ mod args;
 mod body;
 mod caller;
 mod door;
+mod flushes;
 mod insert;
 mod limits;
 mod live;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use flushes::Flushes;
 use insert::Seqs;
 use limits::Gate;
 use logins::Logins;
@@ -101,6 +103,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         limits,
         counts: metrics::Counts::default(),
         seqs: Seqs::new(),
+        flushes: Flushes::default(),
         host,
         figures,
         fault,

@@ -42,7 +42,9 @@ pub(crate) async fn answer(api: &Arc<Api>, route: Route, mut asked: Asked) -> Re
         | Route::StreamIds => values::answer(api, route, &mut asked).await,
         Route::TenantIds => tenant_ids(&asked),
         Route::ForceFlush => {
-            api.logs.flush().await.map_err(|failure| refusal_of(&failure, ""))?;
+            // It may have to wait, and is no query.
+            drop(asked.place.take());
+            api.flushes.flush(&api.logs).await.map_err(|failure| refusal_of(&failure, ""))?;
             Ok(reply::ok(reply::TEXT, ""))
         }
         // The rest is answered before it comes here.

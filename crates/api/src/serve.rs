@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::args::{Args, short};
 use crate::body::{MAX_FORM_BYTES, read_whole};
 use crate::caller::Login;
+use crate::flushes::Flushes;
 use crate::insert::Seqs;
 use crate::limits::{Gate, Kind, Limits, Place};
 use crate::logins::{Caller, Logins};
@@ -40,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) limits: Limits,
     pub(crate) counts: Counts,
     pub(crate) seqs: Seqs,
+    pub(crate) flushes: Flushes,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,
