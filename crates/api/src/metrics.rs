@@ -1,5 +1,7 @@
 //! The API's figures, for Prometheus. What each means stands in docs/metrics.md.
 
+mod shown;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use prometheus_client::registry::Registry;
 
 use crate::route::Route;
 use crate::serve::{Api, get};
+
+pub(crate) use shown::shown;
 
 pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use access::Grant;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use crate::insert::Seqs;
 use crate::limits::{Gate, Kind, Limits, Place};
 use crate::logins::{Caller, Logins};
 use crate::logs::Logs;
-use crate::metrics::{Counts, OPENMETRICS};
+use crate::metrics::{Counts, OPENMETRICS, shown};
 use crate::reply::{self, Refused, Reply};
 use crate::route::{self, Route};
 use crate::stall::Patience;
@@ -110,11 +111,15 @@ impl Api {
         match route {
             Route::Health => return Ok(self.health()),
             Route::InsertReady => return Ok(reply::ok(reply::JSON, "{\"status\":\"ok\"}")),
-            Route::Metrics => return self.metrics(),
+            // A token is not needed. One that is there has to be good.
+            Route::Metrics if !request.headers().contains_key(AUTHORIZATION) => return self.metrics(None),
             _ => {}
         }
         let login = Login::of(request.headers())?;
         let caller = self.logins.check(&login, unix_s).await?;
+        if route == Route::Metrics {
+            return self.metrics(Some(&caller.grant));
+        }
         tenant::check(request.headers(), &caller)?;
         let (head, body) = request.into_parts();
         let url = head.uri.query().unwrap_or_default();
@@ -153,14 +158,14 @@ impl Api {
         Refused::new(StatusCode::SERVICE_UNAVAILABLE, text).into_reply()
     }
 
-    fn metrics(&self) -> Result<Reply, Refused> {
+    fn metrics(&self, grant: Option<&Grant>) -> Result<Reply, Refused> {
         let figures = self.figures.as_ref().ok_or_else(|| {
             Refused::new(
                 StatusCode::NOT_FOUND,
                 "no metrics are served here: see docs/metrics.md for where they are",
             )
         })?;
-        Ok(reply::ok(OPENMETRICS, figures()))
+        Ok(reply::ok(OPENMETRICS, shown(&figures(), grant)))
     }
 }
 

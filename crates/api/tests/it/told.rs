@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::support::{Api, get};
+use access::Action;
+
+use crate::support::{Api, get, scope};
 
 fn page(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)).unwrap()
@@ -42,5 +44,21 @@ async fn every_path_of_the_page_is_there() {
         let answered = api.ask(&get(&format!("{path}?query=*|stats+count()&field=app"))).await;
         assert!(!answered.body.contains("unsupported path"), "{path}");
     }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn figures_name_nobody_to_strangers() {
+    let figures = "# TYPE x counter\nx_total{org=\"k3f9\",app=\"web\"} 1\nx_total{org=\"m7x2\",app=\"shop\"} 2\n# EOF\n";
+    let api =
+        Api::start_with(Vec::new(), |config| config.figures = Some(Box::new(|| figures.to_owned()))).await;
+    let summed = "# TYPE x counter\nx_total 3\n# EOF\n";
+    let ask = get("/metrics");
+    assert_eq!(api.send(ask.as_bytes()).await.body, summed);
+    let reader = api.world.token_for("k3f9", &scope(&[], &[Action::Read]));
+    assert_eq!(api.ask_as(&reader, &ask).await.body, summed);
+    let own = api.ask(&ask).await.body;
+    assert_eq!(own, "# TYPE x counter\nx_total{org=\"k3f9\",app=\"web\"} 1\n# EOF\n");
+    assert_eq!(api.ask_as("lw1_x", &ask).await.status, 401);
     api.stop().await;
 }
