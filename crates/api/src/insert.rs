@@ -8,6 +8,7 @@ mod reader;
 mod refusals;
 mod seqs;
 mod split;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +30,7 @@ use refusals::Refusals;
 use split::{Lines, MAX_LINE_BYTES};
 
 pub(crate) use seqs::Seqs;
+pub(crate) use streams::Streams;
 
 /// Keeps what the body says, line by line. Good lines are kept whatever is wrong with others; 400 then says which were not.
 pub(crate) async fn jsonline(api: &Arc<Api>, asked: Asked, mut body: Incoming) -> Result<Reply, Refused> {

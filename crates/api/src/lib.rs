@@ -40,7 +40,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use flushes::Flushes;
-use insert::Seqs;
+use insert::{Seqs, Streams};
 use limits::Gate;
 use logins::Logins;
 use serve::Api;
@@ -103,6 +103,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         limits,
         counts: metrics::Counts::default(),
         seqs: Seqs::new(),
+        streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
         host,
         figures,

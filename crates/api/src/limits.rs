@@ -37,6 +37,10 @@ pub struct Limits {
     pub state_bytes: usize,
     /// Longest time for an insert to be kept; then it is refused with 503.
     pub insert_time: Duration,
+    /// Apps that an org may bring lines of on a day. Lines of others are refused.
+    pub apps_per_day: usize,
+    /// The same of streams: app, region and instance.
+    pub streams_per_day: usize,
 }
 
 /// A bound for all orgs together, and one for each.
@@ -63,6 +67,8 @@ impl Default for Limits {
             query_time: Duration::from_secs(30),
             state_bytes: 96 << 20,
             insert_time: Duration::from_secs(30),
+            apps_per_day: 10_000,
+            streams_per_day: 100_000,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::args::{Args, short};
 use crate::body::{MAX_FORM_BYTES, read_whole};
 use crate::caller::Login;
 use crate::flushes::Flushes;
-use crate::insert::Seqs;
+use crate::insert::{Seqs, Streams};
 use crate::limits::{Gate, Kind, Limits, Place};
 use crate::logins::{Caller, Logins};
 use crate::logs::Logs;
@@ -42,6 +42,7 @@ pub(crate) struct Api {
     pub(crate) limits: Limits,
     pub(crate) counts: Counts,
     pub(crate) seqs: Seqs,
+    pub(crate) streams: Streams,
     pub(crate) flushes: Flushes,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.

@@ -133,6 +133,7 @@ impl<'a> Batches<'a> {
 
     fn new_group(&mut self, row: &Row<'_>) -> Result<usize, Why> {
         let address = self.address(row)?;
+        self.api.streams.note(&address, self.now_s)?;
         let host =
             String::from_utf8_lossy(if row.host.is_empty() { self.api.host.as_bytes() } else { row.host });
         let host = host[..host.floor_char_boundary(MAX_HOST_BYTES)].to_owned();

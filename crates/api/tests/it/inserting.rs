@@ -199,3 +199,28 @@ async fn a_body_that_breaks_off_is_no_insert() {
     assert_eq!(bring(&api, &token, "", "", b"{\"_msg\":\"c\"}\n").await.status, 200);
     api.stop().await;
 }
+
+#[tokio::test]
+async fn an_org_brings_so_many_streams_on_a_day() {
+    let api = Api::start_with(Vec::new(), |config| {
+        (config.limits.apps_per_day, config.limits.streams_per_day) = (2, 3);
+    })
+    .await;
+    let (token, other) = (api.world.token("k3f9"), api.world.token("m7x2"));
+    let line = |app: &str, instance: &str| {
+        format!("{{\"_msg\":\"a\",\"app\":\"{app}\",\"instance\":\"{instance}\"}}\n")
+    };
+    let body =
+        [line("a", "1"), line("b", "1"), line("c", "1"), line("a", "2"), line("a", "3"), line("a", "1")]
+            .concat();
+    let answered = bring(&api, &token, "", "", body.as_bytes()).await;
+    assert_eq!(answered.status, 400, "{answered:?}");
+    let lines: Vec<_> = answered.body.lines().collect();
+    assert_eq!(lines[0], "2 lines were refused, and the 4 others are kept: do not send those again");
+    assert!(lines[1].starts_with("line 3: LQ07: the org has sent lines of 2 apps today"), "{lines:?}");
+    assert!(lines[2].starts_with("line 5: LQ07: the org has sent lines of 3 streams today"), "{lines:?}");
+    // Those that were there go on, and others have their own.
+    assert_eq!(bring(&api, &token, "", "", line("a", "2").as_bytes()).await.status, 200);
+    assert_eq!(bring(&api, &other, "", "", line("c", "1").as_bytes()).await.status, 200);
+    api.stop().await;
+}
