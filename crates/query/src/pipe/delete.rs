@@ -1,5 +1,6 @@
 //! `delete a, b*`: these fields are dropped.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ impl Stage for Delete {
     }
 
     fn run(&self, _: Context) -> Result<Run, Error> {
-        Ok(Run::Each(Arc::new(self.clone())))
+        Ok(Run::Each(Arc::new(Ready::of(&self.names))))
     }
 
     fn keeps_time(&self) -> bool {
@@ -56,9 +57,32 @@ impl Stage for Delete {
     }
 }
 
-impl Each for Delete {
+/// The names as they are looked for: there may be many of them, and as many fields.
+struct Ready {
+    exact: HashSet<String>,
+    prefixes: Vec<String>,
+}
+
+impl Ready {
+    fn of(names: &Names) -> Self {
+        let mut ready = Self { exact: HashSet::new(), prefixes: Vec::new() };
+        for name in &names.0 {
+            match name {
+                Name::Exact(name) => ready.exact.extend([name.clone(), resolve(name).to_owned()]),
+                Name::Prefix(prefix) => ready.prefixes.push(prefix.clone()),
+            }
+        }
+        ready
+    }
+}
+
+impl Each for Ready {
     fn apply(&self, mut block: Block, _: &mut Room) -> Block {
-        block.retain(|field| !self.drops(field));
+        let drops = |field: &str| {
+            self.exact.contains(field)
+                || self.prefixes.iter().any(|prefix| field.starts_with(prefix.as_str()))
+        };
+        block.retain(|field| !drops(field));
         block
     }
 }
