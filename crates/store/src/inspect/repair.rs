@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::engine::{Config, Engine, Report, Salvaged};
 use crate::error::Error;
 use disk::Disk;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a repair did.
@@ -28,8 +28,11 @@ pub fn repair(
     clock: Arc<dyn Clock>,
 ) -> Result<Repaired, Error> {
     let config = Config { background: false, ..config };
-    let (engine, report) = Engine::open(Arc::clone(disk), dir, config, clock)?;
+    let (engine, mut report) = Engine::open(Arc::clone(disk), dir, config, clock)?;
     let parts = engine.salvage()?;
+    // What the start could not read is told by what was saved of it.
+    let is_salvaged = |path: &PathBuf| parts.iter().any(|part| part.path == *path);
+    report.problems.retain(|(path, _)| !is_salvaged(path));
     engine.close()?;
     Ok(Repaired { report, parts })
 }

@@ -251,6 +251,27 @@ fn a_part_with_a_bad_sector_is_written_anew_from_the_rest() {
 }
 
 #[test]
+fn a_part_without_its_tables_is_written_anew_from_its_frames() {
+    let (disk, path, frames) = with_part();
+    let len = disk.content(&path).unwrap().len();
+    // Of the second, the first frame cannot be read either.
+    for (first, saved) in [(None, 20), (Some(frames[0]), 10)] {
+        let disk = disk.copy();
+        disk.spoil(&path, len - 60..len - 59).unwrap();
+        if let Some((from, _)) = first {
+            disk.spoil(&path, from + 10..from + 11).unwrap();
+        }
+        let repaired = repair(&disk).unwrap();
+        assert_eq!(repaired.report.problems, [], "it is told by what became of it");
+        assert_eq!((repaired.parts[0].saved, repaired.parts[0].lost), (saved, 20 - saved));
+        let survey = inspect::check(&(Arc::new(disk.clone()) as Arc<dyn Disk>), Path::new(DIR)).unwrap();
+        assert!(survey.is_sound() && survey.set_aside == 1, "{survey:?}");
+        let world = open(&disk);
+        assert_eq!((once(&world.rows()).len() as u64, problems(&world)), (saved, vec![]));
+    }
+}
+
+#[test]
 fn a_part_of_which_nothing_can_be_read_waits_for_another_time() {
     let (disk, path, frames) = with_part();
     disk.spoil(&path, 0..frames[1].1).unwrap();
