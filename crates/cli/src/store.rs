@@ -99,7 +99,7 @@ Examples:
   logway store forget old
 
 For a store whose lines have reached their age, or which is gone for good: while it is known, each
-search of all apps asks it, and says that it is missing if it does not answer.
+search asks it, and says that it is missing if it does not answer.
 
 Exit codes: 0 done; 1 it still has shards; 3 there is no such store.";
 

@@ -12,7 +12,7 @@ use crate::output::notice;
 /// How long a store may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked whether there is another one of the same name.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// How many answer as this store, up to `most`: each says at least that it knows no such answer. Blocks for 3 s when it are fewer.
 pub(crate) async fn answering(client: &Client, store: &str, most: usize) -> usize {

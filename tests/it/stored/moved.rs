@@ -95,8 +95,13 @@ fn shards_move_and_what_was_stored_before_is_found_where_it_is() {
     assert!(list.starts_with("main                 answers  no shards now; asked for"), "{list}");
     world.print(&world.front, "after");
     world.print(&main, "elsewhere");
+    // A host on a server that was named, as most are.
+    world.print(&world.front.beside(&["--no-store", "--host", "h3"]), "hosted");
     world.found("before", 2);
     world.found("between", 2);
+    for app in &world.apps {
+        assert_eq!(world.web.count(&format!("app:={app} before stream:stdout")), 1, "{app}");
+    }
     forgotten(&world, main, &second);
 }
 
