@@ -28,7 +28,8 @@ pub use listing::listing;
 pub use merge::{Floor, Keep, MergeError, merge};
 pub use reader::{Lookup, Part};
 pub(crate) use rescue::frames as rescued_frames;
-pub use split::{Slots, Templates};
+pub(crate) use split::Known;
+pub use split::{Slots, Templates, Values};
 pub use tables::{FrameInfo, Section, Sizes, Stream};
 pub use writer::PartWriter;
 
@@ -74,7 +75,7 @@ pub fn rows_that_may_have(bytes: &[u8], rows: usize, text: &[u8]) -> Result<Opti
     let Some(templates) = texts::take_templates(bytes, rows) else { return Ok(None) };
     let templates = templates.map_err(|bad| bad.at(0))?;
     let slots = templates.slots().map_err(|bad| bad.at(0))?;
-    let may = templates.may_have(Some(&slots), &[text]);
+    let may = templates.may_have(Known::All(&slots), &[text]);
     Ok(Some(templates.refs.iter().map(|&at| may.get(at as usize).copied().unwrap_or(true)).collect()))
 }
 

@@ -24,6 +24,8 @@ mod may;
 mod read;
 mod write;
 
+pub(crate) use may::Known;
+pub use may::Values;
 pub(super) use read::take;
 pub use read::{Slots, Templates};
 pub(super) use write::{Found, put};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use query::{Block, Column, Columns, FieldTest, Fields, Rows as RowSet, Text};
 
 use super::Unit;
-use crate::part::{Error, Frame, Slots, Templates};
+use crate::part::{Error, Frame, Known, Slots, Templates};
 use crate::rows::Rows;
 
 const MESSAGE: &str = "_msg";
@@ -170,8 +170,12 @@ impl UnitColumns<'_> {
         texts: &[Box<[u8]>],
         rows: &mut RowSet,
     ) -> Result<bool, Error> {
-        let Some((_, templates)) = self.templates()? else { return Ok(false) };
-        let may = templates.may_have(None, texts);
+        let Some((frame, templates)) = self.templates()? else { return Ok(false) };
+        let mut may = templates.may_have(Known::Nothing, texts);
+        if may.contains(&true) {
+            let values = frame.values(templates)?;
+            may = templates.may_have(Known::Values(&values), texts);
+        }
         let mut wholes = templates.whole.iter();
         let (mut found, mut maybe) = (RowSet::none(rows.len()), RowSet::none(rows.len()));
         for (row, &at) in templates.refs.iter().enumerate() {
@@ -201,7 +205,7 @@ impl UnitColumns<'_> {
             return Ok(());
         }
         let Some((templates, slots)) = self.slots()? else { return Ok(()) };
-        let may = templates.may_have(Some(slots), texts);
+        let may = templates.may_have(Known::All(slots), texts);
         let refs = &templates.refs;
         rows.retain(|row| refs.get(row).and_then(|&at| may.get(at as usize)).copied().unwrap_or(false));
         if rows.is_empty() {

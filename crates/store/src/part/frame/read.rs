@@ -9,7 +9,7 @@ use query::{Column, Text};
 
 use super::super::error::{Bad, Error};
 use super::super::press::{MAX_BYTES, unpress};
-use super::super::split::{Slots, Templates};
+use super::super::split::{Slots, Templates, Values};
 use super::super::tables::Section;
 use super::super::wire::{take_array, take_bytes, take_count, take_str, take_u32, take_u64};
 use super::super::{ints, texts};
@@ -187,6 +187,14 @@ impl Frame {
         let place = self.place(MESSAGE);
         let bytes = self.bytes(place)?;
         texts::take_templates(&bytes, self.rows).transpose().map_err(|bad| bad.at(self.messages_at()))
+    }
+
+    /// A part of what varies in the messages that have those templates.
+    ///
+    /// # Errors
+    /// As [`Frame::column`].
+    pub fn values(&self, templates: &Templates) -> Result<Values, Error> {
+        templates.values().map_err(|bad| bad.at(self.messages_at()))
     }
 
     /// What varies in the messages that have those templates.

@@ -5,6 +5,8 @@
 //! is a slot, and one without is in the template as it is. At the text's own ends a run may be a part of a longer one: of one that the template
 //! has, or of one that varies.
 
+use std::cell::RefCell;
+
 use super::SLOT;
 use super::read::{Piece, Slots, Template, Templates};
 use super::write::{CLASSES, DIGIT, RUN, STRANGE};
@@ -23,7 +25,7 @@ struct Part<'t> {
 }
 
 /// What a slot's value has to do with a run of the text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Is,
     Begins,
@@ -38,14 +40,72 @@ struct Condition<'t> {
     text: &'t [u8],
 }
 
+/// What is known of what varies, beside the templates. The more is known, the more it cost to read, and the fewer templates are left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known<'a> {
+    Nothing,
+    /// What stands in some slot, but not in which.
+    Values(&'a Values),
+    All(&'a Slots),
+}
+
+/// All values of slots but those that are digits only and of one length, as they stand in the file.
+#[derive(Debug)]
+pub struct Values {
+    /// With a line break behind each.
+    texts: Vec<u8>,
+    /// Of one length in each slot: first bytes, then second ones.
+    words: Vec<u8>,
+    /// What was found out: templates ask the same.
+    asked: RefCell<Vec<(Asked, bool)>>,
+}
+
+/// A run, and how it has to be in a value.
+type Asked = (Way, Box<[u8]>);
+
+impl Values {
+    /// Of both streams.
+    pub(super) fn new(texts: Vec<u8>, words: Vec<u8>) -> Self {
+        Self { texts, words, asked: RefCell::default() }
+    }
+
+    /// Whether a value of some slot can be as it must be. Never `false` if one is.
+    fn may_be(&self, way: Way, text: &[u8]) -> bool {
+        if text.iter().all(u8::is_ascii_digit) {
+            return true;
+        }
+        let mut asked = self.asked.borrow_mut();
+        if let Some((_, answer)) =
+            asked.iter().find(|((a_way, a_text), _)| *a_way == way && **a_text == *text)
+        {
+            return *answer;
+        }
+        let find = |needle: &[u8]| memchr::memmem::find(&self.texts, needle).is_some();
+        let is_line = match way {
+            Way::Is | Way::Ends => find(&[text, b"\n"].concat()),
+            Way::Begins => self.texts.starts_with(text) || find(&[b"\n", text].concat()),
+            Way::Has => find(text),
+        };
+        // Of words that stand byte by byte it is known which bytes they have.
+        let answer = is_line || text.iter().all(|byte| memchr::memchr(*byte, &self.words).is_some());
+        asked.push(((way, text.into()), answer));
+        answer
+    }
+}
+
 impl Templates {
-    /// Of each template, whether one of its messages can have all `texts` in it. Never `false` for one that has. Without `slots` it is told by the
-    /// templates alone.
-    pub(crate) fn may_have(&self, slots: Option<&Slots>, texts: &[impl AsRef<[u8]>]) -> Vec<bool> {
+    /// Of each template, whether one of its messages can have all `texts` in it. Never `false` for one that has.
+    pub(crate) fn may_have(&self, known: Known<'_>, texts: &[impl AsRef<[u8]>]) -> Vec<bool> {
         let wanted: Vec<_> = texts.iter().map(|text| Wanted::of(text.as_ref())).collect();
         let of_template = |(at, template): (usize, &[u8])| {
-            let opened = slots.and_then(|slots| Some((slots.templates.get(at)?, &*slots.source)));
-            let may = |wanted: &Wanted<'_>| wanted.may_be_in(template, opened);
+            let holds = |condition: &Condition<'_>| match known {
+                Known::Nothing => true,
+                Known::Values(values) => values.may_be(condition.way, condition.text),
+                Known::All(slots) => {
+                    slots.templates.get(at).is_none_or(|opened| condition.holds(opened, &slots.source))
+                }
+            };
+            let may = |wanted: &Wanted<'_>| wanted.may_be_in(template, &holds);
             wanted.iter().all(|wanted| wanted.as_ref().is_some_and(may))
         };
         self.texts.iter().enumerate().map(of_template).collect()
@@ -67,10 +127,8 @@ impl<'t> Wanted<'t> {
         Some(Self { parts: parts.collect() })
     }
 
-    /// `opened` is what varies in it, and where that stands.
-    fn may_be_in(&self, template: &[u8], opened: Option<(&Template, &[u8])>) -> bool {
-        let holds =
-            |condition: &Condition<'_>| opened.is_none_or(|(opened, source)| condition.holds(opened, source));
+    /// `holds` tells of what varies.
+    fn may_be_in(&self, template: &[u8], holds: &dyn Fn(&Condition<'_>) -> bool) -> bool {
         let (first, rest) = match &self.parts[..] {
             [] => return true,
             [run] if run.is_run => {
@@ -192,7 +250,7 @@ mod tests {
 
     fn possible(messages: &[String], wanted: &str) -> Vec<bool> {
         let templates = split(messages, true).unwrap();
-        let may = templates.may_have(Some(&templates.slots().unwrap()), &[wanted]);
+        let may = templates.may_have(Known::All(&templates.slots().unwrap()), &[wanted]);
         templates.refs.iter().map(|&at| may.get(at as usize).copied().unwrap_or(true)).collect()
     }
 
@@ -246,9 +304,11 @@ mod tests {
             let message = row.get(&messages);
             let (a, b) = (cut.0.index(message.len() + 1), cut.1.index(message.len() + 1));
             for wanted in [&message[a.min(b)..a.max(b)], &more] {
-                let may = templates.may_have(Some(&slots), &[wanted]);
-                let at_most = templates.may_have(None, &[wanted]);
-                prop_assert!(may.iter().zip(&at_most).all(|(may, at_most)| may <= at_most));
+                let may = templates.may_have(Known::All(&slots), &[wanted]);
+                let some = templates.may_have(Known::Values(&templates.values().unwrap()), &[wanted]);
+                let most = templates.may_have(Known::Nothing, &[wanted]);
+                let is_rising = |((a, b), c): ((&bool, &bool), &bool)| a <= b && b <= c;
+                prop_assert!(may.iter().zip(&some).zip(&most).all(is_rising), "{wanted:?}");
                 for (message, &at) in messages.iter().zip(&templates.refs) {
                     let may = may.get(at as usize).copied().unwrap_or(true);
                     prop_assert!(may || !message.contains(wanted), "{wanted:?} in {message:?}");

@@ -7,6 +7,7 @@ use super::super::ints;
 use super::super::press::{MAX_BYTES, unpress};
 use super::super::texts;
 use super::super::wire::{take_bytes, take_count, take_u8};
+use super::may::Values;
 use super::{CONST, DICT, DIGITS, LINES, MAX_TEMPLATES, SLOT, WORDS};
 
 /// Pieces up to this long are copied as if they were this long: one store in place of a call.
@@ -33,6 +34,11 @@ struct Streams {
 }
 
 const STREAMS: usize = 5;
+const FORMS: usize = 0;
+const DIGIT_PLANES: usize = 1;
+const WORD_PLANES: usize = 2;
+const TEXTS: usize = 3;
+const CODES: usize = 4;
 
 impl Streams {
     fn take(bytes: &mut &[u8]) -> Result<Self, Bad> {
@@ -44,14 +50,10 @@ impl Streams {
         Ok(streams)
     }
 
-    fn open(&self) -> Result<[Vec<u8>; STREAMS], Bad> {
-        let mut opened: [Vec<u8>; STREAMS] = Default::default();
-        let mut begin = 0;
-        for (stream, &end) in opened.iter_mut().zip(&self.ends) {
-            *stream = unpress(self.bytes.get(begin..end).unwrap_or_default(), MAX_BYTES)?;
-            begin = end;
-        }
-        Ok(opened)
+    fn open(&self, stream: usize) -> Result<Vec<u8>, Bad> {
+        let begin = stream.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(stream).copied().unwrap_or(0);
+        unpress(self.bytes.get(begin..end).unwrap_or_default(), MAX_BYTES)
     }
 }
 
@@ -69,9 +71,16 @@ impl Templates {
         if texts.len() == count { Ok(Self { texts, refs, whole, streams }) } else { Err(Bad("templates")) }
     }
 
+    /// Reads a part of what varies.
+    pub(in crate::part) fn values(&self) -> Result<Values, Bad> {
+        Ok(Values::new(self.streams.open(TEXTS)?, self.streams.open(WORD_PLANES)?))
+    }
+
     /// Reads what varies.
     pub(in crate::part) fn slots(&self) -> Result<Slots, Bad> {
-        let [forms, digits, words, mut source, codes] = self.streams.open()?;
+        let (forms, digits) = (self.streams.open(FORMS)?, self.streams.open(DIGIT_PLANES)?);
+        let (words, codes) = (self.streams.open(WORD_PLANES)?, self.streams.open(CODES)?);
+        let mut source = self.streams.open(TEXTS)?;
         let mut counts = vec![0usize; self.texts.len() + 1];
         self.refs.iter().for_each(|&id| counts[id as usize] += 1);
         let texts_end = source.len();
