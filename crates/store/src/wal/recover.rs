@@ -99,7 +99,9 @@ impl Wal {
         }
         // What may stand in bytes that cannot be read and that no record follows must not be taken for what comes now.
         let unknown = start.bad.iter().filter(|bad| bad.unread.is_some() && bad.is_at_end()).count() as u64;
-        let void_from = (unknown > 0).then_some(start.next_lsn);
+        // A segment without a record may be the only one that says what was refused before it, and it goes: the next one has to say it.
+        let refused = start.void.iter().find(|void| void.end == start.next_lsn && void.start < void.end);
+        let void_from = refused.map(|void| void.start).or_else(|| (unknown > 0).then_some(start.next_lsn));
         start.next_lsn += unknown * STRIDE;
         let unread = start.judge();
         start.set_unread_aside(unread)?;

@@ -264,16 +264,34 @@ impl Log {
         Ok(Self { places, begins_at, records })
     }
 
-    /// Whether all rows of a part are in the log. One that cannot be read as a whole may have others.
+    /// Whether all rows of a part are in the log. Of a frame that cannot be read, as a power cut leaves one of a part that was not synced yet, it is
+    /// known between which positions its rows are: then all of those have to be there.
     fn has(&self, part: &Part) -> bool {
-        let has = |pos: &u64| {
-            let after = self.records.partition_point(|record| record.start <= *pos);
-            after.checked_sub(1).is_some_and(|at| self.records[at].contains(pos))
-        };
-        (0..part.frames().len()).all(|frame| {
+        let has = |pos: &u64| self.record_of(*pos).is_some();
+        part.frames().iter().enumerate().all(|(frame, info)| {
             let rows = part.frame(frame).and_then(|frame| frame.decode());
-            rows.is_ok_and(|rows| rows.positions().iter().all(has))
+            match rows {
+                Ok(rows) => rows.positions().iter().all(has),
+                Err(_) => self.has_all(info.pos_from, info.pos_to),
+            }
         })
+    }
+
+    fn has_all(&self, from: u64, to: u64) -> bool {
+        let mut at = from;
+        while at <= to {
+            match self.record_of(at) {
+                Some(record) => at = record.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The positions of the record that `pos` is of.
+    fn record_of(&self, pos: u64) -> Option<&Range<u64>> {
+        let after = self.records.partition_point(|record| record.start <= pos);
+        self.records.get(after.checked_sub(1)?).filter(|record| record.contains(&pos))
     }
 
     /// The last lsn whose rows are below `pos`; if there is none in the log, the one before its first.
