@@ -151,7 +151,13 @@ impl Store {
             share: &self.memory.share(question.org.as_str()),
             threads: question.threads,
         };
-        search(Stored { rows: &snapshot.rows, parts: &snapshot.parts }, &ask, is_over, out)
+        let mut searched =
+            search(Stored { rows: &snapshot.rows, parts: &snapshot.parts }, &ask, is_over, out)?;
+        if searched.partial.is_none() {
+            let asked = question.query.time_range();
+            searched.partial = snapshot.absent_in((asked.from, asked.to), ask.pos_from);
+        }
+        Ok(searched)
     }
 }
 
@@ -258,8 +264,10 @@ async fn forget(store: &Store, mut ended: watch::Receiver<BTreeSet<OrgId>>) {
         }
         let is_settled = ended.borrow().is_subset(&gone);
         tokio::select! {
-            changed = ended.changed() => if changed.is_err() && is_settled {
-                std::future::pending::<()>().await;
+            changed = ended.changed() => match changed {
+                Ok(()) => {}
+                Err(_) if is_settled => std::future::pending::<()>().await,
+                Err(_) => tokio::time::sleep(AGAIN).await,
             },
             () = tokio::time::sleep(AGAIN), if !is_settled => {}
         }

@@ -1,9 +1,11 @@
 //! What is there at one moment.
 
 use super::{Engine, lock};
+use crate::manifest::PartEntry;
 use crate::part::Part;
 use crate::retention::Visible;
 use crate::rows::Rows;
+use crate::search::Partial;
 use std::sync::Arc;
 
 /// What is there at one moment. Holding it keeps the files of its parts readable, though their names may be gone.
@@ -17,6 +19,22 @@ pub struct Snapshot {
     pub pos: u64,
     /// Which of the rows are to be seen.
     pub visible: Visible,
+    /// Parts that cannot be read at the moment.
+    pub(super) absent: Vec<PartEntry>,
+}
+
+impl Snapshot {
+    /// Why a search for rows of that time, from that pos on, does not see all there is. Whose rows a part has that cannot be read is not
+    /// known: it may be anybody's.
+    #[must_use]
+    pub fn absent_in(&self, (from, to): (i64, i64), pos_from: u64) -> Option<Partial> {
+        let is_asked =
+            |entry: &&PartEntry| entry.time.0 < to && entry.time.1 >= from && entry.pos.1 >= pos_from;
+        let absent: Vec<_> = self.absent.iter().filter(is_asked).collect();
+        let first = absent.first()?;
+        let first = format!("a part of {} rows, which the disk does not give at the moment", first.rows);
+        Some(Partial::Damaged { pieces: absent.len(), first })
+    }
 }
 
 impl Engine {
@@ -31,10 +49,10 @@ impl Engine {
         }
         core.active.snapshot(&mut rows);
         let parts = core.parts.iter().map(|stored| Arc::clone(&stored.part)).collect();
-        let (pos, visible) = (core.readable_pos, core.visible(now));
+        let (pos, visible, absent) = (core.readable_pos, core.visible(now), core.absent.clone());
         drop(core);
         // Two memtables, each in order.
         rows.sort_by(|a, b| (a.org(), a.app()).cmp(&(b.org(), b.app())));
-        Snapshot { rows, parts, pos, visible }
+        Snapshot { rows, parts, pos, visible, absent }
     }
 }

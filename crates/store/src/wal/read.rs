@@ -13,7 +13,9 @@ const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 const BLOCK_BYTES: usize = 4096;
 /// How often something is tried before it is given up.
 const ATTEMPTS: u32 = 3;
-/// How long is waited before it is tried again: a path to a disk that was away for a moment may be back.
+/// The same for a whole file, which is three seconds: nothing of it is given up because a disk of the network was away for a moment.
+const FILE_ATTEMPTS: u32 = 7;
+/// How long is waited before it is tried again: a path to a disk that was away for a moment may be back. Each further time it is twice as long.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Reads that fail for good before the rest of a file is given up: a disk that is broken answers slowly.
 const MAX_FAILURES: usize = 256;
@@ -36,12 +38,14 @@ pub(crate) fn is_about_us(error: &io::Error) -> bool {
 
 /// Does it, and again if it fails and may not the next time.
 pub(super) fn again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut left = ATTEMPTS;
+    let mut left = FILE_ATTEMPTS;
+    let mut pause = PAUSE;
     loop {
         left -= 1;
         match attempt() {
             Err(error) if left > 0 && error.kind() != io::ErrorKind::NotFound && !is_about_us(&error) => {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(pause);
+                pause *= 2;
             }
             done => return done,
         }

@@ -151,6 +151,8 @@ impl Wal {
             }
             at += (RECORD_HEADER_BYTES + record.payload.len()) as u64;
         }
+        // If it was not the sync that failed, this one brings the zeros to the disk too.
+        let _synced = active.file.sync_data(SyncPoint::StoreLog);
     }
 
     /// Sees to it that the active segment has room for `len` bytes.

@@ -240,8 +240,11 @@ fn a_part_that_could_not_be_read_is_back_when_it_can() {
     let missing = |world: &World| problems(world).contains(&Problem::UnreadablePart(10));
     let world = (1..40).filter_map(|nth| reads(nth).ok()).find(missing).unwrap();
     assert_eq!(once(&world.rows()).len(), 40);
+    let absent = |world: &World, time| world.engine().snapshot().absent_in(time, 0).is_some();
+    assert_eq!([(i64::MIN, i64::MAX), (0, 1)].map(|time| absent(&world, time)), [true, false]);
     world.engine().maintain().unwrap();
     assert_eq!(once(&world.rows()).len(), 50);
+    assert!(!absent(&world, (i64::MIN, i64::MAX)));
     assert_eq!((problems(&world.restart()), disk.exists(Path::new("/data/store/damaged"))), (vec![], false));
 }
 
