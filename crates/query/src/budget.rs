@@ -80,11 +80,15 @@ impl Share {
     /// Takes bytes, if the owner leaves as many as it has then.
     fn take(&self, bytes: usize) -> bool {
         let Some((pool, own)) = &self.0 else { return true };
-        let all = pool.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         let owned = own.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let fits = owned <= pool.limit.saturating_sub(all);
+        // What does not fit never counts for others, not for a moment.
+        let with = |all: usize| {
+            let all = all.checked_add(bytes)?;
+            (owned <= pool.limit.saturating_sub(all)).then_some(all)
+        };
+        let fits = pool.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, with).is_ok();
         if !fits {
-            self.give(bytes);
+            own.fetch_sub(bytes, Ordering::Relaxed);
         }
         fits
     }

@@ -45,7 +45,8 @@ impl Streams {
         let app = self.hashes.hash_one(&address.app);
         let stream = self.hashes.hash_one((&address.app, &address.region, &address.instance));
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if today.day != now_s / DAY {
+        // A request that began yesterday does not bring that day back.
+        if today.day < now_s / DAY {
             *today = Today { day: now_s / DAY, orgs: HashMap::new() };
         }
         let brought = today.orgs.entry(address.org.clone()).or_default();
@@ -93,6 +94,11 @@ mod tests {
             ("l", "c", "1", 20, false),
             ("k", "b", "2", DAY, true),
             ("l", "c", "1", DAY, true),
+            ("k", "b", "1", DAY, true),
+            // A request that began yesterday: that day does not begin anew, and neither does this one then.
+            ("k", "a", "1", 30, true),
+            ("k", "a", "2", 30, false),
+            ("k", "a", "2", DAY, false),
         ] {
             let noted = streams.note(&address(org, app, instance), now_s);
             assert_eq!(noted.is_ok(), wanted, "{org} {app} {instance} {now_s}: {noted:?}");
