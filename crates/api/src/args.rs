@@ -78,19 +78,24 @@ pub(crate) fn short(text: &str) -> String {
     format!("{shown:?}")
 }
 
-/// Undoes the escapes of a URL; a plus is a blank.
+/// Undoes the escapes of an argument; a plus is a blank.
 pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, Refused> {
+    unescape(text, b' ')
+}
+
+/// Undoes the escapes of a URL. In a path a plus is a plus, in arguments a blank.
+pub(crate) fn unescape(text: &str, plus: u8) -> Result<Cow<'_, str>, Refused> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Ok(Cow::Borrowed(text));
     }
-    let bad = || Refused::bad(format!("the argument {} is not escaped as in a URL", short(text)));
+    let bad = || Refused::bad(format!("{} is not escaped as in a URL", short(text)));
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     loop {
         rest = match rest {
             [] => break,
             [b'+', tail @ ..] => {
-                out.push(b' ');
+                out.push(plus);
                 tail
             }
             [b'%', high, low, tail @ ..] => {

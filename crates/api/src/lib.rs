@@ -11,6 +11,7 @@
 //! | is there a place for it | [`limits`] |
 //! | it asks: text becomes a query that is confined | [`select`] |
 //! | it listens: rows as they come on the bus | [`live`] |
+//! | it wants what is Logway's own: pages, apps, Machines, tokens | [`v1`] |
 //! | it brings lines: JSON becomes rows | [`insert`] |
 //! | whoever keeps the lines | [`logs`] |
 
@@ -32,6 +33,7 @@ mod select;
 mod serve;
 mod stall;
 mod tenant;
+mod v1;
 
 use std::future::Future;
 use std::sync::Arc;

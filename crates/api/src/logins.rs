@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use access::{Action, Directory, Ended, Grant, LoginKey, Refusal, Remembered};
 use hyper::StatusCode;
+use line::OrgId;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
@@ -72,6 +73,12 @@ impl Logins {
         let known = self.known.borrow();
         let (directory, heard) = known.as_ref()?;
         (now.saturating_duration_since(*heard) <= MAX_SILENCE).then(|| Arc::clone(directory))
+    }
+
+    /// What an org is called now, if that is known.
+    pub(crate) fn slug(&self, org: &OrgId) -> Option<String> {
+        let known = self.known.borrow();
+        known.as_ref().and_then(|(directory, _)| directory.slug(org)).map(str::to_owned)
     }
 
     /// Whether somebody who was let in may stay. Without fresh news it may.
@@ -172,7 +179,6 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
     use access::{Keyring, Scope, SigningKey, Tokens};
-    use line::OrgId;
 
     fn login(user: &str, secret: &str) -> Login {
         Login { user: user.to_owned(), secret: secret.to_owned() }

@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::route::Route;
+use crate::route::{Route, V1};
 use crate::serve::{Api, get};
 
 pub(crate) use shown::shown;
@@ -46,7 +46,7 @@ impl Counts {
             401 | 403 | 429 => &self.refused,
             400..500 => &self.bad,
             500.. => &self.failed,
-            _ if matches!(route, Some(Route::Tail)) => &self.tails,
+            _ if matches!(route, Some(Route::Tail | Route::V1(V1::AppTail | V1::SubjectTail))) => &self.tails,
             _ => return,
         };
         also.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +54,9 @@ impl Counts {
 
     /// Counts the time until a query's answer began.
     pub(crate) fn took(&self, route: Route, time: Duration) {
-        if matches!(route, Route::Query | Route::Hits | Route::StatsQuery | Route::StatsQueryRange) {
+        let is_query =
+            matches!(route, Route::Query | Route::Hits | Route::StatsQuery | Route::StatsQueryRange);
+        if is_query || matches!(route, Route::V1(V1::Page | V1::Apps | V1::Machines | V1::Doctor)) {
             self.queries.fetch_add(1, Ordering::Relaxed);
             let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
             self.query_micros.fetch_add(micros, Ordering::Relaxed);

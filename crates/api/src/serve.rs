@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use access::Grant;
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,9 +21,9 @@ use crate::logins::{Caller, Logins};
 use crate::logs::Logs;
 use crate::metrics::{Counts, OPENMETRICS, shown};
 use crate::reply::{self, Refused, Reply};
-use crate::route::{self, Route};
+use crate::route::{self, Params, Route};
 use crate::stall::Patience;
-use crate::{insert, select, tenant};
+use crate::{insert, select, tenant, v1};
 
 /// Figures of others, to be served beside one's own.
 pub type Figures = Box<dyn Fn() -> String + Send + Sync>;
@@ -60,6 +60,8 @@ pub(crate) struct Asked {
     pub(crate) caller: Caller,
     pub(crate) args: Arc<Args>,
     pub(crate) headers: HeaderMap,
+    /// What stands in its path.
+    pub(crate) params: Params,
     /// How long its connection may take nothing.
     pub(crate) patience: Patience,
     /// When it came: Unix nanoseconds.
@@ -80,13 +82,20 @@ impl Api {
         // The patience that the request before may have changed.
         patience.set(self.limits.stall);
         let path = route::plain(request.uri().path());
-        let Some(route) = Route::of(&path) else {
-            self.counts.note(None, 400);
-            return Refused::bad(format!("unsupported path requested: {}", short(&path))).into_reply();
+        let Some(found) = Route::of(&path) else {
+            return self.nowhere(&path);
         };
-        let mut reply = match self.answer(route, request, patience).await {
+        let (route, params) = match found {
+            Ok(found) => found,
+            Err(refused) => {
+                self.counts.note(None, refused.status.as_u16());
+                return as_own(refused.into_own());
+            }
+        };
+        let mut reply = match self.answer(route, params, request, patience).await {
             Ok(reply) => reply,
             Err(refused) if route.is_prometheus() => refused.into_prometheus(),
+            Err(refused) if matches!(route, Route::V1(_)) => refused.into_own(),
             Err(refused) => refused.into_reply(),
         };
         if reply.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -96,12 +105,24 @@ impl Api {
         reply::set_header(&mut reply, "vl-request-duration-seconds", &format!("{:.3}", took.as_secs_f64()));
         self.counts.note(Some(route), reply.status().as_u16());
         self.counts.took(route, took);
-        reply
+        if matches!(route, Route::V1(_)) { as_own(reply) } else { reply }
+    }
+
+    /// The reply to a request for a path that there is not.
+    fn nowhere(&self, path: &str) -> Reply {
+        if route::is_own(path) {
+            self.counts.note(None, 404);
+            let text = format!("there is no path {}: /api/v1/openapi.json says what there is", short(path));
+            return as_own(Refused::new(StatusCode::NOT_FOUND, text).into_own());
+        }
+        self.counts.note(None, 400);
+        Refused::bad(format!("unsupported path requested: {}", short(path))).into_reply()
     }
 
     async fn answer(
         self: &Arc<Self>,
         route: Route,
+        params: Params,
         request: Request<Incoming>,
         patience: Patience,
     ) -> Result<Reply, Refused> {
@@ -114,6 +135,7 @@ impl Api {
             Route::InsertReady => return Ok(reply::ok(reply::JSON, "{\"status\":\"ok\"}")),
             // A token is not needed. One that is there has to be good.
             Route::Metrics if !request.headers().contains_key(AUTHORIZATION) => return self.metrics(None),
+            Route::V1(own) if own.is_public() => return v1::public(own, &params),
             _ => {}
         }
         let login = Login::of(request.headers())?;
@@ -126,10 +148,22 @@ impl Api {
         let url = head.uri.query().unwrap_or_default();
         let asked = |caller, args, place| {
             let (args, headers) = (Arc::new(args), head.headers.clone());
-            Asked { caller, args, headers, patience, now: unix_ns(), place }
+            Asked { caller, args, headers, params, patience, now: unix_ns(), place }
         };
-        if route == Route::InsertJsonLine {
-            return insert::jsonline(self, asked(caller, Args::read(url, b"")?, None), body).await;
+        match route {
+            Route::InsertJsonLine => {
+                return insert::jsonline(self, asked(caller, Args::read(url, b"")?, None), body).await;
+            }
+            Route::V1(own) => {
+                v1::must(own, &caller)?;
+                let place = match own.is_query() {
+                    true => Some(self.gate.enter(Kind::Query, &caller.grant.org).await?),
+                    false => None,
+                };
+                let asked = asked(caller, Args::read(url, b"")?, place);
+                return v1::answer(self, own, asked, &head.method, body).await;
+            }
+            _ => {}
         }
         caller.must(select::action(route))?;
         // From here on it costs something: whoever sends a form slowly, or a query that takes long to prepare, has a place of its
@@ -168,6 +202,14 @@ impl Api {
         })?;
         Ok(reply::ok(OPENMETRICS, shown(&figures(), grant)))
     }
+}
+
+/// What all replies of own paths have: nothing of them is kept on the way, for tokens may be in it, and JSON is taken for nothing else.
+fn as_own(mut reply: Reply) -> Reply {
+    let headers = reply.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
 }
 
 /// Whether the body is a form; 415 for a form of a kind that is not read.

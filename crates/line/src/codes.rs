@@ -16,6 +16,25 @@ pub struct Code {
     pub remedy: &'static str,
 }
 
+/// What the first two letters of a code say: which part of the system, or of a platform's proxy, it is about.
+const FAMILIES: &[(&str, &str)] = &[
+    ("LI", "init"),
+    ("LA", "agent"),
+    ("LB", "bus"),
+    ("LR", "registry and access"),
+    ("LP", "front door"),
+    ("LS", "store"),
+    ("LX", "shipper"),
+    ("LQ", "query"),
+];
+
+impl Code {
+    /// Which part of the system, or of a platform's proxy, it is about.
+    pub fn family(&self) -> &'static str {
+        FAMILIES.iter().find(|(letters, _)| self.code.starts_with(letters)).map_or("", |(_, name)| name)
+    }
+}
+
 /// The entry of `code`, in any case; `None` if there is none.
 pub fn find(code: &str) -> Option<&'static Code> {
     ALL.iter().find(|c| c.code.eq_ignore_ascii_case(code.trim()))
@@ -449,11 +468,10 @@ mod tests {
 
     #[test]
     fn codes_are_sorted_unique_and_complete() {
-        let families = ["LI", "LA", "LB", "LR", "LP", "LS", "LQ"];
-        let rank = |c: &Code| (families.iter().position(|f| c.code.starts_with(f)), c.code);
+        let rank = |c: &Code| (FAMILIES.iter().position(|(f, _)| c.code.starts_with(f)), c.code);
         assert!(ALL.windows(2).all(|pair| rank(&pair[0]) < rank(&pair[1])));
         for entry in ALL {
-            assert!(rank(entry).0.is_some() && entry.code.len() == 4, "{}", entry.code);
+            assert!(!entry.family().is_empty() && entry.code.len() == 4, "{}", entry.code);
             assert!(
                 !entry.title.is_empty() && entry.cause.ends_with('.') && entry.remedy.ends_with('.'),
                 "{}",

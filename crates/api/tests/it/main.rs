@@ -13,6 +13,7 @@ mod grafana;
 mod hostile;
 mod inserting;
 mod live;
+mod own;
 mod partial;
 mod real;
 mod support;

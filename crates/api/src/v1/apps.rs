@@ -1,0 +1,11 @@
+//! `/api/v1/apps`: the apps of the org, and how they do.
+
+use std::sync::Arc;
+
+use super::not_here_yet;
+use crate::reply::{Refused, Reply};
+use crate::serve::{Api, Asked};
+
+pub(crate) async fn answer(_api: &Arc<Api>, _asked: &mut Asked) -> Result<Reply, Refused> {
+    Err(not_here_yet())
+}
