@@ -69,6 +69,10 @@ mod tests {
             Answer::failed(Failure::Broken)
         }
 
+        fn stores(&self) -> Result<Vec<line::Name>, Failure> {
+            Ok(Vec::new())
+        }
+
         fn tail(&self, _: Listen) -> Answer {
             Answer::failed(Failure::Broken)
         }

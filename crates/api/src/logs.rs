@@ -9,11 +9,12 @@ mod remote;
 mod routed;
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::OrgId;
+use line::{Name, OrgId};
 use query::Query;
 
 pub use answer::{Answer, Answering, End, Piece};
@@ -37,7 +38,15 @@ pub struct Ask {
     pub deadline: Instant,
     /// Most bytes that its pipes may remember.
     pub state_bytes: usize,
+    /// Only this store is asked, by the name that [`Logs::stores`] gives; `None`: all that may have rows. Positions of two stores
+    /// have nothing to do with each other, so who asks by them asks one store.
+    pub store: Option<Name>,
+    /// Only rows whose pos is in it.
+    pub pos: Range<u64>,
 }
+
+/// All positions of a store.
+pub const ALL_POSITIONS: Range<u64> = 0..u64::MAX;
 
 /// What is to be heard from now on.
 #[derive(Debug, Clone)]
@@ -123,6 +132,12 @@ pub trait Logs: Send + Sync + 'static {
     /// Begins to answer, and returns at once. The blocks come as fast as they are taken; dropping the answer ends the work. The
     /// rows are what is left after all pipes.
     fn query(&self, ask: Ask) -> Answer;
+
+    /// The stores that may have rows, by name, in order.
+    ///
+    /// # Errors
+    /// [`Failure::Away`] while it is not known which there are.
+    fn stores(&self) -> Result<Vec<Name>, Failure>;
 
     /// Rows from now on, as they come, after the query's pipes. The first piece is an empty block: it listens, and what is said from
     /// then on is heard. Who takes them too slowly gets one row instead of those that

@@ -15,6 +15,7 @@ mod prune;
 mod queue;
 mod unit;
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -23,7 +24,7 @@ use query::{Block, Column, Columns, Fields, Flow, Pipeline, Predicate, Rows, Wor
 use crate::part::Error;
 use columns::UnitColumns;
 pub(crate) use newest::Newest;
-pub(crate) use prune::{Wanted, decide};
+pub(crate) use prune::{ALL, Wanted, decide};
 use queue::Queue;
 pub(crate) use unit::Unit;
 
@@ -33,8 +34,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) predicate: &'a Predicate,
     /// Whose: told to the predicate; units of others must not be among those that are scanned.
     pub(crate) org: &'a str,
-    /// Only rows whose pos is at least that.
-    pub(crate) pos_from: u64,
+    /// Only rows whose pos is in it.
+    pub(crate) pos: Range<u64>,
     /// Which fields the pipes want to see.
     pub(crate) fields: &'a Fields,
     /// So many of the newest rows are enough.
@@ -171,9 +172,9 @@ impl Shared<'_> {
     fn find(&self, predicate: &Predicate, columns: &mut UnitColumns<'_>) -> Result<Option<Block>, Error> {
         let mut rows = Rows::all(columns.count());
         predicate.retain(columns, &mut rows)?;
-        if self.scan.pos_from > 0 && !rows.is_empty() {
+        if self.scan.pos != ALL && !rows.is_empty() {
             let positions = columns.positions()?;
-            rows.retain(|row| positions.get(row).is_some_and(|&pos| pos >= self.scan.pos_from));
+            rows.retain(|row| positions.get(row).is_some_and(|pos| self.scan.pos.contains(pos)));
         }
         if let Some(newest) = self.scan.newest.filter(|_| !rows.is_empty())
             && let Some(Column::Time(times)) = columns.column("_time")?.as_deref()

@@ -3,6 +3,7 @@
 mod counted;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,8 +25,8 @@ pub struct Ask<'a> {
     pub side: Side,
     /// Only rows of this time or later, Unix nanoseconds: older ones are not kept any more.
     pub from: i64,
-    /// Only rows whose pos is at least that: what a cursor has not seen.
-    pub pos_from: u64,
+    /// Only rows whose pos is in it: what a cursor has not seen, up to where another one stands.
+    pub pos: Range<u64>,
     /// How much memory the pipes may take.
     pub limits: Limits,
     /// The org's part of the memory that all searches share.
@@ -52,6 +53,8 @@ pub struct Searched {
     pub bytes: u64,
     /// Frames that were opened.
     pub frames: u64,
+    /// Rows with a pos below it were all looked at, as far as they were asked for: where a cursor goes on.
+    pub pos: u64,
     /// For [`Side::Part`]: what [`query::Worker::import`] of the asker takes.
     pub state: Vec<u8>,
     /// Why the answer is not whole, if it is not.
@@ -104,6 +107,7 @@ pub fn search(
         rows: search.figures.rows.load(Ordering::Relaxed),
         bytes: search.figures.bytes.load(Ordering::Relaxed),
         frames: search.figures.frames.load(Ordering::Relaxed),
+        pos: 0,
         state: Vec::new(),
         partial,
     };
@@ -136,7 +140,7 @@ impl Search<'_> {
             predicate,
             from: range.from.max(self.ask.from),
             to: range.to,
-            pos_from: self.ask.pos_from,
+            pos: self.ask.pos.clone(),
         };
         let narrow = |predicate: &Predicate| match wanted.from > range.from {
             true => {
@@ -167,7 +171,7 @@ impl Search<'_> {
         let scan = Scan {
             predicate,
             org: self.ask.org.as_str(),
-            pos_from: self.ask.pos_from,
+            pos: self.ask.pos.clone(),
             fields: &self.query.fields_needed(),
             newest: newest.as_ref(),
             pipeline: self.pipeline,

@@ -8,6 +8,7 @@ mod imports;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,8 @@ pub struct Question<'a> {
     pub query: &'a Query,
     /// Whether this store's rows are all there are.
     pub side: Side,
-    /// Only rows whose pos is at least that: what a cursor has not seen.
-    pub pos_from: u64,
+    /// Only rows whose pos is in it: what a cursor has not seen, up to where another one stands.
+    pub pos: Range<u64>,
     /// How much memory the pipes may take.
     pub limits: Limits,
     /// How many threads may work on it.
@@ -146,16 +147,17 @@ impl Store {
             query: question.query,
             side: question.side,
             from: snapshot.visible.floor(question.org),
-            pos_from: question.pos_from.max(snapshot.visible.floor_pos(question.org)),
+            pos: question.pos.start.max(snapshot.visible.floor_pos(question.org))..question.pos.end,
             limits: question.limits,
             share: &self.memory.share(question.org.as_str()),
             threads: question.threads,
         };
         let mut searched =
             search(Stored { rows: &snapshot.rows, parts: &snapshot.parts }, &ask, is_over, out)?;
+        searched.pos = snapshot.pos.min(question.pos.end);
         if searched.partial.is_none() {
             let asked = question.query.time_range();
-            searched.partial = snapshot.absent_in((asked.from, asked.to), ask.pos_from);
+            searched.partial = snapshot.absent_in((asked.from, asked.to), ask.pos.start);
         }
         Ok(searched)
     }

@@ -30,6 +30,8 @@ pub struct End {
     pub scanned_rows: u64,
     /// Bytes that were read for that.
     pub scanned_bytes: u64,
+    /// Of a question to one store: its rows with a pos below were all looked at. A cursor goes on there. 0 for many stores.
+    pub pos: u64,
 }
 
 /// The reader's side of an answer. Dropped, it ends the work.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use line::Name;
 use query::{Limits, Side};
 use store::search::Partial;
 use store::stage::{Question, Store};
@@ -19,16 +20,17 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Local {
     store: Store,
+    name: Name,
     live: Live,
     threads: usize,
 }
 
 impl Local {
-    /// Asks `store`; tails hear on `live`.
+    /// Asks `store`, whose name is `name`; tails hear on `live`.
     #[must_use]
-    pub fn new(store: Store, live: Live) -> Self {
+    pub fn new(store: Store, name: Name, live: Live) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { store, live, threads }
+        Self { store, name, live, threads }
     }
 
     /// Searches on a thread of its own when there is a place.
@@ -56,7 +58,7 @@ impl Local {
             org: &ask.org,
             query: &ask.query,
             side: Side::Whole,
-            pos_from: 0,
+            pos: ask.pos.clone(),
             limits: Limits { bytes: ask.state_bytes },
             threads: self.threads,
         };
@@ -68,7 +70,7 @@ impl Local {
             return Err(Failure::Deadline { after: began.elapsed() });
         }
         let missing = searched.partial.iter().map(Partial::to_string).collect();
-        Ok(End { missing, scanned_rows: searched.rows, scanned_bytes: searched.bytes })
+        Ok(End { missing, scanned_rows: searched.rows, scanned_bytes: searched.bytes, pos: searched.pos })
     }
 }
 
@@ -77,6 +79,10 @@ impl Logs for Local {
         let (answering, answer) = Answer::begin();
         tokio::spawn(self.clone().search(ask, answering));
         answer
+    }
+
+    fn stores(&self) -> Result<Vec<Name>, Failure> {
+        Ok(vec![self.name.clone()])
     }
 
     fn tail(&self, listen: Listen) -> Answer {

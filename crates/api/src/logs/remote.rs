@@ -66,7 +66,7 @@ impl Remote {
 
     /// The stores that may have rows, whatever is asked. Those that keep the apps that a query names are not enough: a store that a
     /// shard was taken from has its lines of before, and the registry remembers stores, not which shards they had.
-    fn stores(&self) -> Result<BTreeSet<Name>, Failure> {
+    fn all_stores(&self) -> Result<BTreeSet<Name>, Failure> {
         let known = self.known.borrow();
         let Some((directory, _)) = known.as_ref() else {
             return Err(Failure::Away(
@@ -80,7 +80,7 @@ impl Remote {
         // As each store does: what they send fits what is joined here.
         ask.query.hoist();
         let began = Instant::now();
-        let stores = match self.stores() {
+        let stores = match ask.store.clone().map_or_else(|| self.all_stores(), |store| Ok([store].into())) {
             Ok(stores) => stores,
             Err(failure) => return answering.end(Err(failure)).await,
         };
@@ -149,6 +149,9 @@ fn join(
     if Instant::now() >= ask.deadline {
         return Err(Failure::Deadline { after: began.elapsed() });
     }
+    if stores != 1 {
+        end.pos = 0;
+    }
     Ok(end)
 }
 
@@ -160,6 +163,7 @@ fn note(end: &mut End, one: QueryEnd) -> Result<(), Failure> {
         });
     }
     end.missing.extend(one.partial);
+    end.pos = one.pos;
     end.scanned_rows += one.scanned_rows;
     end.scanned_bytes += one.scanned_bytes;
     Ok(())
@@ -194,6 +198,8 @@ async fn ask_one(client: Client, store: Name, ask: Ask, wanted: Wanted) {
         query: query.to_string(),
         now: ask.now,
         timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+        pos_from: ask.pos.start,
+        pos_to: Some(ask.pos.end).filter(|&end| end != u64::MAX),
     };
     let mut request = QueryRequest::Begin(begin);
     let (mut pieces, mut page) = (Pieces::default(), 0);
@@ -270,6 +276,10 @@ impl Logs for Remote {
         let (answering, answer) = Answer::begin();
         tokio::spawn(self.clone().search(ask, answering));
         answer
+    }
+
+    fn stores(&self) -> Result<Vec<Name>, Failure> {
+        Ok(self.all_stores()?.into_iter().collect())
     }
 
     fn tail(&self, listen: Listen) -> Answer {

@@ -41,7 +41,12 @@ impl Routed {
 
 impl Logs for Routed {
     fn query(&self, ask: Ask) -> Answer {
-        if self.is_alone() { self.local.query(ask) } else { self.remote.query(ask) }
+        let is_ours = ask.store.as_ref().map_or_else(|| self.is_alone(), |store| *store == self.name);
+        if is_ours { self.local.query(ask) } else { self.remote.query(ask) }
+    }
+
+    fn stores(&self) -> Result<Vec<Name>, Failure> {
+        if self.is_alone() { self.local.stores() } else { self.remote.stores() }
     }
 
     fn tail(&self, listen: Listen) -> Answer {

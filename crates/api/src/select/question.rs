@@ -18,7 +18,7 @@ use super::aside;
 use super::hidden::Hidden;
 use crate::args::{Args, short};
 use crate::limits::{Kind, Place};
-use crate::logs::{Answer, Ask, End, Failure, Piece};
+use crate::logs::{ALL_POSITIONS, Answer, Ask, End, Failure, Piece};
 use crate::reply::{Refused, Reply, query_error, refusal_of, set_header};
 use crate::serve::{Api, Asked};
 
@@ -172,6 +172,8 @@ impl Question {
             now: self.now,
             deadline,
             state_bytes: api.limits.state_bytes,
+            store: None,
+            pos: ALL_POSITIONS,
         };
         let answer = api.logs.query(ask);
         let late = Box::pin(sleep(self.timeout + GRACE));

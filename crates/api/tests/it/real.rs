@@ -30,7 +30,11 @@ async fn local(dir: &Path) -> (Arc<dyn api::Logs>, Arc<Engine>, oneshot::Sender<
     let store = store::stage::Store::start(Arc::clone(&engine), login(address, Role::Store));
     let ears = Bus::start(login(address, Role::Api));
     soon(ears.connected()).await.unwrap();
-    (Arc::new(Local::new(store, api::Live::new(ears))), engine, stop)
+    (
+        Arc::new(Local::new(store, line::Name::new("store", "main").unwrap(), api::Live::new(ears))),
+        engine,
+        stop,
+    )
 }
 
 async fn insert(api: &Api, token: &str, body: &str) -> Answered {

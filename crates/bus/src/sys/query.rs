@@ -39,6 +39,12 @@ pub struct QueryBegin {
     pub now: i64,
     /// How long the search may take, in milliseconds.
     pub timeout_ms: u64,
+    /// Only rows whose pos is at least that.
+    #[serde(default)]
+    pub pos_from: u64,
+    /// Only rows whose pos is below; without it all behind `pos_from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pos_to: Option<u64>,
 }
 
 /// Which answer, and which page of it.
@@ -73,6 +79,9 @@ pub struct QueryEnd {
     /// Bytes that were read from disk or memory for that.
     #[serde(default)]
     pub scanned_bytes: u64,
+    /// Rows with a pos below it were all looked at: where a cursor goes on.
+    #[serde(default)]
+    pub pos: u64,
     /// Why the answer is not whole, if it is not; what was sent is right as far as it goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<String>,
@@ -121,7 +130,13 @@ mod tests {
         let next = QueryNext { id: "7".into(), page: 2 };
         for (request, wanted) in [
             (
-                QueryRequest::Begin(QueryBegin { org: "k".into(), query: "*".into(), now: 1, timeout_ms: 2 }),
+                QueryRequest::Begin(QueryBegin {
+                    org: "k".into(),
+                    query: "*".into(),
+                    now: 1,
+                    timeout_ms: 2,
+                    ..QueryBegin::default()
+                }),
                 r#"{"begin":{"org":"k","query":"*","now":1,"timeout_ms":2}}"#,
             ),
             (QueryRequest::Next(next.clone()), r#"{"next":{"id":"7","page":2}}"#),

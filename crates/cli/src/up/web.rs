@@ -52,7 +52,9 @@ pub(super) fn start(
     let live = Live::new(client.clone());
     let remote = Remote::new(client, live.clone(), known.clone());
     let logs: Arc<dyn api::Logs> = match others.store.clone() {
-        Some((name, store)) => Arc::new(Routed::new(Local::new(store, live), remote, name, known.clone())),
+        Some((name, store)) => {
+            Arc::new(Routed::new(Local::new(store, name.clone(), live), remote, name, known.clone()))
+        }
         None => Arc::new(remote),
     };
     let (ready, is_ready) = oneshot::channel();

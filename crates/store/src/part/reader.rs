@@ -40,6 +40,8 @@ pub struct Lookup {
     pub to: i64,
     /// Only rows whose pos is above.
     pub pos_above: Option<u64>,
+    /// Only rows whose pos is below.
+    pub pos_below: Option<u64>,
     /// Bit `i`: a row may have the level of code `i`.
     pub levels: u8,
     /// Each must be met, by having all hashes of one of its sets: see [`super::tokens::hash`]. A need with an empty set excludes nothing, one
@@ -50,7 +52,7 @@ pub struct Lookup {
 impl Default for Lookup {
     fn default() -> Self {
         let (from, to) = (i64::MIN, i64::MAX);
-        Self { sources: None, from, to, pos_above: None, levels: u8::MAX, needs: Vec::new() }
+        Self { sources: None, from, to, pos_above: None, pos_below: None, levels: u8::MAX, needs: Vec::new() }
     }
 }
 
@@ -196,6 +198,7 @@ impl Part {
         info.from <= lookup.to
             && info.to >= lookup.from
             && lookup.pos_above.is_none_or(|pos| info.pos_to > pos)
+            && lookup.pos_below.is_none_or(|pos| info.pos_from < pos)
             && info.levels & lookup.levels != 0
             && lookup.sources.as_ref().is_none_or(from_there)
     }

@@ -235,12 +235,12 @@ proptest! {
         let mask = part.source_mask(&vec![true; part.apps().len()], |org, app, source| {
             org.as_str() == row.org && app.as_str() == row.app && source.instance.as_str() == row.instance
         });
-        let lookup = Lookup { sources: Some(mask), from, to, pos_above: Some(row.pos / 2), levels, ..Lookup::default() };
+        let lookup = Lookup { sources: Some(mask), from, to, pos_above: Some(row.pos / 2), pos_below: Some(row.pos + 3), levels, ..Lookup::default() };
         let found = part.candidates(&lookup).unwrap();
         for index in 0..part.frames().len() {
             let wanted = listed(&part.frame(index).unwrap().decode().unwrap()).iter().any(|other| {
                 other.org == row.org && other.app == row.app && other.instance == row.instance
-                    && (from..=to).contains(&other.time) && other.pos > row.pos / 2 && levels >> (other.kind & 3) & 1 != 0
+                    && (from..=to).contains(&other.time) && other.pos > row.pos / 2 && other.pos < row.pos + 3 && levels >> (other.kind & 3) & 1 != 0
             });
             prop_assert!(!wanted || found.contains(&u32::try_from(index).unwrap()));
         }

@@ -1,6 +1,7 @@
 //! Which units can have a row that matches. Never too few.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use line::{Name, OrgId};
@@ -9,6 +10,9 @@ use query::{FieldTest, Predicate};
 use super::Unit;
 use crate::part::{Lookup, Part, tokens};
 use crate::rows::{Kind, Source, is_of_kind, is_of_source, source_value};
+
+/// The commit order from its beginning to its end.
+pub(crate) const ALL: Range<u64> = 0..u64::MAX;
 
 /// What is searched, and for what.
 pub(crate) struct Wanted<'a> {
@@ -20,8 +24,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) from: i64,
     /// Only rows before this time.
     pub(crate) to: i64,
-    /// Only rows whose pos is at least that.
-    pub(crate) pos_from: u64,
+    /// Only rows whose pos is in it.
+    pub(crate) pos: Range<u64>,
 }
 
 impl Wanted<'_> {
@@ -76,8 +80,10 @@ impl Wanted<'_> {
     pub(crate) fn in_memory(&self, rows: &[Arc<crate::Rows>], into: &mut Vec<Unit>) {
         for rows in rows {
             let is_in_time = rows.time_range().is_some_and(|(from, to)| from < self.to && to >= self.from);
+            let is_between =
+                rows.pos_range().is_some_and(|(from, to)| from < self.pos.end && to >= self.pos.start);
             let has_source = || rows.sources().iter().any(|source| self.may_have(rows.app(), source));
-            if rows.org() == self.org && is_in_time && has_source() {
+            if rows.org() == self.org && is_in_time && is_between && has_source() {
                 into.push(Unit::Memory(Arc::clone(rows)));
             }
         }
@@ -86,7 +92,8 @@ impl Wanted<'_> {
     /// The frames of `part` that can have such a row.
     pub(crate) fn in_part(&self, part: &Arc<Part>, into: &mut Vec<Unit>) {
         let summary = part.summary();
-        if summary.time.0 >= self.to || summary.time.1 < self.from || summary.pos.1 < self.pos_from {
+        let is_in_time = summary.time.0 < self.to && summary.time.1 >= self.from;
+        if !is_in_time || summary.pos.1 < self.pos.start || summary.pos.0 >= self.pos.end {
             return;
         }
         let Some(apps) = self.apps_of(part) else { return };
@@ -98,7 +105,8 @@ impl Wanted<'_> {
             sources: Some(sources),
             from: self.from,
             to: self.to.saturating_sub(1),
-            pos_above: self.pos_from.checked_sub(1),
+            pos_above: self.pos.start.checked_sub(1),
+            pos_below: Some(self.pos.end),
             levels: self.levels(),
             needs: needs(self.predicate),
         };

@@ -11,7 +11,7 @@ use query::{Block, Column, Flow, Predicate, Query, Worker};
 use super::Stored;
 use crate::part::{Count, Part, Stream};
 use crate::rows::{Source, by_ref, source_value};
-use crate::scan::{Unit, Wanted, decide};
+use crate::scan::{ALL, Unit, Wanted, decide};
 use tally::Tally;
 
 /// Nanoseconds of a minute, which is what counts are by.
@@ -44,7 +44,7 @@ pub(super) struct Uncounted {
 pub(super) fn plan(query: &Query, wanted: &Wanted<'_>) -> Option<Plan> {
     let counts = query.counts()?;
     let fits = |time: i64| time % MINUTE == 0;
-    if wanted.pos_from > 0 || !counts.step.is_none_or(fits) || !fits(counts.offset) {
+    if wanted.pos != ALL || !counts.step.is_none_or(fits) || !fits(counts.offset) {
         return None;
     }
     let rest = without_time(wanted.predicate, wanted.org.as_str())?;
@@ -119,7 +119,8 @@ impl Plan {
             }
             for (from, to) in [(wanted.from, self.whole.0), (self.whole.1, wanted.to)] {
                 if from < to {
-                    Wanted { from, to, ..*wanted }.in_part(part, &mut uncounted.edges);
+                    Wanted { from, to, pos: wanted.pos.clone(), ..*wanted }
+                        .in_part(part, &mut uncounted.edges);
                 }
             }
         }

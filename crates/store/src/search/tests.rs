@@ -160,7 +160,7 @@ impl World {
             query: &query,
             side: Side::Whole,
             from: i64::MIN,
-            pos_from: 0,
+            pos: 0..u64::MAX,
             limits: Limits::default(),
             share: &query::Share::default(),
             threads,
@@ -283,19 +283,19 @@ proptest! {
     #[test]
     fn a_cursor_sees_what_came_behind_it(
         made in prop::collection::vec((any_row(), 0_usize..3), 0..40),
-        (org, pos_from, from) in (0_usize..2, 0_u64..40, 0_i64..600),
+        (org, pos_from, pos_to, from) in (0_usize..2, 0_u64..40, 0_u64..60, 0_i64..600),
     ) {
         let world = world(&made, 3);
         let from = from * (MINUTE / 60);
-        let (blocks, _) = world.ask(org, "* | fields pos", 2, |ask| (ask.pos_from, ask.from) = (pos_from, from));
+        let (blocks, _) = world.ask(org, "* | fields pos", 2, |ask| (ask.pos, ask.from) = (pos_from..pos_to, from));
         let mut found = column(&blocks, "pos");
         found.sort();
         let mut wanted: Vec<String> = world.listed(org, "*").iter()
-            .filter(|row| row.1 >= pos_from && row.0 >= from).map(|row| row.1.to_string()).collect();
+            .filter(|row| (pos_from..pos_to).contains(&row.1) && row.0 >= from).map(|row| row.1.to_string()).collect();
         wanted.sort();
         prop_assert_eq!(found, wanted);
-        let (blocks, _) = world.ask(org, "* | stats count() n", 2, |ask| (ask.pos_from, ask.from) = (pos_from, from));
-        let wanted = world.listed(org, "*").iter().filter(|row| row.1 >= pos_from && row.0 >= from).count();
+        let (blocks, _) = world.ask(org, "* | stats count() n", 2, |ask| (ask.pos, ask.from) = (pos_from..pos_to, from));
+        let wanted = world.listed(org, "*").iter().filter(|row| (pos_from..pos_to).contains(&row.1) && row.0 >= from).count();
         prop_assert_eq!(column(&blocks, "n"), [wanted.to_string()]);
     }
 }
@@ -343,7 +343,7 @@ fn a_search_that_is_ended_says_so() {
         query: &query,
         side: Side::Whole,
         from: i64::MIN,
-        pos_from: 0,
+        pos: 0..u64::MAX,
         limits: Limits::default(),
         share: &query::Share::default(),
         threads: 2,

@@ -1,5 +1,6 @@
 //! `sys.query.<store>`: questions of other machines.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -143,7 +144,7 @@ impl Asked {
             org: &wanted.org,
             query: &wanted.query,
             side: Side::Part,
-            pos_from: 0,
+            pos: wanted.pos.clone(),
             limits: self.limits,
             threads: self.threads,
         };
@@ -163,7 +164,7 @@ impl Asked {
             (QueryEnd { error: Some(failure), ..QueryEnd::default() }, None)
         };
         match self.store.search(&ask, &is_over, &out) {
-            Ok(Searched { rows, bytes, state, partial, .. }) => {
+            Ok(Searched { rows, bytes, pos, state, partial, .. }) => {
                 let mut memory = None;
                 if !state.is_empty() {
                     memory = self.store.memory.share(wanted.org.as_str()).hold(state.len());
@@ -173,7 +174,7 @@ impl Asked {
                     let _gone = sender.blocking_send(Said::Bytes(wire::state(&state)));
                 }
                 let partial = partial.map(|partial| partial.to_string());
-                (QueryEnd { scanned_rows: rows, scanned_bytes: bytes, partial, error: None }, memory)
+                (QueryEnd { scanned_rows: rows, scanned_bytes: bytes, pos, partial, error: None }, memory)
             }
             Err(error) => failed(&error),
         }
@@ -185,6 +186,7 @@ struct Wanted {
     org: OrgId,
     query: Query,
     timeout: Duration,
+    pos: Range<u64>,
 }
 
 impl Wanted {
@@ -193,7 +195,8 @@ impl Wanted {
         let mut query = query::parse(&begin.query, begin.now)
             .map_err(|error| failure(error.code(), &error.to_string(), false))?;
         query.confine(&Confinement::org(org.clone()));
-        Ok(Self { org, query, timeout: Duration::from_millis(begin.timeout_ms).min(MAX_TIMEOUT) })
+        let timeout = Duration::from_millis(begin.timeout_ms).min(MAX_TIMEOUT);
+        Ok(Self { org, query, timeout, pos: begin.pos_from..begin.pos_to.unwrap_or(u64::MAX) })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A store in memory, slow and simple: what it says is right because the query crate says it.
 
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -99,15 +100,20 @@ impl Fake {
         *self.trouble.lock().unwrap() = Some(trouble);
     }
 
-    /// The rows of `org`, as one block.
-    fn block(&self, org: &str) -> Block {
+    /// The rows of `org`, as one block. Who asks by positions sees them: each row's place among all rows.
+    fn block(&self, org: &str, asked: &Range<u64>) -> Block {
         let lines = self.lines.lock().unwrap();
-        let lines: Vec<_> = lines.iter().filter(|line| line.org == org).collect();
+        let lines: Vec<_> =
+            (0..).zip(lines.iter()).filter(|(pos, line)| line.org == org && asked.contains(pos)).collect();
+        let (positions, lines): (Vec<u64>, Vec<_>) = lines.into_iter().unzip();
         let mut names: Vec<&str> =
             lines.iter().flat_map(|line| line.fields.iter().map(|(name, _)| name.as_str())).collect();
         names.sort_unstable();
         names.dedup();
         let mut block = Block::new(lines.len());
+        if *asked != api::logs::ALL_POSITIONS {
+            block.set("pos", Column::Number(positions));
+        }
         for name in names {
             let column = match name {
                 "_time" => {
@@ -127,7 +133,7 @@ impl Fake {
         let mut worker = pipeline.worker();
         let mut out = Vec::new();
         for org in ["k3f9", "m7x2"] {
-            let block = self.block(org);
+            let block = self.block(org, &ask.pos);
             let mut rows = query::Rows::all(block.rows());
             let Ok(()) = predicate.retain(&mut OfOrg { org, block: &block }, &mut rows);
             let at: Vec<u32> = rows.iter().map(|row| row as u32).collect();
@@ -175,6 +181,7 @@ impl api::Logs for Fake {
         let (answering, answer) = Answer::begin();
         let trouble = self.trouble.lock().unwrap().clone();
         let copy = Self::new(self.lines.lock().unwrap().clone());
+        let pos = copy.lines.lock().unwrap().len() as u64;
         match trouble {
             Some(Trouble::Silent) => {
                 self.tails.lock().unwrap().push(Arc::new(answering));
@@ -186,14 +193,18 @@ impl api::Logs for Fake {
                 std::thread::spawn(move || {
                     let end = copy.run(&ask, &answering, &runtime).and_then(|()| match trouble {
                         Some(Trouble::FailsLate(failure)) => Err(failure),
-                        Some(Trouble::Missing(missing)) => Ok(End { missing, ..End::default() }),
-                        _ => Ok(End { scanned_rows: 3, ..End::default() }),
+                        Some(Trouble::Missing(missing)) => Ok(End { missing, pos, ..End::default() }),
+                        _ => Ok(End { scanned_rows: 3, pos, ..End::default() }),
                     });
                     answering.end_blocking(end);
                 });
             }
         }
         answer
+    }
+
+    fn stores(&self) -> Result<Vec<line::Name>, Failure> {
+        Ok(vec![line::Name::new("store", "main").unwrap()])
     }
 
     fn tail(&self, listen: Listen) -> Answer {
