@@ -13,6 +13,7 @@ mod cli_tokens;
 mod cli_up;
 mod cli_usage;
 mod cluster;
+mod dashboard;
 mod differential;
 mod malformed;
 mod orgs;

@@ -65,6 +65,20 @@ pub fn node_packages() -> Option<PathBuf> {
     path.is_dir().then_some(path)
 }
 
+/// The folder of Node packages that drive the dashboard's tests (`@playwright/test`, `axe-core`), and the browser, when both
+/// are installed.
+pub fn browser() -> Option<(PathBuf, PathBuf)> {
+    let packages = parts_dir()?.join("browser/node_modules");
+    let browser = PathBuf::from("/usr/bin/chromium");
+    (packages.join("@playwright/test/cli.js").is_file() && browser.is_file()).then_some((packages, browser))
+}
+
+/// Where cargo puts what it builds: this test lies in TARGET/debug/deps.
+pub fn target_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("finding this test's own file");
+    test.ancestors().nth(3).expect("it lies in TARGET/debug/deps").to_owned()
+}
+
 /// Where `cargo xtask test` puts the parts: `LOGWAY_PARTS`, else the user's cache.
 fn parts_dir() -> Option<PathBuf> {
     if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {

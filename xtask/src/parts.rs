@@ -11,12 +11,24 @@ use crate::sh;
 /// The release of nats-server that Debian 12 ships: the oldest one that Logway is tested with.
 const DEBIAN_NATS: &str = "2.9.10";
 
-/// Programs of the system that tests call, how to ask whether each is there, and its package: certificates, links, namespaces.
-const TOOLS: [(&str, &str, &str); 3] =
-    [("openssl", "version", "openssl"), ("ip", "-V", "iproute2"), ("unshare", "--version", "util-linux")];
+/// Programs of the system that tests call, how to ask whether each is there, and its package: certificates, links,
+/// namespaces, the browser.
+const TOOLS: [(&str, &str, &str); 4] = [
+    ("openssl", "version", "openssl"),
+    ("ip", "-V", "iproute2"),
+    ("unshare", "--version", "util-linux"),
+    ("chromium", "--version", "chromium"),
+];
+
+/// Folders of Node packages: the name of the part, where its `package.json` and lock lie, and what loads all of it.
+const NODE: [(&str, &str, &str); 2] = [
+    ("node", "tests/parts", "require('nats'); require('@nats-io/transport-node')"),
+    ("browser", "dashboard/tests", "require('@playwright/test'); require('axe-core')"),
+];
 
 /// Where the parts lie: `LOGWAY_PARTS`, else the user's cache. In it: `venv/` with a current nats-server and the
-/// Python NATS client, `node/` with both lines of the one for Node, `nats-server-2.9.10` from Debian.
+/// Python NATS client, `node/` with both lines of the one for Node, `browser/` with what drives the dashboard's tests,
+/// `nats-server-2.9.10` from Debian.
 pub(crate) fn dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {
         return Ok(PathBuf::from(dir));
@@ -34,8 +46,10 @@ pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
     if let Err(error) = python(root, dir) {
         missing.push(format!("nats-server 2.15, nats-py and zstandard: {error:#}"));
     }
-    if let Err(error) = node(root, dir) {
-        missing.push(format!("nats.js, both lines: {error:#}"));
+    for (name, from, load) in NODE {
+        if let Err(error) = node(&root.join(from), dir, name, load) {
+            missing.push(format!("the Node packages of {from}: {error:#}"));
+        }
     }
     if let Err(error) = debian_nats(dir) {
         missing.push(format!("nats-server {DEBIAN_NATS}: {error:#}"));
@@ -77,23 +91,25 @@ fn python(root: &Path, dir: &Path) -> Result<()> {
     std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
-/// The folder with what `tests/parts/package-lock.json` pins.
-fn node(root: &Path, dir: &Path) -> Result<()> {
-    let (stamp, node, work) = (dir.join("node.stamp"), dir.join("node"), dir.join("node-work"));
+/// The folder `name` with what the `package-lock.json` in `from` pins; `load` loads it.
+fn node(from: &Path, dir: &Path, name: &str, load: &str) -> Result<()> {
+    let (stamp, node) = (dir.join(format!("{name}.stamp")), dir.join(name));
+    let work = dir.join(format!("{name}-work"));
     let mut files = Vec::new();
-    for name in ["package.json", "package-lock.json"] {
-        let text = std::fs::read_to_string(root.join("tests/parts").join(name));
-        files.push((name, text.with_context(|| format!("reading tests/parts/{name}"))?));
+    for file in ["package.json", "package-lock.json"] {
+        let path = from.join(file);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        files.push((file, text));
     }
     let wanted: String = files.iter().map(|(_, text)| text.as_str()).collect();
-    if stamped(&stamp, &wanted) && loads(&node).is_ok() {
+    if stamped(&stamp, &wanted) && loads(&node, load).is_ok() {
         return Ok(());
     }
     discard(&node)?;
     discard(&work)?;
     std::fs::create_dir_all(&work).with_context(|| format!("making {}", work.display()))?;
-    for (name, text) in files {
-        std::fs::write(work.join(name), text).with_context(|| format!("writing {name}"))?;
+    for (file, text) in files {
+        std::fs::write(work.join(file), text).with_context(|| format!("writing {file}"))?;
     }
     if sh::output(Command::new("npm").arg("--version")).is_err() {
         apt_install(&["nodejs", "npm"])?;
@@ -101,14 +117,13 @@ fn node(root: &Path, dir: &Path) -> Result<()> {
     let mut npm = Command::new("npm");
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     sh::must(npm.current_dir(&work))?;
-    loads(&work)?;
+    loads(&work, load)?;
     std::fs::rename(&work, &node).with_context(|| format!("moving to {}", node.display()))?;
     std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
-/// Has Node load both lines of nats.js from the folder: it starts, and they are whole.
-fn loads(folder: &Path) -> Result<String> {
-    let load = "require('nats'); require('@nats-io/transport-node')";
+/// Has Node load the folder's packages: it starts, and they are whole.
+fn loads(folder: &Path, load: &str) -> Result<String> {
     sh::output(Command::new("node").current_dir(folder).args(["-e", load]))
 }
 
