@@ -18,7 +18,6 @@
 mod args;
 mod body;
 mod caller;
-#[cfg_attr(not(test), expect(dead_code, reason = "the pages of the Logs API read by it"))]
 mod commits;
 mod door;
 mod flushes;
@@ -109,6 +108,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(),
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
+        quiet: v1::Quiet::default(),
         host,
         figures,
         fault,
