@@ -12,6 +12,7 @@ mod parts;
 mod sh;
 mod test;
 mod tidy;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ Tasks:
   bench  measure what a line costs, against the budgets
   dist   build the static logway-init and the release logway, with a tarball and checksums
   fuzz   run a fuzz target, or list them
+  vendor fetch the dashboard's modules of others, as they are pinned
 
 Examples:
   cargo xtask test
@@ -70,9 +72,10 @@ fn run(mut argv: Vec<String>) -> anyhow::Result<Outcome> {
         "bench-produce" => bench::produce,
         "dist" => dist::main,
         "fuzz" => fuzz::main,
+        "vendor" => vendor::main,
         _ => {
             return Err(args::Usage(format!(
-                "unknown task '{task}': the tasks are test, tidy, bench, dist, fuzz (see 'cargo xtask --help')"
+                "unknown task '{task}': the tasks are test, tidy, bench, dist, fuzz, vendor (see 'cargo xtask --help')"
             ))
             .into());
         }

@@ -13,12 +13,15 @@
 //! | it listens: rows as they come on the bus | [`live`] |
 //! | it wants what is Logway's own: pages, apps, Machines, tokens | [`v1`] |
 //! | it brings lines: JSON becomes rows | [`insert`] |
+//! | it is a browser that wants the pages | [`dashboard`] |
 //! | whoever keeps the lines | [`logs`] |
 
 mod args;
 mod body;
 mod caller;
+#[cfg_attr(not(test), expect(dead_code, reason = "the pages of the Logs API read by it"))]
 mod commits;
+mod dashboard;
 mod door;
 mod flushes;
 mod insert;
@@ -108,7 +111,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(),
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
-        quiet: v1::Quiet::default(),
         host,
         figures,
         fault,

@@ -23,7 +23,7 @@ use crate::metrics::{Counts, OPENMETRICS, shown};
 use crate::reply::{self, Refused, Reply};
 use crate::route::{self, Params, Route};
 use crate::stall::Patience;
-use crate::{insert, select, tenant, v1};
+use crate::{dashboard, insert, select, tenant, v1};
 
 /// Figures of others, to be served beside one's own.
 pub type Figures = Box<dyn Fn() -> String + Send + Sync>;
@@ -44,8 +44,6 @@ pub(crate) struct Api {
     pub(crate) seqs: Seqs,
     pub(crate) streams: Streams,
     pub(crate) flushes: Flushes,
-    /// Where readers of pages find nothing.
-    pub(crate) quiet: v1::Quiet,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,
@@ -85,6 +83,10 @@ impl Api {
         patience.set(self.limits.stall);
         let path = route::plain(request.uri().path());
         let Some(found) = Route::of(&path) else {
+            if let Some(reply) = dashboard::reply(request.method(), &path, request.headers()) {
+                self.counts.note(None, reply.status().as_u16());
+                return reply;
+            }
             return self.nowhere(&path);
         };
         let (route, params) = match found {

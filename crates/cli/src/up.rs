@@ -5,9 +5,9 @@ mod store;
 mod web;
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,8 +230,19 @@ fn announce(args: &Args, data: &Data, running: &Running) {
         notice(&format!("proxy    {proxy}"));
     }
     notice(&format!("http     {}", running.http));
+    notice(&format!("pages    {}", pages(&running.http, &data.token_file(), io::stderr().is_terminal())));
     notice(&format!("host     {} in region {}", running.host, running.region));
     notice("ready");
+}
+
+/// Where the dashboard is. A person gets a link that signs in; what may be kept in a file gets the way to the token, not the token.
+fn pages(http: &str, token_file: &Path, is_person: bool) -> String {
+    match std::fs::read_to_string(token_file) {
+        Ok(token) if is_person => format!("{http}/#token={}", token.trim()),
+        Ok(_) => format!("{http}/ (the token to sign in is in {})", token_file.display()),
+        // Another machine keeps the registry, and makes the tokens.
+        Err(_) => format!("{http}/ (sign in with a token of 'logway tokens create')"),
+    }
 }
 
 async fn listen(port: u16, flag: &str) -> Result<TcpListener> {
@@ -415,6 +426,16 @@ mod tests {
         for bad in ["", "x", "1x", "MiB", "-1", "1.5G", "99999999999TiB"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_token_is_shown_to_persons_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        assert!(pages("http://h", &file, true).starts_with("http://h/ (sign in with"));
+        std::fs::write(&file, "secret\n").unwrap();
+        assert_eq!(pages("http://h", &file, true), "http://h/#token=secret");
+        assert!(!pages("http://h", &file, false).contains("secret"));
     }
 
     #[test]

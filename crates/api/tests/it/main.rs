@@ -9,7 +9,6 @@
 
 mod auth;
 mod ending;
-mod flyctl;
 mod grafana;
 mod hostile;
 mod inserting;

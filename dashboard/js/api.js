@@ -1,0 +1,97 @@
+// Requests to the server that the page came from, with the token of who is signed in.
+
+import { signOut, token } from './session.js';
+
+/** What a request came to that did not go well. `message` is a sentence that says what to do. */
+export class ApiError extends Error {
+  /** @param {number} status  0: nobody answered */
+  constructor(status, message, code = '', retryAfter = 0) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/**
+ * Sends a request and gives the response once its head is there. A 401 signs out.
+ * @param {string} path  with a slash in front
+ * @param {{args?: object, form?: object, json?: object, method?: string, signal?: AbortSignal, headers?: object, token?: string}} options
+ *   `args` go into the URL, `form` into a form (for what may be long), `json` into the body; arrays give an argument more than once
+ */
+export async function send(path, { args, form, json, method, signal, headers = {}, token: other } = {}) {
+  const used = other ?? token.value;
+  const body = form ? params(form) : json ? JSON.stringify(json) : undefined;
+  const query = args ? params(args).toString() : '';
+  const all = { ...(used ? { Authorization: `Bearer ${used}` } : {}), ...headers };
+  if (json) all['Content-Type'] = 'application/json';
+  let response;
+  try {
+    response = await fetch(`${path.slice(1)}${query ? `?${query}` : ''}`, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'), body, signal, headers: all,
+      credentials: 'omit', cache: 'no-store', redirect: 'error',
+    });
+  } catch (error) {
+    if (error.name === 'AbortError') throw error;
+    throw new ApiError(0, 'Logway does not answer. Is it running, and is this computer connected?');
+  }
+  if (response.ok) return response;
+  const error = await refused(response);
+  // Only the token that is in use: an older request may come back when somebody else has signed in.
+  if (error.status === 401 && other === undefined && used === token.value) signOut(error.message);
+  throw error;
+}
+
+/** A request whose answer is one JSON document. */
+export async function get(path, options) {
+  return (await send(path, options)).json();
+}
+
+/** A request whose answer is lines of JSON: gives them one by one as they come. */
+export async function* rows(path, options) {
+  for await (const line of lines((await send(path, options)).body)) {
+    if (line) yield JSON.parse(line);
+  }
+}
+
+/** The lines of a stream of text, without their ends. @param {ReadableStream<Uint8Array>} body */
+export async function* lines(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = '';
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const found = (rest + value).split('\n');
+      rest = found.pop();
+      yield* found;
+    }
+    if (rest) yield rest;
+  } finally {
+    // Whoever leaves the loop ends the work on the other side as well.
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** What a response says that is not good: JSON of /api/v1, or text. */
+async function refused(response) {
+  const text = (await response.text().catch(() => '')).trim();
+  const after = Number(response.headers.get('Retry-After')) || 0;
+  let said = {};
+  try {
+    said = JSON.parse(text);
+  } catch { /* it is text */ }
+  const message = said.error ?? (text || `the server answers ${response.status}`);
+  const code = said.code ?? /^(L[A-Z]\d\d):/.exec(message)?.[1] ?? '';
+  return new ApiError(response.status, String(message), code, after);
+}
+
+function params(args) {
+  const all = new URLSearchParams();
+  for (const [key, value] of Object.entries(args)) {
+    for (const one of [value].flat()) {
+      if (one !== undefined && one !== null && one !== '') all.append(key, String(one));
+    }
+  }
+  return all;
+}
