@@ -28,7 +28,7 @@ pub(crate) struct Commits {
     pub(crate) store: Name,
     /// Whose rows.
     pub(crate) org: OrgId,
-    /// A filter, confined already, without pipes.
+    /// A filter, confined already, and pipes that look at one row at a time and leave `pos` in it.
     pub(crate) query: Query,
     /// What relative times in it meant, Unix nanoseconds.
     pub(crate) now: i64,
@@ -105,7 +105,7 @@ impl Commits {
         deadline: Instant,
     ) -> Result<(Vec<Block>, End), Failure> {
         let mut query = self.query.clone();
-        query.pipes = query::parse(&format!("* | sort by (pos) limit {most}"), self.now)?.pipes;
+        query.pipes.extend(query::parse(&format!("* | sort by (pos) limit {most}"), self.now)?.pipes);
         let mut answer = self.logs.query(Ask {
             org: self.org.clone(),
             query,

@@ -19,7 +19,6 @@
 mod args;
 mod body;
 mod caller;
-#[cfg_attr(not(test), expect(dead_code, reason = "the pages of the Logs API read by it"))]
 mod commits;
 mod dashboard;
 mod door;
@@ -111,6 +110,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(),
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
+        quiet: v1::Quiet::default(),
         host,
         figures,
         fault,

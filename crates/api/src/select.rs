@@ -2,7 +2,7 @@
 
 mod hidden;
 mod hits;
-mod json;
+pub(crate) mod json;
 mod question;
 mod rows;
 mod series;
@@ -20,6 +20,7 @@ use crate::reply::{self, Refused, Reply, refusal_of};
 use crate::route::Route;
 use crate::serve::{Api, Asked};
 use crate::tenant;
+pub(crate) use question::{PARTIAL, note_end};
 
 /// What a token has to allow for it.
 pub(crate) fn action(route: Route) -> Action {

@@ -44,6 +44,8 @@ pub(crate) struct Api {
     pub(crate) seqs: Seqs,
     pub(crate) streams: Streams,
     pub(crate) flushes: Flushes,
+    /// Where readers of pages find nothing.
+    pub(crate) quiet: v1::Quiet,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,

@@ -20,6 +20,7 @@ use crate::logins::Caller;
 use crate::reply::{Refused, Reply};
 use crate::route::{Params, V1};
 use crate::serve::{Api, Asked};
+pub(crate) use page::Quiet;
 
 /// 403 unless the token allows what is asked. Everybody may ask who it is, and make its own token narrower.
 pub(crate) fn must(own: V1, caller: &Caller) -> Result<(), Refused> {

@@ -1,12 +1,294 @@
-//! `/api/v1/apps/:app/logs`: a page of lines, as flyctl reads it.
+//! `GET /api/v1/apps/:app/logs`: a page of lines, as `flyctl logs` and other clients of Fly's Logs API read it.
+//!
+//! | step | module |
+//! |---|---|
+//! | where the page begins | [`token`] |
+//! | its rows, from each store | [`read`] |
+//! | when there is nothing new | [`quiet`] |
+//! | a row as JSON | [`entry`] |
 
+mod entry;
+mod quiet;
+mod read;
+mod token;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{app_of, not_here_yet};
-use crate::reply::{Refused, Reply};
+use line::Name;
+use query::{Block, Confinement};
+
+use super::app_of;
+use crate::logs::Failure;
+use crate::reply::{self, Refused, Reply, set_header};
+use crate::select::PARTIAL;
+use crate::select::json::time;
 use crate::serve::{Api, Asked};
+pub(crate) use quiet::Quiet;
+use read::{Found, Reader, pos, refused};
+use token::{At, Cursor, Token, digest};
 
-pub(crate) async fn answer(_api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Refused> {
-    app_of(asked)?;
-    Err(not_here_yet())
+/// Most lines of a page.
+const MAX_LINES: usize = 100;
+/// Most bytes of a page, unless its only line is longer.
+const MAX_BYTES: usize = 8 << 20;
+/// How far back a page without a token goes.
+const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
+
+pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Refused> {
+    let app = app_of(asked)?;
+    let text = asked.args.get("next_token").unwrap_or_default().to_owned();
+    let token = Token::read(&text)?;
+    // Until the page is made: what is read of it is held that long.
+    let _place = asked.place.take();
+    let stores = api.logs.stores().map_err(|failure| refused(&failure))?;
+    let reader = Reader {
+        api: Arc::clone(api),
+        limits: limits(asked, app),
+        now: asked.now,
+        deadline: Instant::now() + api.limits.query_time,
+    };
+    let page = match &token {
+        Token::Newest => newest(&reader, &stores).await?,
+        Token::After(after) => behind(&reader, &stores, *after).await?,
+        Token::From(cursor) => on(&reader, &stores, cursor).await?,
+    };
+    let waits = match token {
+        Token::Newest => false,
+        Token::After(after) => after > asked.now,
+        Token::From(_) => true,
+    };
+    // Some clients sleep when the token is the one that they sent, and some do not even look at that of an empty page.
+    let is_same = page.lines.is_empty() && waits;
+    let next = if is_same { text } else { page.cursor() };
+    Ok(page.reply(&next, asked.now))
+}
+
+/// What the token allows, and of it what the arguments ask for.
+fn limits(asked: &Asked, app: Name) -> Confinement {
+    let scope = &asked.caller.grant.scope;
+    let one_of = |allowed: &Option<BTreeSet<Name>>, what: &'static str| {
+        let Some(text) = asked.args.get(what) else { return allowed.clone() };
+        // What is no name is nobody's name.
+        let name = Name::new(what, text).ok();
+        let seen = name.filter(|name| allowed.as_ref().is_none_or(|names| names.contains(name)));
+        Some(seen.into_iter().collect())
+    };
+    Confinement {
+        org: asked.caller.grant.org.clone(),
+        apps: Some(BTreeSet::from([app])),
+        regions: one_of(&scope.regions, "region"),
+        instances: one_of(&scope.instances, "instance"),
+        filters: Vec::new(),
+    }
+}
+
+/// The newest lines of a day, and a cursor behind everything that is stored.
+async fn newest(reader: &Reader, stores: &[Name]) -> Result<Page, Refused> {
+    let after = reader.now.saturating_sub(DAY_NS);
+    let mut page = Page::new(after);
+    for store in stores {
+        match reader.newest(store, after, MAX_LINES).await {
+            Ok(found) => {
+                page.missing.extend(found.missing);
+                page.read_to(store, found.next);
+                page.lines.extend(lines(&found.blocks));
+            }
+            // None of its lines were given: later all of them are.
+            Err(failure) => page.lost(store, 0, failure)?,
+        }
+    }
+    page.must_have_a_store(stores)?;
+    page.lines.sort_unstable_by_key(|line| (line.time, line.pos));
+    let left_out = page.lines.len().saturating_sub(MAX_LINES);
+    page.lines.drain(..left_out);
+    let (mut bytes, mut fit) = (0, 0);
+    for line in page.lines.iter().rev() {
+        bytes += line.entry.len();
+        fit += usize::from(fit == 0 || bytes <= MAX_BYTES);
+    }
+    page.lines.drain(..page.lines.len() - fit);
+    Ok(page)
+}
+
+/// The first lines behind a time. From there on it is the commit order that counts.
+async fn behind(reader: &Reader, stores: &[Name], after: i64) -> Result<Page, Refused> {
+    let mut page = Page::new(after);
+    for store in stores {
+        match reader.first(store, after).await {
+            Ok((Some(first), _)) => page.forward(reader, store, first).await?,
+            Ok((None, found)) => {
+                page.missing.extend(found.missing);
+                page.read_to(store, found.next);
+            }
+            Err(failure) => page.lost(store, 0, failure)?,
+        }
+    }
+    page.must_have_a_store(stores)?;
+    Ok(page)
+}
+
+/// What was committed since the page before.
+async fn on(reader: &Reader, stores: &[Name], cursor: &Cursor) -> Result<Page, Refused> {
+    let mut page = Page::new(cursor.after);
+    for store in stores {
+        let at = match (&cursor.at, stores.len()) {
+            (At::One(pos), 1) => *pos,
+            (At::One(_), _) => return Err(of_one_store(cursor)),
+            // Of a store that was not there yet nothing was given.
+            (At::Each(all), _) => {
+                let known = all.iter().find(|(name, _)| *name == digest(store.as_str()));
+                known.map_or(0, |(_, pos)| *pos)
+            }
+        };
+        page.forward(reader, store, at).await?;
+    }
+    page.must_have_a_store(stores)?;
+    Ok(page)
+}
+
+fn of_one_store(cursor: &Cursor) -> Refused {
+    Refused::bad(format!(
+        "the argument next_token is of a time when there was one store, and now there are more: go on with a time in Unix nanoseconds, \
+         as {:019}",
+        cursor.after.max(0)
+    ))
+}
+
+/// A line on its way into a page.
+#[derive(Debug)]
+struct Line {
+    time: i64,
+    pos: u64,
+    entry: Vec<u8>,
+}
+
+/// The rows of blocks as lines, in their order.
+fn lines(blocks: &[Block]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for block in blocks {
+        for row in 0..block.rows() {
+            let mut entry = Vec::new();
+            entry::write(block, row, &mut entry);
+            let time = time(block, row, &mut Vec::new()).unwrap_or_default();
+            lines.push(Line { time, pos: pos(block, row).unwrap_or_default(), entry });
+        }
+    }
+    lines
+}
+
+/// A page that is being made.
+#[derive(Debug)]
+struct Page {
+    after: i64,
+    lines: Vec<Line>,
+    bytes: usize,
+    /// How far each store was read.
+    read: Vec<(u32, u64)>,
+    missing: Vec<String>,
+    failed: Vec<Failure>,
+}
+
+impl Page {
+    fn new(after: i64) -> Self {
+        Self { after, lines: Vec::new(), bytes: 0, read: Vec::new(), missing: Vec::new(), failed: Vec::new() }
+    }
+
+    /// Notes where to go on with a store.
+    fn read_to(&mut self, store: &Name, pos: u64) {
+        self.read.push((digest(store.as_str()), pos));
+    }
+
+    /// The token behind it.
+    fn cursor(&self) -> String {
+        let at = match &*self.read {
+            [(_, pos)] => At::One(*pos),
+            all => At::Each(all.to_vec()),
+        };
+        Cursor { after: self.after, at }.to_string()
+    }
+
+    /// The whole of it.
+    fn reply(&self, next: &str, now: i64) -> Reply {
+        let mut body =
+            Vec::with_capacity(self.lines.iter().map(|line| line.entry.len() + 1).sum::<usize>() + 256);
+        body.extend_from_slice(b"{\"data\":[");
+        for (at, line) in self.lines.iter().enumerate() {
+            body.extend_from_slice(if at == 0 { b"" } else { b"," });
+            body.extend_from_slice(&line.entry);
+        }
+        let missing = self.missing.join("; ");
+        // A page that has nothing else would be taken for news, and asked for again at once.
+        if !missing.is_empty() && !self.lines.is_empty() {
+            body.push(b',');
+            entry::write_notice(&format!("lines may be missing here: {missing}"), now, &mut body);
+        }
+        body.extend_from_slice(b"],\"meta\":{\"next_token\":\"");
+        body.extend_from_slice(next.as_bytes());
+        body.extend_from_slice(b"\"}}");
+        let mut reply = reply::ok(reply::JSON, body);
+        if !missing.is_empty() {
+            set_header(&mut reply, PARTIAL, &header_text(&missing));
+        }
+        reply
+    }
+
+    /// Adds what a store has from a position on, as much as there is room for.
+    async fn forward(&mut self, reader: &Reader, store: &Name, from: u64) -> Result<(), Refused> {
+        let room = MAX_LINES.saturating_sub(self.lines.len());
+        if room == 0 || self.bytes >= MAX_BYTES {
+            self.read_to(store, from);
+            return Ok(());
+        }
+        match reader.forward(store, self.after, from, room).await {
+            Ok(found) => self.add(store, found),
+            Err(failure) => self.lost(store, from, failure)?,
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, store: &Name, found: Found) {
+        self.missing.extend(found.missing);
+        let mut next = found.next;
+        let mut more = lines(&found.blocks);
+        let is_first = self.lines.is_empty();
+        let fit = more.iter().enumerate().take_while(|(at, line)| {
+            self.bytes += line.entry.len();
+            self.bytes <= MAX_BYTES || is_first && *at == 0
+        });
+        let fit = fit.count();
+        if let Some(line) = more.get(fit) {
+            next = line.pos;
+        }
+        more.truncate(fit);
+        // Each start of a Machine has rising times, so its lines stay in order, and others are put where they belong.
+        more.sort_by_key(|line| (line.time, line.pos));
+        self.lines.extend(more);
+        self.read_to(store, next);
+    }
+
+    /// A store has not answered. Others may, and then it is only said; what is wrong with the question itself is wrong everywhere.
+    fn lost(&mut self, store: &Name, from: u64, failure: Failure) -> Result<(), Refused> {
+        if !matches!(failure, Failure::Away(_) | Failure::Broken) {
+            return Err(refused(&failure));
+        }
+        self.read_to(store, from);
+        self.missing.push(failure.to_string());
+        self.failed.push(failure);
+        Ok(())
+    }
+
+    /// 503 if no store has answered.
+    fn must_have_a_store(&self, stores: &[Name]) -> Result<(), Refused> {
+        match self.failed.first() {
+            Some(failure) if self.failed.len() == stores.len() => Err(refused(failure)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Text as a header may have it.
+fn header_text(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect()
 }

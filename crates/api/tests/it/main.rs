@@ -9,6 +9,7 @@
 
 mod auth;
 mod ending;
+mod flyctl;
 mod grafana;
 mod hostile;
 mod inserting;

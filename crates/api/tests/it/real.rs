@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::live::{credentials, login};
 use crate::support::{Answered, Api, Client, Fake, get, soon};
 
-async fn local(dir: &Path) -> (Arc<dyn api::Logs>, Arc<Engine>, oneshot::Sender<()>) {
+pub(crate) async fn local(dir: &Path) -> (Arc<dyn api::Logs>, Arc<Engine>, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let users = Role::ALL.map(|role| User { role, credentials: credentials(role) });
@@ -37,7 +37,7 @@ async fn local(dir: &Path) -> (Arc<dyn api::Logs>, Arc<Engine>, oneshot::Sender<
     )
 }
 
-async fn insert(api: &Api, token: &str, body: &str) -> Answered {
+pub(crate) async fn insert(api: &Api, token: &str, body: &str) -> Answered {
     let head = format!(
         "POST /insert/jsonline HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -99,7 +99,7 @@ async fn what_is_brought_is_found() {
     stop.send(()).unwrap();
 }
 
-fn api_now() -> i64 {
+pub(crate) fn api_now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_nanos()).unwrap()
 }

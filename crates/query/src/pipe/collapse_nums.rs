@@ -187,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_changes_alone() {
+        let (a, both): (&[&str], &[&str]) = (&["a"], &["a", "b"]);
+        turns("copy a as b | collapse_nums at b", a, &[&["7"]], both, &[&["7", "<N>"]]);
+        turns("copy a as b | collapse_nums at a", a, &[&["7"]], both, &[&["<N>", "7"]]);
+    }
+
+    #[test]
     fn needs_and_text() {
         prints("collapse_nums", "collapse_nums");
         prints("collapse_nums if (x) at a prettify", "collapse_nums if (x) at a prettify");

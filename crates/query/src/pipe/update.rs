@@ -65,9 +65,11 @@ impl Each for Update {
                 Column::Text(text)
             }
         };
-        // Under the name that the block has it by, which may be an alias.
-        let is_it = |other: &Arc<Column>| Arc::ptr_eq(other, column);
-        let name = block.columns().iter().find(|(name, other)| **name == self.field || is_it(other));
+        // Under the name that the block has it by, which may be an alias. A copy of a field shares its column, so the field's own
+        // name comes first.
+        let own = block.columns().iter().find(|(name, _)| **name == self.field);
+        let alias = || block.columns().iter().find(|(_, other)| Arc::ptr_eq(other, column));
+        let name = own.or_else(alias);
         let name = name.map_or_else(|| self.field.as_str().into(), |(name, _)| name.clone());
         block.set(name, changed);
         block

@@ -1,7 +1,6 @@
 //! A store in memory, slow and simple: what it says is right because the query crate says it.
 
 use std::convert::Infallible;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -100,18 +99,18 @@ impl Fake {
         *self.trouble.lock().unwrap() = Some(trouble);
     }
 
-    /// The rows of `org`, as one block. Who asks by positions sees them: each row's place among all rows.
-    fn block(&self, org: &str, asked: &Range<u64>) -> Block {
+    /// The rows of `org`, as one block. Who asks one store sees their positions: each row's place among all rows.
+    fn block(&self, org: &str, ask: &Ask) -> Block {
         let lines = self.lines.lock().unwrap();
         let lines: Vec<_> =
-            (0..).zip(lines.iter()).filter(|(pos, line)| line.org == org && asked.contains(pos)).collect();
+            (0..).zip(lines.iter()).filter(|(pos, line)| line.org == org && ask.pos.contains(pos)).collect();
         let (positions, lines): (Vec<u64>, Vec<_>) = lines.into_iter().unzip();
         let mut names: Vec<&str> =
             lines.iter().flat_map(|line| line.fields.iter().map(|(name, _)| name.as_str())).collect();
         names.sort_unstable();
         names.dedup();
         let mut block = Block::new(lines.len());
-        if *asked != api::logs::ALL_POSITIONS {
+        if ask.store.is_some() {
             block.set("pos", Column::Number(positions));
         }
         for name in names {
@@ -133,7 +132,7 @@ impl Fake {
         let mut worker = pipeline.worker();
         let mut out = Vec::new();
         for org in ["k3f9", "m7x2"] {
-            let block = self.block(org, &ask.pos);
+            let block = self.block(org, ask);
             let mut rows = query::Rows::all(block.rows());
             let Ok(()) = predicate.retain(&mut OfOrg { org, block: &block }, &mut rows);
             let at: Vec<u32> = rows.iter().map(|row| row as u32).collect();

@@ -1,0 +1,181 @@
+//! `next_token`: where a page begins, in digits and nothing else, as clients of Fly's Logs API keep it.
+//!
+//! | digits | meaning |
+//! |---|---|
+//! | none | the newest lines of a day |
+//! | up to 19 | a time in Unix nanoseconds: lines after it |
+//! | 39 | ours: the time in 19 digits, then in 20 a position in the store's commit order: lines after that time, committed from there on |
+//! | 19 + 30 for each store | ours too, where there are more stores than one: 10 digits for the store's name before each position |
+//!
+//! A position, unlike a time, stands between any two lines: those of one nanosecond are neither lost nor given twice, and a line that
+//! comes late is behind it, however old it is.
+
+use std::fmt;
+
+use crate::args::short;
+use crate::reply::Refused;
+
+/// Digits of a time.
+const TIME: usize = 19;
+/// Digits of a position.
+const POS: usize = 20;
+/// Digits that stand for a store's name.
+const NAME: usize = 10;
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// At the newest lines.
+    Newest,
+    /// Behind a time, Unix nanoseconds.
+    After(i64),
+    /// Where the page before ended.
+    From(Cursor),
+}
+
+/// How far a reader is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Only lines after this time, Unix nanoseconds.
+    pub(super) after: i64,
+    pub(super) at: At,
+}
+
+/// How far, by store: a position is one of its store's alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum At {
+    /// In the only store that there was.
+    One(u64),
+    /// By the store's name, as [`digest`] gives it.
+    Each(Vec<(u32, u64)>),
+}
+
+impl Token {
+    /// Reads what a client sent; nothing is the newest lines.
+    pub(super) fn read(text: &str) -> Result<Self, Refused> {
+        let bad = || {
+            Refused::bad(format!(
+                "the argument next_token={} is none of ours: send the one of the page before, a time in Unix nanoseconds, or none for \
+                 the newest lines",
+                short(text)
+            ))
+        };
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(bad());
+        }
+        if text.is_empty() {
+            return Ok(Self::Newest);
+        }
+        let Some((time, rest)) = text.split_at_checked(TIME) else { return Ok(Self::After(time_of(text))) };
+        let after = time_of(time);
+        let at = match rest.len() {
+            0 => return Ok(Self::After(after)),
+            POS => At::One(rest.parse().map_err(|_| bad())?),
+            len if len % (NAME + POS) == 0 => At::Each(each(rest).ok_or_else(bad)?),
+            _ => return Err(bad()),
+        };
+        Ok(Self::From(Cursor { after, at }))
+    }
+}
+
+/// The longest times are beyond what a clock shows: nothing is after them.
+fn time_of(digits: &str) -> i64 {
+    digits.parse().unwrap_or(i64::MAX)
+}
+
+/// Pairs of a name and a position.
+fn each(mut rest: &str) -> Option<Vec<(u32, u64)>> {
+    let mut all = Vec::with_capacity(rest.len() / (NAME + POS));
+    while !rest.is_empty() {
+        let (name, tail) = rest.split_at_checked(NAME)?;
+        let (pos, tail) = tail.split_at_checked(POS)?;
+        all.push((name.parse().ok()?, pos.parse().ok()?));
+        rest = tail;
+    }
+    Some(all)
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0TIME$}", self.after.max(0))?;
+        match &self.at {
+            At::One(pos) => write!(f, "{pos:0POS$}"),
+            At::Each(all) => all.iter().try_for_each(|(name, pos)| write!(f, "{name:0NAME$}{pos:0POS$}")),
+        }
+    }
+}
+
+/// What stands for a store's name in a token: FNV-1a, which is the same in every build. Stores of one cluster that share it would be
+/// one in four thousand million.
+pub(super) fn digest(store: &str) -> u32 {
+    store.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(after: i64, pos: u64) -> Token {
+        Token::From(Cursor { after, at: At::One(pos) })
+    }
+
+    #[test]
+    fn tokens() {
+        let each = |all: &[(u32, u64)]| Token::From(Cursor { after: 5, at: At::Each(all.to_vec()) });
+        for (text, wanted) in [
+            ("", Some(Token::Newest)),
+            ("0", Some(Token::After(0))),
+            ("1795341600000000000", Some(Token::After(1_795_341_600_000_000_000))),
+            ("0000000000000000005", Some(Token::After(5))),
+            ("9999999999999999999", Some(Token::After(i64::MAX))),
+            ("000000000000000000500000000000000000042", Some(one(5, 42))),
+            ("999999999999999999900000000000000000042", Some(one(i64::MAX, 42))),
+            ("000000000000000000518446744073709551615", Some(one(5, u64::MAX))),
+            ("000000000000000000518446744073709551616", None),
+            ("0000000000000000005000000000700000000000000000042", Some(each(&[(7, 42)]))),
+            (
+                "0000000000000000005000000000700000000000000000042429496729500000000000000000043",
+                Some(each(&[(7, 42), (u32::MAX, 43)])),
+            ),
+            ("0000000000000000005429496729600000000000000000042", None),
+            ("00000000000000000050", None),
+            ("0000000000000000005000000000000000000421", None),
+            ("-5", None),
+            ("+5", None),
+            (" 5", None),
+            ("5.0", None),
+            ("1e9", None),
+            ("٣", None),
+            ("2026-11-22T10:00:00Z", None),
+        ] {
+            assert_eq!(Token::read(text).ok(), wanted, "{text:?}");
+        }
+        let refused = Token::read("later").unwrap_err();
+        assert!(refused.status == 400 && refused.text.contains("Unix nanoseconds"), "{refused:?}");
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!((digest(""), digest("main")), (0x811c_9dc5, 0xea90_e208));
+        assert_ne!(digest("main"), digest("other"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_handed_out_comes_back(after in 0..=i64::MAX, pos: u64, all in prop::collection::vec(any::<(u32, u64)>(), 1..4)) {
+            for at in [At::One(pos), At::Each(all)] {
+                let cursor = Cursor { after, at };
+                let text = cursor.to_string();
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit()));
+                prop_assert_eq!(Token::read(&text), Ok(Token::From(cursor)));
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_token_or_not(text in "\\PC{0,80}", digits in "[0-9]{0,90}") {
+            let _ = Token::read(&text);
+            let _ = Token::read(&digits);
+        }
+    }
+}

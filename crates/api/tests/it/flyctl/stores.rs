@@ -1,0 +1,101 @@
+//! An app whose lines are in more stores than one, as when its shard has moved.
+
+use std::sync::{Arc, Mutex};
+
+use api::logs::{Answer, Ask, Batch, Failure, Listen, Logs, Pending, Receipt};
+use line::Name;
+
+use crate::support::{Api, Fake, Line, Trouble, get};
+
+use super::client::Fly;
+
+/// Stores by name.
+struct Stores(Mutex<Vec<(Name, Arc<Fake>)>>);
+
+impl Stores {
+    fn add(&self, name: &str, lines: Vec<Line>) -> Arc<Fake> {
+        let fake = Arc::new(Fake::new(lines));
+        self.0.lock().unwrap().push((Name::new("store", name).unwrap(), Arc::clone(&fake)));
+        fake
+    }
+}
+
+impl Logs for Stores {
+    fn query(&self, ask: Ask) -> Answer {
+        let name = ask.store.clone().expect("all at once are not asked here");
+        let stores = self.0.lock().unwrap();
+        stores.iter().find(|(known, _)| *known == name).expect("such a store").1.query(ask)
+    }
+
+    fn stores(&self) -> Result<Vec<Name>, Failure> {
+        let mut names: Vec<_> = self.0.lock().unwrap().iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn tail(&self, _: Listen) -> Answer {
+        Answer::failed(Failure::Broken)
+    }
+
+    fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
+        Box::pin(std::future::ready(Err(Failure::Broken)))
+    }
+
+    fn flush(&self) -> Pending<Result<(), Failure>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn lines(from: usize, count: usize) -> Vec<Line> {
+    (from..from + count).map(|at| Line::new("k3f9", "web", "T10:00:00Z", &format!("line {at:03}"))).collect()
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("line {at:03}")).collect()
+}
+
+#[tokio::test]
+async fn each_store_has_a_place_of_its_own_in_the_token() {
+    let stores = Arc::new(Stores(Mutex::default()));
+    let old = stores.add("m", lines(0, 130));
+    let api = Api::start_on(stores.clone(), Arc::new(Fake::new(Vec::new())), |_| {}).await;
+    let token = api.world.token("k3f9");
+    let mut fly = Fly::new(&api, &token, "web").await.at(0);
+    assert_eq!(fly.drain().await, numbers(130));
+    let of_one = std::mem::replace(&mut fly.next, "0".to_owned());
+
+    let new = stores.add("a", lines(130, 90));
+    let mut all = fly.drain().await;
+    all.sort();
+    assert_eq!(all, numbers(220));
+    // What comes to either is found, and what comes with a third one too.
+    new.lines.lock().unwrap().extend(lines(220, 3));
+    old.lines.lock().unwrap().extend(lines(223, 2));
+    assert_eq!(fly.drain().await, ["line 220", "line 221", "line 222", "line 223", "line 224"]);
+    let third = stores.add("k", lines(225, 1));
+    assert_eq!(fly.drain().await, ["line 225"]);
+
+    // One that is away holds up no other, and what it had comes later.
+    third.fail(Trouble::Fails(Failure::Away("it is not there".into())));
+    third.lines.lock().unwrap().extend(lines(226, 1));
+    new.lines.lock().unwrap().extend(lines(227, 1));
+    assert_eq!(fly.poll().await[0].message, "line 227");
+    let answered = fly.ask().await;
+    assert_eq!(
+        (answered.status, answered.header("logway-partial")),
+        (200, Some("no store can be reached: it is not there"))
+    );
+    *third.trouble.lock().unwrap() = None;
+    assert_eq!(fly.drain().await, ["line 226"]);
+
+    let answered = api.ask(&get(&format!("/api/v1/apps/web/logs?next_token={of_one}"))).await;
+    assert_eq!(answered.status, 400);
+    assert!(answered.json()["error"].as_str().unwrap().ends_with("as 0000000000000000000"), "{answered:?}");
+    for (_, fake) in &*stores.0.lock().unwrap() {
+        fake.fail(Trouble::Fails(Failure::Away("it is not there".into())));
+    }
+    for next in ["", "0", &fly.next] {
+        assert_eq!(api.ask(&get(&format!("/api/v1/apps/web/logs?next_token={next}"))).await.status, 503);
+    }
+    api.stop().await;
+}
