@@ -23,6 +23,7 @@ mod commits;
 mod dashboard;
 mod door;
 mod flushes;
+mod heartbeats;
 mod insert;
 mod limits;
 mod live;
@@ -44,7 +45,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use bus::client::Client;
 use flushes::Flushes;
+use heartbeats::Heartbeats;
 use insert::{Seqs, Streams};
 use limits::Gate;
 use logins::Logins;
@@ -65,6 +68,8 @@ pub struct Config {
     pub logs: Arc<dyn Logs>,
     /// Orgs, keys and revocations, as the registry tells them. Until there are some, nobody is let in.
     pub known: watch::Receiver<Known>,
+    /// Where heartbeats of hosts are heard, with a login that may subscribe to `sys.hb.>`. `None`: nobody knows here which Machines run.
+    pub heartbeats: Option<Client>,
     /// How much each may have.
     pub limits: Limits,
     /// What inserted lines have as their host.
@@ -84,7 +89,8 @@ impl Config {
     pub fn new(listener: TcpListener, logs: Arc<dyn Logs>, known: watch::Receiver<Known>) -> Self {
         let (limits, host) = (Limits::default(), String::new());
         let own_figures = Arc::default();
-        Self { listener, logs, known, limits, host, figures: None, fault: None, warnings: None, own_figures }
+        let (figures, fault, warnings, heartbeats) = (None, None, None, None);
+        Self { listener, logs, known, heartbeats, limits, host, figures, fault, warnings, own_figures }
     }
 }
 
@@ -100,7 +106,8 @@ impl std::fmt::Debug for Config {
 /// Serves clients until `shutdown` resolves. Then nobody new is let in, tails end at once, and requests that run may come to
 /// their end within 5 seconds. A store or a registry that is away does not end it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
-    let Config { listener, logs, known, limits, host, figures, fault, warnings, own_figures } = config;
+    let Config { listener, logs, known, heartbeats, limits, host, figures, fault, warnings, own_figures } =
+        config;
     let api = Arc::new(Api {
         logs,
         logins: Logins::new(known),
@@ -111,6 +118,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
         quiet: v1::Quiet::default(),
+        heartbeats: Heartbeats::default(),
         host,
         figures,
         fault,
@@ -119,5 +127,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
     });
     // A second run with one configuration cannot be: it would have to be cloned.
     let _ = own_figures.0.set(Arc::clone(&api));
-    door::serve(api, listener, shutdown).await;
+    let hearing = async {
+        if let Some(client) = heartbeats {
+            api.heartbeats.listen(&client).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = hearing => {}
+        () = door::serve(Arc::clone(&api), listener, shutdown) => {}
+    }
 }

@@ -3,7 +3,7 @@
 mod hidden;
 mod hits;
 pub(crate) mod json;
-mod question;
+pub(crate) mod question;
 mod rows;
 mod series;
 mod stats;
@@ -54,7 +54,7 @@ pub(crate) async fn answer(api: &Arc<Api>, route: Route, mut asked: Asked) -> Re
 }
 
 /// Does what takes long on a thread outside of the runtime, so that others are served meanwhile.
-async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
 ) -> Result<T, Refused> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -15,6 +15,7 @@ use crate::args::{Args, short};
 use crate::body::{MAX_FORM_BYTES, read_whole};
 use crate::caller::Login;
 use crate::flushes::Flushes;
+use crate::heartbeats::Heartbeats;
 use crate::insert::{Seqs, Streams};
 use crate::limits::{Gate, Kind, Limits, Place};
 use crate::logins::{Caller, Logins};
@@ -46,6 +47,7 @@ pub(crate) struct Api {
     pub(crate) flushes: Flushes,
     /// Where readers of pages find nothing.
     pub(crate) quiet: v1::Quiet,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,

@@ -4,6 +4,7 @@ mod apps;
 mod codes;
 mod doctor;
 mod machines;
+mod own;
 mod page;
 mod tokens;
 mod whoami;

@@ -51,9 +51,9 @@ pub(crate) struct Question {
 #[derive(Debug)]
 pub(crate) struct Gathered {
     pub(crate) blocks: Vec<Block>,
-    missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Until the answer is written, which for a long one is work too.
-    _place: Place,
+    pub(crate) place: Place,
 }
 
 /// Most extra filters.
@@ -77,6 +77,23 @@ impl Question {
         let (args, now, most) = (Arc::clone(&asked.args), asked.now, api.limits.query_time);
         let (limits, place) = (own_limits(asked), asked.place.take());
         aside(move || Self::of(&args, now, most, limits, place)).await
+    }
+
+    /// One of our own, which no argument changes. `text` has in quotes what clients said. What is found is given though it may not be
+    /// all: whoever asks has to look at what is missing.
+    pub(crate) fn own(api: &Api, asked: &mut Asked, text: String) -> Result<Self, Refused> {
+        let query =
+            query::parse(&text, asked.now).map_err(|error| Refused::bad(query_error(&error, &text)))?;
+        Ok(Self {
+            query,
+            text,
+            now: asked.now,
+            allows_partial: Some(true),
+            limits: own_limits(asked),
+            hidden: Hidden::default(),
+            timeout: api.limits.query_time,
+            place: asked.place.take(),
+        })
     }
 
     fn of(
@@ -203,7 +220,7 @@ impl Question {
     /// A sum over a part of the rows looks like one over all: it is given only to those who say that they want it.
     fn judge(&self, blocks: Vec<Block>, missing: Vec<String>, place: Place) -> Result<Gathered, Refused> {
         if missing.is_empty() || self.allows_partial == Some(true) {
-            return Ok(Gathered { blocks, missing, _place: place });
+            return Ok(Gathered { blocks, missing, place });
         }
         let text = format!(
             "the answer would not be whole: {}; with allow_partial_response=1 it is given nevertheless",
@@ -215,14 +232,19 @@ impl Question {
 
 impl Gathered {
     /// Marks a reply that is made of it.
-    pub(crate) fn mark(&self, mut reply: Reply) -> Reply {
-        if !self.missing.is_empty() {
-            let words: String =
-                self.missing.join("; ").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
-            set_header(&mut reply, PARTIAL, &words);
-        }
-        reply
+    pub(crate) fn mark(&self, reply: Reply) -> Reply {
+        mark(reply, &self.missing)
     }
+}
+
+/// Marks a reply that lacks something.
+pub(crate) fn mark(mut reply: Reply, missing: &[String]) -> Reply {
+    if !missing.is_empty() {
+        let words: String =
+            missing.join("; ").chars().map(|c| if c.is_ascii_graphic() { c } else { ' ' }).collect();
+        set_header(&mut reply, PARTIAL, &words);
+    }
+    reply
 }
 
 /// A question that was asked.

@@ -13,6 +13,7 @@ mod flyctl;
 mod grafana;
 mod hostile;
 mod inserting;
+mod inventory;
 mod live;
 mod own;
 mod partial;

@@ -50,6 +50,7 @@ pub(super) fn start(
     // To follow, a connection of its own: it is left when it hears nothing.
     let known = registry::follow(Client::start(bus));
     let live = Live::new(client.clone());
+    let heartbeats = Some(client.clone());
     let remote = Remote::new(client, live.clone(), known.clone());
     let logs: Arc<dyn api::Logs> = match others.store.clone() {
         Some((name, store)) => {
@@ -67,6 +68,7 @@ pub(super) fn start(
     });
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
+    config.heartbeats = heartbeats;
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
     let store = others.store.map(|(_, store)| store);
     let figured = store.clone();

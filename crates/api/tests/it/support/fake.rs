@@ -43,6 +43,12 @@ impl Line {
         self
     }
 
+    /// Gives a field that it has another value.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        let found = self.fields.iter_mut().find(|(known, _)| known == name).unwrap();
+        found.1 = value.to_owned();
+    }
+
     pub(crate) fn get(&self, name: &str) -> &str {
         self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }

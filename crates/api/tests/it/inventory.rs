@@ -1,0 +1,212 @@
+//! Apps and Machines: what there is, how it does, and that nobody sees those of others.
+
+use access::{Action, Scope};
+use bus::broker::{self, User};
+use bus::client::Client as Bus;
+use bus::roles::Role;
+use bus::sys::{Heartbeat, HeartbeatMark, Mark};
+use line::Boot;
+use line::time::{SECOND, rfc3339};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::live::{credentials, login};
+use crate::support::{Api, Line, get, scope, soon};
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_nanos() as i64
+}
+
+/// A line of so many seconds ago.
+fn line(org: &str, app: &str, ago_s: i64, message: &str) -> Line {
+    at(org, app, "i1", now() - ago_s * SECOND, message)
+}
+
+fn at(org: &str, app: &str, instance: &str, time: i64, message: &str) -> Line {
+    let mut line = Line::new(org, app, "T00:00:00Z", message);
+    line.set("_time", &rfc3339(time));
+    line.set("instance", instance);
+    line.with("host", "h1")
+}
+
+fn boot(seconds: u64) -> String {
+    Boot::new(seconds * 1000, 7).to_string()
+}
+
+/// An event of a Machine's init.
+fn event(line: Line, boot: &str, kind: &str) -> Line {
+    line.with("boot", boot)
+        .with("logway.event.kind", kind)
+        .with("provider", "runner")
+        .with("seq", "9")
+        .with("span", "1")
+}
+
+fn names(list: &Value, field: &str) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn apps_and_how_they_do() {
+    let mut lines = vec![
+        line("k3f9", "web", 3000, "long ago"),
+        line("k3f9", "web", 90, "fail"),
+        line("k3f9", "web", 80, "fine"),
+        line("k3f9", "db", 90_000, "yesterday"),
+        line("m7x2", "web", 10, "of others"),
+        line("m7x2", "other", 10, "of others"),
+    ];
+    lines.push(at("k3f9", "web", "i2", now() - 60 * SECOND, &"x".repeat(5000)));
+    let api = Api::start(lines).await;
+    let found = api.ask(&get("/api/v1/apps")).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    let found = found.json();
+    assert_eq!(names(&found["apps"], "name"), ["db", "web"]);
+    let (db, web) = (&found["apps"][0], &found["apps"][1]);
+    assert_eq!((&db["lines_1h"], &db["instances"], &db["regions"]), (&json!(0), &json!(0), &json!([])));
+    assert_eq!(db["last_line"]["message"], "yesterday");
+    assert_eq!((&web["lines_1h"], &web["errors_1h"], &web["instances"]), (&json!(4), &json!(1), &json!(2)));
+    assert_eq!(web["regions"], json!(["lhr"]));
+    let minutes: Vec<u64> =
+        web["per_minute"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    assert_eq!((minutes.len(), minutes.iter().sum::<u64>()), (60, 4));
+    assert!(minutes[55..].iter().sum::<u64>() == 3, "{minutes:?}");
+    let last = &web["last_line"];
+    assert_eq!((last["message"].as_str().unwrap().len(), &last["instance"]), (1024, &json!("i2")));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_sees_apps_and_machines_of_others() {
+    let mut lines = Vec::new();
+    for org in ["k3f9", "m7x2"] {
+        for app in ["web", "db"] {
+            lines.push(line(org, app, 100, &format!("{org}/{app}")));
+            let instance = format!("{org}-{app}");
+            let started = at(org, app, &instance, now() - 200 * SECOND, &format!("{org}/{app}"));
+            lines.push(event(started, &boot(1), "started"));
+        }
+    }
+    let api = Api::start(lines).await;
+    let web = api.world.token_for("k3f9", &scope(&["web"], &[Action::Read]));
+    let one =
+        Scope { instances: Some([line::Name::new("instance", "k3f9-db").unwrap()].into()), ..Scope::ALL };
+    let one = api.world.token_for("k3f9", &one);
+    let nowhere = Scope { regions: Some([line::Name::new("region", "ams").unwrap()].into()), ..Scope::ALL };
+    let nowhere = api.world.token_for("k3f9", &nowhere);
+    for (token, path, apps, foreign) in [
+        (&api.world.token("k3f9"), "apps", vec!["db", "web"], &["m7x2"][..]),
+        (&web, "apps", vec!["web"], &["m7x2", "k3f9/db", "\"db\""]),
+        (&one, "apps", vec!["db"], &["m7x2", "k3f9/web", "\"web\""]),
+        (&nowhere, "apps", vec![], &["m7x2", "k3f9"]),
+        (&api.world.token("k3f9"), "machines", vec!["db", "db", "web", "web"], &["m7x2"]),
+        (&web, "machines", vec!["web", "web"], &["m7x2", "k3f9-db"]),
+        (&one, "machines", vec!["db"], &["m7x2", "k3f9-web"]),
+        (&nowhere, "machines", vec![], &["m7x2", "k3f9"]),
+        (&web, "machines?app=web", vec!["web", "web"], &["m7x2"]),
+        (&web, "machines?app=nothing", vec![], &[]),
+        (&api.world.token("k3f9"), "machines?app=nothing", vec![], &["m7x2"]),
+    ] {
+        let answered = api.ask_as(token, &get(&format!("/api/v1/{path}"))).await;
+        if path.ends_with("nothing") && token == &web {
+            assert_eq!(answered.status, 403, "{answered:?}");
+            continue;
+        }
+        assert_eq!(answered.status, 200, "{path}: {answered:?}");
+        for word in foreign {
+            assert!(!answered.body.contains(word), "{word} in {} for {path}", answered.body);
+        }
+        let found = answered.json();
+        let mut found = match path {
+            "apps" => names(&found["apps"], "name"),
+            _ => names(&found["machines"], "app"),
+        };
+        found.sort();
+        assert_eq!(found, apps, "{path}");
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn machines_and_how_they_ended() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let users = Role::ALL.map(|role| User { role, credentials: credentials(role) });
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(broker::run(broker::Config::new(users.into()), listener, async {
+        let _ = stopped.await;
+    }));
+    let machine = |instance: &str, ago: i64| at("k3f9", "web", instance, now() - ago * SECOND, "said");
+    let exited = |line: Line, code: &str| {
+        let line = line.with("logway.event.code", code).with("logway.event.signal", "9");
+        line.with("logway.event.oom_killed", "true")
+    };
+    let lines = vec![
+        event(machine("ended", 900), &boot(1000), "started"),
+        exited(event(machine("ended", 800), &boot(1000), "exited"), "137"),
+        event(machine("ended", 700), &boot(2000), "started"),
+        exited(event(machine("ended", 600), &boot(2000), "exited"), "1"),
+        event(machine("runs", 500), &boot(3000), "started"),
+        event(machine("lost", 400), &boot(4000), "started"),
+        machine("lost", 300)
+            .with("boot", &boot(4000))
+            .with("gap.reason", "vanished")
+            .with("seq", "5")
+            .with("span", "2"),
+        machine("imported", 200),
+    ];
+    let client = Bus::start(login(address, Role::Api));
+    soon(client.connected()).await.unwrap();
+    let api = Api::start_with(lines, |config| config.heartbeats = Some(client)).await;
+    let agent = Bus::start(login(address, Role::Agent));
+    soon(agent.connected()).await.unwrap();
+    let mark = |org: &str, app: &str, instance: &str, seconds| HeartbeatMark {
+        org: org.to_owned(),
+        app: app.to_owned(),
+        region: "lhr".to_owned(),
+        mark: Mark { instance: instance.to_owned(), boot: boot(seconds), next_seq: 9 },
+    };
+    let marks = vec![mark("k3f9", "web", "quick", 5000), mark("m7x2", "web", "of-others", 5000)];
+    let beat = Heartbeat { host: "h1".to_owned(), region: "lhr".to_owned(), time: now(), marks };
+    let beat = serde_json::to_vec(&beat).unwrap();
+    let found = loop {
+        agent.publish("sys.hb.lhr.h1", None, &beat).await.unwrap();
+        let found = api.ask(&get("/api/v1/machines?app=web")).await;
+        assert_eq!(found.status, 200, "{found:?}");
+        if found.body.contains("quick") {
+            break found;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(!found.body.contains("of-others"), "{found:?}");
+    let found = found.json();
+    let of = |instance: &str| {
+        let mut all = found["machines"].as_array().unwrap().iter();
+        all.find(|machine| machine["instance"] == instance).unwrap_or_else(|| panic!("{instance} in {found}"))
+    };
+    for (instance, state, host) in [
+        ("ended", "exited", "h1"),
+        ("runs", "running", "h1"),
+        ("lost", "vanished", "h1"),
+        ("imported", "unknown", ""),
+        ("quick", "running", "h1"),
+    ] {
+        assert_eq!(
+            (of(instance)["state"].as_str(), of(instance)["host"].as_str()),
+            (Some(state), Some(host)),
+            "{instance}"
+        );
+    }
+    let ended = of("ended");
+    assert_eq!(ended["boot"], json!(boot(2000)));
+    let exit = &ended["exit"];
+    assert_eq!((&exit["code"], &exit["signal"], &exit["oom"]), (&json!(1), &json!(9), &json!(true)));
+    assert_eq!(ended["boots"].as_array().map(Vec::len), Some(2));
+    assert_eq!(ended["boots"][1]["exit"]["code"], 137);
+    assert_eq!((&of("imported")["boot"], &of("imported")["lines_1h"]), (&Value::Null, &json!(1)));
+    assert_eq!(of("quick")["started"], "1970-01-01T01:23:20.000000000Z");
+    api.stop().await;
+    let _ = stop.send(());
+}
