@@ -64,11 +64,20 @@ impl Commits {
     /// # Errors
     /// Whatever keeps a store from answering. To ask again is harmless.
     pub(crate) async fn read(&self, from: u64, most: usize) -> Result<Page, Failure> {
+        self.read_between(from..u64::MAX, most).await
+    }
+
+    /// The same of those positions: [`Page::is_last`] when all below the end of the range was read.
+    ///
+    /// # Errors
+    /// As [`Commits::read`].
+    pub(crate) async fn read_between(&self, range: Range<u64>, most: usize) -> Result<Page, Failure> {
+        let from = range.start;
         let deadline = Instant::now() + self.timeout;
         let (mut at, mut window, mut most) = (from, FIRST_WINDOW, most.max(1));
         let mut page = Page { next: from, ..Page::default() };
         loop {
-            let asked = at..at.saturating_add(window);
+            let asked = at..at.saturating_add(window).min(range.end);
             let (blocks, end) = match self.window(&asked, most - page.rows(), deadline).await {
                 Ok(found) => found,
                 // Fewer of them fit.
@@ -83,7 +92,7 @@ impl Commits {
             let bytes: usize = blocks.iter().map(Block::bytes).sum();
             let last = blocks.last().and_then(last_pos);
             page.blocks.extend(blocks);
-            page.is_last = !is_full && end.pos < asked.end;
+            page.is_last = !is_full && (end.pos < asked.end || asked.end == range.end);
             page.next = match last.filter(|_| is_full) {
                 Some(last) => last.saturating_add(1),
                 // A store whose positions end before ours has gone back: nothing of it is behind this cursor.

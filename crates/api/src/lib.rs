@@ -36,6 +36,8 @@ mod route;
 mod select;
 mod serve;
 mod stall;
+#[allow(dead_code)]
+mod tail;
 mod tenant;
 mod v1;
 

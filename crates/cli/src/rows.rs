@@ -2,7 +2,7 @@
 //! message that came over the bus, so that it is shown, and joined to live ones, as that.
 
 use bytes::Bytes;
-use line::json::{Scanner, write_string};
+use line::json::{Scanner, write_row};
 
 use crate::logs::item::Item;
 
@@ -59,93 +59,12 @@ impl Row {
         Item::read(Bytes::from(self.message()))
     }
 
-    /// The row in the shape of the bus, as `line::json::Encoder` writes it. What an app's own JSON had stands in its message.
+    /// The row in the shape of the bus.
     fn message(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        let text = |name: &str, out: &mut Vec<u8>| write_string(self.get(name), out);
-        out.extend_from_slice(b"{\"event\":{\"provider\":");
-        text("provider", &mut out);
-        out.extend_from_slice(b"},");
-        if !self.get("code").is_empty() {
-            out.extend_from_slice(b"\"code\":");
-            text("code", &mut out);
-            out.push(b',');
-        }
-        for (before, name) in [
-            ("\"fly\":{\"app\":{\"instance\":", "instance"),
-            (",\"name\":", "app"),
-            ("},\"region\":", "region"),
-            ("},\"host\":", "host"),
-            (",\"log\":{\"level\":", "level"),
-            ("},\"message\":", "_msg"),
-            (",\"timestamp\":", "_time"),
-        ] {
-            out.extend_from_slice(before.as_bytes());
-            text(name, &mut out);
-        }
-        if !self.get("gap.reason").is_empty() {
-            out.extend_from_slice(b",\"gap\":{\"reason\":");
-            text("gap.reason", &mut out);
-            out.extend_from_slice(b",\"hop\":");
-            text("gap.hop", &mut out);
-            out.extend_from_slice(b",\"bytes\":");
-            out.extend_from_slice(number(self.get("gap.bytes")).unwrap_or("0").as_bytes());
-            out.push(b'}');
-        }
-        self.write_logway(&mut out);
-        out.push(b'}');
+        write_row(self.fields().map(|(name, value)| (name, value.as_bytes())), &mut out);
         out
     }
-
-    fn write_logway(&self, out: &mut Vec<u8>) {
-        let Some(seq) = number(self.get("seq")).filter(|_| self.get("boot").len() == 16) else { return };
-        out.extend_from_slice(b",\"logway\":{\"boot\":");
-        write_string(self.get("boot"), out);
-        let span = number(self.get("span")).unwrap_or("1");
-        out.extend_from_slice(format!(",\"seq\":{seq},\"span\":{span}").as_bytes());
-        if !self.get("stream").is_empty() {
-            out.extend_from_slice(b",\"stream\":");
-            write_string(self.get("stream"), out);
-        }
-        let mut event = Vec::new();
-        for (name, value) in self.fields() {
-            let Some(name) = name.strip_prefix("logway.") else { continue };
-            match name.strip_prefix("event.") {
-                // The kind comes first.
-                Some("kind") => event.insert(0, ("kind", value)),
-                Some(name) => event.push((name, value)),
-                None => write_pair(name, value, out),
-            }
-        }
-        if event.first().is_some_and(|(name, _)| *name == "kind") {
-            out.extend_from_slice(b",\"event\":{");
-            for (at, (name, value)) in event.into_iter().enumerate() {
-                let mut pair = Vec::new();
-                write_pair(name, value, &mut pair);
-                out.extend_from_slice(if at == 0 { pair.get(1..).unwrap_or_default() } else { &pair });
-            }
-            out.push(b'}');
-        }
-        out.push(b'}');
-    }
-}
-
-/// `,"name":value`, with numbers and truths as what they are. The text of a number cannot be told from the number.
-fn write_pair(name: &str, value: &str, out: &mut Vec<u8>) {
-    out.push(b',');
-    write_string(name, out);
-    out.push(b':');
-    let is_number = value.parse::<i64>().is_ok_and(|number| number.to_string() == value);
-    if name != "kind" && (is_number || matches!(value, "true" | "false")) {
-        out.extend_from_slice(value.as_bytes());
-    } else {
-        write_string(value, out);
-    }
-}
-
-/// The digits of a whole number of 64 bits.
-fn number(text: &str) -> Option<&str> {
-    text.parse::<u64>().is_ok_and(|number| number.to_string() == text).then_some(text)
 }
 
 #[cfg(test)]

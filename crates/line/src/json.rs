@@ -10,11 +10,13 @@
 
 mod decode;
 mod encode;
+mod row;
 mod scan;
 mod tail;
 
 pub use decode::{Message, decode};
 pub use encode::{Encoder, escaped_bytes, write_string};
+pub use row::write_row;
 pub use scan::{Scanner, Text as JsonText};
 pub use tail::{Tail, tail};
 

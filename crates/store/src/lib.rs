@@ -33,3 +33,4 @@ pub use error::Error;
 pub use request::Request;
 pub use retention::{Keep, Retention, Visible};
 pub use rows::{Kind, Rows, Source};
+pub use seen::Ranges;

@@ -6,7 +6,7 @@ mod snapshot;
 use crate::part::Part;
 use crate::rows::Rows;
 use line::Boot;
-use ranges::Ranges;
+pub use ranges::Ranges;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -174,7 +174,7 @@ fn write_message(entry: &Entry<'_>, out: &mut Vec<u8>) -> bool {
     false
 }
 
-fn write_lossy(bytes: &[u8], out: &mut Vec<u8>) -> bool {
+pub(super) fn write_lossy(bytes: &[u8], out: &mut Vec<u8>) -> bool {
     if let Ok(text) = std::str::from_utf8(bytes) {
         escape(text.as_bytes(), out);
         return false;
@@ -250,7 +250,7 @@ pub fn escaped_bytes(text: &[u8]) -> usize {
     ascii + text.utf8_chunks().map(|chunk| 3 - chunk.invalid().len().min(3)).sum::<usize>()
 }
 
-fn write_number(mut value: u64, out: &mut Vec<u8>) {
+pub(super) fn write_number(mut value: u64, out: &mut Vec<u8>) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {

@@ -7,11 +7,11 @@ const MAX_RANGES: usize = 256;
 
 /// Numbers as ranges that rise and do not touch, the highest of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges(Vec<(u64, u64)>);
+pub struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
     /// The ranges, each with its end.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u64, u64)> + '_ {
         self.0.iter().copied()
     }
 
@@ -22,22 +22,23 @@ impl Ranges {
     }
 
     /// The end of the range that holds `number`.
-    pub(super) fn end_of(&self, number: u64) -> Option<u64> {
+    #[must_use]
+    pub fn end_of(&self, number: u64) -> Option<u64> {
         self.find(number).map(|(_, end)| end)
     }
 
     /// The start of the first range that begins at `number` or later.
-    pub(super) fn next_from(&self, number: u64) -> Option<u64> {
+    pub fn next_from(&self, number: u64) -> Option<u64> {
         self.0.get(self.0.partition_point(|&(start, _)| start < number)).map(|&(start, _)| start)
     }
 
     /// Whether all of `start..end` is in it.
-    pub(super) fn covers(&self, start: u64, end: u64) -> bool {
+    pub fn covers(&self, start: u64, end: u64) -> bool {
         self.end_of(start).is_some_and(|last| end <= last)
     }
 
     /// Adds `start..end`.
-    pub(super) fn add(&mut self, start: u64, end: u64) {
+    pub fn add(&mut self, start: u64, end: u64) {
         if start >= end {
             return;
         }
@@ -65,7 +66,7 @@ impl Ranges {
     }
 
     /// Takes `start..end` out.
-    pub(super) fn remove(&mut self, start: u64, end: u64) {
+    pub fn remove(&mut self, start: u64, end: u64) {
         if self.0.is_empty() || start >= end {
             return;
         }

@@ -1,0 +1,256 @@
+//! Makes one order of what is heard live and of what the store took, in which each record stands once and the records of a boot stand
+//! as they were numbered.
+//!
+//! Pure: records and times come as arguments, and what is to be given comes back. The store's commit order is what counts, live records
+//! only come sooner: one that is the next of its boot is given at once and remembered until the store's order has reached it. One that is
+//! ahead of a hole waits for the store, which has what is missing or will say that it is lost.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use line::Boot;
+use store::Ranges;
+
+use super::cursor::{BootKey, Given};
+
+/// Which start of which instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Origin {
+    pub(crate) instance: Arc<str>,
+    pub(crate) boot: Boot,
+}
+
+/// What identifies a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Id {
+    pub(crate) origin: Origin,
+    /// Its first sequence number.
+    pub(crate) seq: u64,
+    /// One past its last one.
+    pub(crate) end: u64,
+    /// It says that they are lost.
+    pub(crate) is_gap: bool,
+}
+
+/// A record that came live.
+#[derive(Debug)]
+pub(crate) struct Piece<T> {
+    pub(crate) id: Id,
+    /// What it takes in memory while it waits, about.
+    pub(crate) bytes: usize,
+    pub(crate) payload: T,
+}
+
+/// How much is kept at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Records that wait. One more is let go: the store has it, too.
+    pub(crate) held: usize,
+    /// Their bytes.
+    pub(crate) held_bytes: usize,
+    /// Boots that are followed. For one more the one that was quiet for longest is forgotten.
+    pub(crate) boots: usize,
+}
+
+impl Limits {
+    /// The usual ones.
+    pub(crate) const USUAL: Self = Self { held: 20_000, held_bytes: 16 << 20, boots: 16_384 };
+}
+
+/// What is known of one boot.
+#[derive(Debug)]
+struct Known<T> {
+    /// One past the highest number that was given; `None` while it is not known whether the store has earlier ones.
+    next: Option<u64>,
+    /// Given ahead of the store's order.
+    ahead: Given,
+    /// Below `next`, and not given: a live record of those is given yet.
+    missing: Ranges,
+    held: BTreeMap<u64, Piece<T>>,
+    /// Since when something waits.
+    since: Duration,
+    last_active: Duration,
+}
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        let (ahead, missing, held) = (Given::default(), Ranges::default(), BTreeMap::new());
+        Self { next: None, ahead, missing, held, since: Duration::ZERO, last_active: Duration::ZERO }
+    }
+}
+
+impl<T> Known<T> {
+    /// Takes note that a record is given now.
+    fn pass(&mut self, id: &Id) {
+        let next = self.next.unwrap_or(id.seq);
+        self.missing.remove(id.seq, id.end);
+        self.missing.add(next, id.seq);
+        self.next = Some(next.max(id.end));
+    }
+
+    /// Whether a live record was given already, live or from the store.
+    fn is_old(&self, id: &Id) -> bool {
+        let is_below = self.next.is_some_and(|next| id.end <= next);
+        self.ahead.has(id.seq, id.end, id.is_gap) || (is_below && !self.misses(id))
+    }
+
+    fn misses(&self, id: &Id) -> bool {
+        self.missing.end_of(id.seq).is_some() || self.missing.next_from(id.seq).is_some_and(|at| at < id.end)
+    }
+}
+
+/// See the module's text. All times are since one moment of the caller's choice.
+#[derive(Debug)]
+pub(crate) struct Weave<T> {
+    boots: HashMap<Origin, Known<T>>,
+    limits: Limits,
+    held: usize,
+    held_bytes: usize,
+}
+
+impl<T> Weave<T> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { boots: HashMap::new(), limits, held: 0, held_bytes: 0 }
+    }
+
+    /// The store's rows that were given already have numbers of this boot up to `next`, exclusive; 1: it has none of them.
+    pub(crate) fn learn(&mut self, origin: &Origin, next: u64, out: &mut Vec<Piece<T>>) {
+        let known = self.boots.entry(origin.clone()).or_default();
+        if known.next.is_some() {
+            return;
+        }
+        known.next = Some(next);
+        self.release(origin, out);
+    }
+
+    /// A record that came live.
+    pub(crate) fn live(&mut self, now: Duration, piece: Piece<T>, out: &mut Vec<Piece<T>>) {
+        self.make_room(&piece.id.origin);
+        let known = self.boots.entry(piece.id.origin.clone()).or_default();
+        known.last_active = now;
+        if known.is_old(&piece.id) || known.held.contains_key(&piece.id.seq) {
+            return;
+        }
+        // Even the first one of a boot may have been given, with the history.
+        let is_next = known.next.is_some_and(|next| piece.id.seq <= next);
+        if is_next {
+            let origin = piece.id.origin.clone();
+            known.pass(&piece.id);
+            known.ahead.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+            out.push(piece);
+            self.release(&origin, out);
+        } else if self.held < self.limits.held && self.held_bytes + piece.bytes <= self.limits.held_bytes {
+            if known.held.is_empty() {
+                known.since = now;
+            }
+            (self.held, self.held_bytes) = (self.held + 1, self.held_bytes + piece.bytes);
+            known.held.insert(piece.id.seq, piece);
+        }
+    }
+
+    /// Whether a row of the store's order, the next one, is to be given.
+    pub(crate) fn is_wanted(&self, id: &Id) -> bool {
+        self.boots.get(&id.origin).is_none_or(|known| !known.ahead.has(id.seq, id.end, id.is_gap))
+    }
+
+    /// The next row of the store's order. `true`: it is to be given now, before what is put into `out`.
+    pub(crate) fn stored(&mut self, now: Duration, id: &Id, out: &mut Vec<Piece<T>>) -> bool {
+        self.make_room(&id.origin);
+        let known = self.boots.entry(id.origin.clone()).or_default();
+        known.last_active = now;
+        let is_wanted = !known.ahead.has(id.seq, id.end, id.is_gap);
+        known.ahead.remove(id.seq, id.end, id.is_gap);
+        if is_wanted {
+            known.pass(id);
+            // It need not be waited for any more.
+            let same: Vec<u64> = known.held.range(id.seq..id.end).map(|(&seq, _)| seq).collect();
+            for seq in same {
+                let is_same =
+                    known.held.get(&seq).is_some_and(|held| held.id.is_gap == id.is_gap || !id.is_gap);
+                if let Some(piece) = is_same.then(|| known.held.remove(&seq)).flatten() {
+                    (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - piece.bytes);
+                }
+            }
+        }
+        self.release(&id.origin, out);
+        is_wanted
+    }
+
+    /// Gives what waits behind a hole no longer.
+    fn release(&mut self, origin: &Origin, out: &mut Vec<Piece<T>>) {
+        let Some(known) = self.boots.get_mut(origin) else { return };
+        while let (Some(next), Some(first)) = (known.next, known.held.first_entry())
+            && *first.key() <= next
+        {
+            let piece = first.remove();
+            (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - piece.bytes);
+            if !known.is_old(&piece.id) {
+                known.pass(&piece.id);
+                known.ahead.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+                out.push(piece);
+            }
+        }
+    }
+
+    /// Gives what has waited for `patience`: the store does not come. What it says later of the holes is given then.
+    pub(crate) fn give_up(&mut self, now: Duration, patience: Duration, out: &mut Vec<Piece<T>>) {
+        let is_due = |known: &Known<T>| !known.held.is_empty() && known.since + patience <= now;
+        let mut due: Vec<_> =
+            self.boots.iter().filter(|(_, known)| is_due(known)).map(|(origin, _)| origin.clone()).collect();
+        due.sort_unstable();
+        for origin in due {
+            while let Some(known) = self.boots.get_mut(&origin)
+                && let Some((&seq, _)) = known.held.first_key_value()
+            {
+                let next = known.next.unwrap_or(seq);
+                known.missing.add(next, seq);
+                known.next = Some(next.max(seq));
+                self.release(&origin, out);
+            }
+        }
+    }
+
+    /// Boots of which something waits, and of which it is not known how far the store's rows go that were given.
+    pub(crate) fn unknown(&self) -> Vec<Origin> {
+        let is_unknown = |known: &Known<T>| known.next.is_none() && !known.held.is_empty();
+        let unknown = self.boots.iter().filter(|(_, known)| is_unknown(known));
+        let mut unknown: Vec<_> = unknown.map(|(origin, _)| origin.clone()).collect();
+        unknown.sort_unstable();
+        unknown
+    }
+
+    /// Whether something waits for the store.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.held > 0
+    }
+
+    /// What was given ahead of the store's order.
+    pub(crate) fn ahead(&self) -> BTreeMap<BootKey, Given> {
+        let ahead = self.boots.iter().filter(|(_, known)| !known.ahead.is_empty());
+        ahead
+            .map(|(origin, known)| (BootKey::of(&origin.instance, origin.boot), known.ahead.clone()))
+            .collect()
+    }
+
+    /// Whether anything was.
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.boots.values().any(|known| !known.ahead.is_empty())
+    }
+
+    fn make_room(&mut self, origin: &Origin) {
+        if self.boots.len() < self.limits.boots || self.boots.contains_key(origin) {
+            return;
+        }
+        let is_idle = |known: &Known<T>| known.held.is_empty() && known.ahead.is_empty();
+        let idle = self.boots.iter().filter(|(_, known)| is_idle(known));
+        let quietest = idle.min_by_key(|(_, known)| known.last_active).map(|(origin, _)| origin.clone());
+        // Nobody that is not idle is forgotten: its lines would come twice.
+        if let Some(quietest) = quietest {
+            self.boots.remove(&quietest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
