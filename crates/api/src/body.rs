@@ -45,7 +45,9 @@ pub(crate) async fn read_whole(
     let mut whole = Vec::new();
     while let Some(bytes) = next_bytes(&mut body, due.saturating_duration_since(Instant::now())).await? {
         if whole.len() + bytes.len() > max_bytes {
-            let text = format!("the form has more than {max_bytes} bytes, and no query is that long");
+            let text = format!(
+                "the request's body has more than {max_bytes} bytes, and nothing that is read here is that long"
+            );
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
         whole.extend_from_slice(&bytes);

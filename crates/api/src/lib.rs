@@ -39,6 +39,7 @@ mod stall;
 #[allow(dead_code)]
 mod tail;
 mod tenant;
+pub mod tokens;
 mod v1;
 
 use std::future::Future;
@@ -61,6 +62,7 @@ pub use logins::Known;
 pub use logs::Logs;
 pub use metrics::ApiFigures;
 pub use serve::{Fault, Figures, Warnings};
+pub use tokens::Tokens;
 
 /// How the HTTP face behaves.
 pub struct Config {
@@ -72,6 +74,8 @@ pub struct Config {
     pub known: watch::Receiver<Known>,
     /// Where heartbeats of hosts are heard, with a login that may subscribe to `sys.hb.>`. `None`: nobody knows here which Machines run.
     pub heartbeats: Option<Client>,
+    /// Who makes and revokes tokens; `None`: nobody does here.
+    pub tokens: Option<Arc<dyn Tokens>>,
     /// How much each may have.
     pub limits: Limits,
     /// What inserted lines have as their host.
@@ -91,8 +95,20 @@ impl Config {
     pub fn new(listener: TcpListener, logs: Arc<dyn Logs>, known: watch::Receiver<Known>) -> Self {
         let (limits, host) = (Limits::default(), String::new());
         let own_figures = Arc::default();
-        let (figures, fault, warnings, heartbeats) = (None, None, None, None);
-        Self { listener, logs, known, heartbeats, limits, host, figures, fault, warnings, own_figures }
+        let (figures, fault, warnings, heartbeats, tokens) = (None, None, None, None, None);
+        Self {
+            listener,
+            logs,
+            known,
+            heartbeats,
+            tokens,
+            limits,
+            host,
+            figures,
+            fault,
+            warnings,
+            own_figures,
+        }
     }
 }
 
@@ -108,8 +124,19 @@ impl std::fmt::Debug for Config {
 /// Serves clients until `shutdown` resolves. Then nobody new is let in, tails end at once, and requests that run may come to
 /// their end within 5 seconds. A store or a registry that is away does not end it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
-    let Config { listener, logs, known, heartbeats, limits, host, figures, fault, warnings, own_figures } =
-        config;
+    let Config {
+        listener,
+        logs,
+        known,
+        heartbeats,
+        tokens,
+        limits,
+        host,
+        figures,
+        fault,
+        warnings,
+        own_figures,
+    } = config;
     let api = Arc::new(Api {
         logs,
         logins: Logins::new(known),
@@ -121,6 +148,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         flushes: Flushes::default(),
         quiet: v1::Quiet::default(),
         heartbeats: Heartbeats::default(),
+        tokens,
         host,
         figures,
         fault,

@@ -111,6 +111,11 @@ pub(crate) fn ok(content_type: &'static str, body: impl Into<Bytes>) -> Reply {
     whole(StatusCode::OK, content_type, body.into())
 }
 
+/// A reply of status 201, a document of JSON.
+pub(crate) fn created(body: impl Into<Bytes>) -> Reply {
+    whole(StatusCode::CREATED, JSON, body.into())
+}
+
 fn whole(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
     let body = Body::Whole(Some(body).filter(|body| !body.is_empty()));
     with_type(status, content_type, body)

@@ -24,6 +24,7 @@ use crate::metrics::{Counts, OPENMETRICS, shown};
 use crate::reply::{self, Refused, Reply};
 use crate::route::{self, Params, Route};
 use crate::stall::Patience;
+use crate::tokens::Tokens;
 use crate::{dashboard, insert, select, tenant, v1};
 
 /// Figures of others, to be served beside one's own.
@@ -48,6 +49,8 @@ pub(crate) struct Api {
     /// Where readers of pages find nothing.
     pub(crate) quiet: v1::Quiet,
     pub(crate) heartbeats: Heartbeats,
+    /// `None`: none are made here.
+    pub(crate) tokens: Option<Arc<dyn Tokens>>,
     pub(crate) host: String,
     /// `None`: `/metrics` is not served.
     pub(crate) figures: Option<Figures>,

@@ -2,6 +2,7 @@
 
 mod parts;
 mod store;
+mod tokens;
 mod web;
 
 use std::fmt;
@@ -165,7 +166,8 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
     let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
     let store = store.map(|store| (args.store_name.clone(), store));
-    let has_web = web::start(data, &running, http, web::Others { store, proxy, agent }, &mut parts)?;
+    let others = web::Others { store, proxy, agent, has_registry: !args.no_registry };
+    let has_web = web::start(data, &running, http, others, &mut parts)?;
     // Those who let people in wait for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
     // holds up no agent.
     let is_ready = async {

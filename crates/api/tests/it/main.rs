@@ -15,6 +15,7 @@ mod hostile;
 mod inserting;
 mod inventory;
 mod live;
+mod minting;
 mod own;
 mod partial;
 mod real;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::parts::{Parts, until};
+use super::tokens::OverSocket;
 use super::{Ready, tell_of_refusal};
 use crate::bus_link;
 use crate::data::{Data, Running};
@@ -24,6 +25,8 @@ pub(super) struct Others {
     pub(super) store: Option<(Name, Store)>,
     pub(super) proxy: Arc<proxy::Figures>,
     pub(super) agent: Arc<agent::Figures>,
+    /// Whether the registry is one of them.
+    pub(super) has_registry: bool,
 }
 
 /// What each text of figures ends with, and all of them together once.
@@ -69,6 +72,8 @@ pub(super) fn start(
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
     config.heartbeats = heartbeats;
+    let socket = data.registry().join(registry::admin::SOCKET);
+    config.tokens = others.has_registry.then(|| Arc::new(OverSocket { socket }) as Arc<dyn api::Tokens>);
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
     let store = others.store.map(|(_, store)| store);
     let figured = store.clone();
