@@ -123,7 +123,7 @@ async fn nobody_sees_or_revokes_tokens_of_others() {
     let of_web = api.world.token_for("k3f9", &scope(&["web"], &[Action::Read, Action::Admin]));
     let reader = api.world.token_for("k3f9", &scope(&[], &[Action::Read]));
     assert_eq!(ids(&api.ask_as(&admin, &get("/api/v1/tokens")).await), [mine.clone(), narrow.clone()]);
-    assert_eq!(ids(&api.ask_as(&of_web, &get("/api/v1/tokens")).await), [narrow.clone()]);
+    assert_eq!(ids(&api.ask_as(&of_web, &get("/api/v1/tokens")).await), std::slice::from_ref(&narrow));
     for (token, request, status) in [
         (&reader, get("/api/v1/tokens"), 403),
         (&reader, delete(&narrow), 403),
