@@ -210,3 +210,53 @@ async fn machines_and_how_they_ended() {
     api.stop().await;
     let _ = stop.send(());
 }
+
+#[tokio::test]
+async fn whether_all_is_stored() {
+    let numbered = |org: &str, app: &str, instance: &str, seq: u64, span: u64| {
+        let line = at(org, app, instance, now() - (1000 - seq as i64) * SECOND, "said");
+        line.with("boot", &boot(1)).with("seq", &seq.to_string()).with("span", &span.to_string())
+    };
+    let gap = |app: &str, seq, span, reason: &str| {
+        numbered("k3f9", app, "i1", seq, span).with("gap.reason", reason).with("provider", "runner")
+    };
+    let mut lines: Vec<_> = (1..=20).map(|seq| numbered("k3f9", "whole", "i1", seq, 1)).collect();
+    // 3 and 4 are one line, 6 and 7 are lost and said so, 8 and 9 are neither; 11 was said to be lost and came later.
+    lines.extend(
+        [(1, 1), (2, 1), (3, 2), (5, 1), (10, 1), (11, 1), (12, 1)]
+            .map(|(seq, span)| numbered("k3f9", "holes", "i1", seq, span)),
+    );
+    lines.extend([gap("holes", 6, 2, "ring_full"), gap("holes", 11, 1, "vanished")]);
+    lines.push(numbered("k3f9", "imported", "none", 90, 1).with("provider", "import"));
+    lines.push(numbered("m7x2", "of-others", "i1", 5, 1));
+    let api = Api::start(lines).await;
+    let found = api.ask(&get("/api/v1/doctor")).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    assert!(!found.body.contains("of-others"), "{found:?}");
+    let found = found.json();
+    assert_eq!(names(&found["apps"], "app"), ["holes", "whole"]);
+    let (holes, whole) = (&found["apps"][0], &found["apps"][1]);
+    let figures = |app: &Value| {
+        ["produced", "stored", "late", "missing", "behind"].map(|name| app[name].as_u64().unwrap())
+    };
+    assert_eq!(
+        (figures(whole), &whole["proved"], &whole["gaps"]),
+        ([20, 20, 0, 0, 0], &json!(true), &json!({}))
+    );
+    assert_eq!((figures(holes), &holes["proved"]), ([12, 8, 1, 2, 0], &json!(false)));
+    assert_eq!(holes["gaps"], json!({ "ring_full": 2, "vanished": 1 }));
+    let one = &holes["boots"][0];
+    assert_eq!(
+        (&one["boot"], &one["first_seq"], &one["next_seq"], &one["host"]),
+        (&json!(boot(1)), &json!(1), &json!(13), &json!("h1"))
+    );
+    assert_eq!(found["hosts"], json!([{ "host": "h1", "region": "lhr", "age_s": null, "alive": false }]));
+    let web = api.world.token_for("k3f9", &scope(&["whole"], &[Action::Read]));
+    let found = api.ask_as(&web, &get("/api/v1/doctor?since=-2h")).await.json();
+    assert_eq!(names(&found["apps"], "app"), ["whole"]);
+    assert_eq!(api.ask_as(&web, &get("/api/v1/doctor?app=holes")).await.status, 403);
+    assert_eq!(api.ask(&get("/api/v1/doctor?since=soon")).await.status, 400);
+    let found = api.ask(&get("/api/v1/doctor?app=nothing")).await.json();
+    assert_eq!((&found["apps"], &found["hosts"]), (&json!([]), &json!([])));
+    api.stop().await;
+}
