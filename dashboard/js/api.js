@@ -54,19 +54,25 @@ export async function* rows(path, options) {
   }
 }
 
-/** The lines of a stream of text, without their ends. @param {ReadableStream<Uint8Array>} body */
+/** The lines of a stream of text, without their ends; null wherever the network has brought no more yet. @param {ReadableStream<Uint8Array>} body */
 export async function* lines(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = '';
+  // What has no end yet, in pieces: a line of many of them is put together once.
+  let rest = [];
   try {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) break;
-      const found = (rest + value).split('\n');
-      rest = found.pop();
-      yield* found;
+      const found = value.split('\n');
+      if (found.length > 1) {
+        yield rest.join('') + found[0];
+        rest = [];
+        for (let at = 1; at < found.length - 1; at += 1) yield found[at];
+      }
+      rest.push(found.at(-1));
+      yield null;
     }
-    if (rest) yield rest;
+    if (rest.join('')) yield rest.join('');
   } finally {
     // Whoever leaves the loop ends the work on the other side as well.
     reader.cancel().catch(() => {});

@@ -1,7 +1,85 @@
-// Machine.
+// A Machine: what it is, its starts and how they ended, and its lines.
 
-import { html } from '../ui.js';
+import { html, useEffect, useState } from '../ui.js';
+import { get } from '../api.js';
+import { ago, count, plural, span, stamp } from '../format.js';
+import { Live } from '../live/live.js';
+import { Problem } from '../notice.js';
+import { link } from '../router.js';
 
-export default function Machine() {
-  return html`<div class="content"><h1>Machine</h1></div>`;
+/** How often the page looks again, while it is looked at: milliseconds. */
+const EVERY = 15_000;
+
+/** The mark and the words of a state. */
+const STATES = {
+  running: ['good', 'running'],
+  exited: ['wait', 'exited'],
+  vanished: ['bad', 'vanished: it ended without a word'],
+  unknown: ['', 'not heard of lately'],
+};
+
+export default function Machine({ parts, args }) {
+  const [id = ''] = parts;
+  const [found, setFound] = useState({ machine: null, isLoaded: false, error: null });
+  const load = () => get('/api/v1/machines').then(
+    ({ machines }) => setFound({ machine: machines.find((one) => one.instance === id) ?? null, isLoaded: true, error: null }),
+    (error) => setFound((now) => ({ ...now, error })),
+  );
+  useEffect(() => {
+    load();
+    const timer = setInterval(() => { if (!document.hidden) load(); }, EVERY);
+    return () => clearInterval(timer);
+  }, [id]);
+
+  const { machine, isLoaded, error } = found;
+  if (!machine) {
+    if (error) return html`<div class="content"><${Problem} error=${error} again=${load} /></div>`;
+    if (!isLoaded) return html`<p class="loading" aria-busy="true">Loading</p>`;
+    return html`<div class="empty"><h1>No Machine ${id}</h1><p>It has not written a line in the time that lines are kept, or this token may not see it. <a href="#/apps">All apps</a></p></div>`;
+  }
+  const title = html`<a href=${link('app', machine.app)}>${machine.app}</a><span class="dim" aria-hidden="true">/</span><span>${id}</span>`;
+  return html`<${Live} key=${id} app=${machine.app} instance=${id} args=${args} title=${title}>
+    <${Facts} machine=${machine} />
+    <${Boots} machine=${machine} />
+  <//>`;
+}
+
+function Facts({ machine }) {
+  const [mark, words] = STATES[machine.state] ?? ['', machine.state];
+  const facts = [
+    ['State', html`<span class="state"><span class=${`dot ${mark}`} aria-hidden="true"></span><span>${words}</span></span>`],
+    ['Region', machine.region],
+    ['Host', machine.host || 'not known'],
+    ['Started', when(machine.started)],
+    ['Last line', when(machine.last_seen)],
+    ['Lines in the last hour', count(machine.lines_1h)],
+    ['Errors in the last hour', machine.errors_1h ? html`<span class="chip error num">${count(machine.errors_1h)}</span>` : 'none'],
+    ...(machine.exit ? [['Last exit', html`<${Exit} exit=${machine.exit} />`]] : []),
+  ];
+  return html`<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+const when = (time) => (time ? html`<time title=${stamp(Date.parse(time))}>${ago(Date.parse(time))}</time>` : 'not known');
+
+/** How a start ended: the code, the signal, or that memory was out. */
+function Exit({ exit }) {
+  const text = exit.oom ? 'out of memory' : exit.signal ? `signal ${exit.signal}` : `code ${exit.code}`;
+  const isBad = exit.oom || exit.signal || exit.code !== 0;
+  return html`<span class=${`chip ${isBad ? 'error' : 'good'}`} title=${exit.message}>${text}</span>`;
+}
+
+function Boots({ machine }) {
+  const boots = machine.boots ?? [];
+  if (!boots.length) return null;
+  return html`<details class="boots">
+    <summary>${plural(boots.length, 'start')}</summary>
+    <div class="scroll-x"><table class="table"><thead><tr><th>Started</th><th>Ran for</th><th>Ended</th><th>Exit</th><th>Boot</th></tr></thead>
+      <tbody>${boots.map((boot) => html`<tr key=${boot.boot}>
+        <td class="num">${boot.started ? stamp(Date.parse(boot.started)) : 'not known'}</td>
+        <td class="num">${boot.started && boot.exit?.time ? span((Date.parse(boot.exit.time) - Date.parse(boot.started)) / 1000) : ''}</td>
+        <td class="num">${boot.exit?.time ? stamp(Date.parse(boot.exit.time)) : ''}</td>
+        <td>${boot.exit ? html`<${Exit} exit=${boot.exit} /> <span class="dim">${boot.exit.message}</span>` : boot.vanished ? html`<span class="chip error">vanished</span>` : html`<span class="dim">${boot.boot === machine.boot && machine.state === 'running' ? 'still running' : 'not known'}</span>`}</td>
+        <td class="mono dim">${boot.boot}</td>
+      </tr>`)}</tbody></table></div>
+  </details>`;
 }

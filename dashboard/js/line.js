@@ -1,0 +1,187 @@
+// One shape for a line, wherever it came from: a live tail (JSON as Fly has it), or a row of a query.
+
+/**
+ * @typedef {object} Line
+ * @property {string} id        instance, boot and seq: the same line has the same one everywhere
+ * @property {string} time      RFC 3339 with nanoseconds
+ * @property {number} ms        the same as Unix milliseconds
+ * @property {string} level     debug, info, warn or error
+ * @property {string} app
+ * @property {string} region
+ * @property {string} instance
+ * @property {string} host
+ * @property {string} provider  app, runner, proxy or import
+ * @property {string} stream    stdout or stderr, or what else there is
+ * @property {string} message
+ * @property {string} code      of the catalogue; empty mostly
+ * @property {{reason: string, hop: string} | null} gap  lines that are missing: `span` of them
+ * @property {string} boot
+ * @property {number} seq
+ * @property {number} span
+ * @property {Record<string, string> | null} own  fields that came beside the message
+ * @property {object} raw       as it came
+ */
+
+/** Names that are Logway's; an app's field of such a name is stored as `app.NAME`. */
+const PLATFORM = new Set([
+  '_time', '_msg', '_stream', '_stream_id', 'app', 'region', 'instance', 'host', 'provider', 'level', 'stream', 'boot', 'seq', 'pos',
+  'span', 'code', 'log.level', 'event.provider', 'logway.level_source', 'logway.clock', 'logway.more', 'logway.open',
+]);
+const RESERVED = /^(gap|logway|fly)\./;
+
+/** The longest message that is looked into for fields, in characters. */
+const MAX_PARSED = 64 * 1024;
+
+let nameless = 0;
+
+/** A line of a live tail. @returns {Line} */
+export function fromTail(json) {
+  const { fly = {}, log = {}, event = {}, logway = {}, gap = null } = json;
+  const instance = fly.app?.instance ?? '';
+  return {
+    id: idOf(instance, logway.boot, logway.seq),
+    time: json.timestamp ?? '',
+    ms: Date.parse(json.timestamp) || 0,
+    level: log.level ?? 'info',
+    app: fly.app?.name ?? '',
+    region: fly.region ?? '',
+    instance,
+    host: json.host ?? '',
+    provider: event.provider ?? '',
+    stream: logway.stream ?? '',
+    message: json.message ?? '',
+    code: json.code ?? '',
+    gap,
+    boot: logway.boot ?? '',
+    seq: logway.seq ?? 0,
+    span: logway.span ?? 1,
+    own: ownOf(logway),
+    raw: json,
+  };
+}
+
+/** A row of a query: flat, and all its values are text. @returns {Line} */
+export function fromRow(row) {
+  const own = {};
+  for (const [name, value] of Object.entries(row)) {
+    if (!PLATFORM.has(name) && !name.startsWith('gap.')) own[name] = value;
+  }
+  const seq = Number(row.seq) || 0;
+  return {
+    id: idOf(row.instance, row.boot, seq),
+    time: row._time ?? '',
+    ms: Date.parse(row._time) || 0,
+    level: row.level ?? 'info',
+    app: row.app ?? '',
+    region: row.region ?? '',
+    instance: row.instance ?? '',
+    host: row.host ?? '',
+    provider: row.provider ?? '',
+    stream: row.stream ?? '',
+    message: row._msg ?? '',
+    code: row.code ?? '',
+    gap: row['gap.reason'] ? { reason: row['gap.reason'], hop: row['gap.hop'] ?? '' } : null,
+    boot: row.boot ?? '',
+    seq,
+    span: Number(row.span) || 1,
+    own: Object.keys(own).length ? own : null,
+    raw: row,
+  };
+}
+
+/** A row that was made of many, or whose fields are hidden, has no id of its own. */
+const idOf = (instance, boot, seq) => (boot && seq ? `${instance}:${boot}:${seq}` : `row:${(nameless += 1)}`);
+
+/** What a tail's line says beside its message: fields of a row that came over HTTP, and facts of an event. */
+function ownOf({ fields, event }) {
+  const own = { ...fields };
+  for (const [name, value] of Object.entries(event ?? {})) own[`logway.event.${name}`] = String(value);
+  return Object.keys(own).length ? own : null;
+}
+
+/**
+ * What a message says itself.
+ * @typedef {object} Said
+ * @property {'json' | 'logfmt'} kind
+ * @property {any} value     the document, for JSON
+ * @property {string} text   what it says to people, if it says that in a field
+ * @property {[string, string][]} pairs  all other fields, with the names under which they are stored
+ */
+
+/** Fields that hold the sentence for people. */
+const SENTENCES = ['msg', 'message', 'event', 'text'];
+/** Fields that a row shows in columns of its own. */
+const IN_COLUMNS = new Set(['level', 'severity', 'lvl', 'time', 'ts', 'timestamp', '@timestamp', '@level', '@message', '@t', '@l']);
+
+/** Looks into a message. @param {Line} line @returns {Said | null} null: it is plain text */
+export function said(line) {
+  const text = line.message;
+  if (text.length > MAX_PARSED) return null;
+  if (text[0] === '{' && text.trimEnd().endsWith('}')) return saidJson(text);
+  return /^[A-Za-z_][\w.@/-]*=\S/.test(text) ? saidLogfmt(text) : null;
+}
+
+function saidJson(text) {
+  let value;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const pairs = [];
+  flatten(value, '', pairs);
+  return { kind: 'json', value, ...divided(pairs) };
+}
+
+const PAIR = /([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*|)(?=\s|$)/g;
+
+function saidLogfmt(text) {
+  const pairs = [];
+  for (const [, name, value] of text.matchAll(PAIR)) pairs.push([name, unquoted(value)]);
+  return pairs.length > 1 ? { kind: 'logfmt', value: null, ...divided(pairs) } : null;
+}
+
+/** The sentence, and the rest without what stands in columns. */
+function divided(pairs) {
+  const sentence = SENTENCES.find((name) => pairs.some(([found, value]) => found === name && value !== ''));
+  const rest = pairs.filter(([name]) => name !== sentence && !IN_COLUMNS.has(name));
+  return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest };
+}
+
+/** Nested objects become names with dots; lists stay as they are written; what is empty is no field. */
+function flatten(value, path, pairs) {
+  for (const [name, inner] of Object.entries(value)) {
+    const full = path ? `${path}.${name}` : name;
+    if (inner === null || inner === '') continue;
+    if (typeof inner === 'object' && !Array.isArray(inner)) flatten(inner, full, pairs);
+    else pairs.push([full, typeof inner === 'object' ? JSON.stringify(inner) : String(inner)]);
+  }
+}
+
+function unquoted(text) {
+  if (text[0] !== '"') return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.slice(1, -1);
+  }
+}
+
+/** The name under which an app's field is stored: it can be none of the platform's. */
+export const storedName = (name) => (PLATFORM.has(name) || RESERVED.test(name) ? `app.${name}` : name);
+
+/** Whether a line goes on with the one before it: a frame of a stack trace, or what is indented. */
+export function goesOn(line, before) {
+  return Boolean(before) && !line.gap && !before.gap && line.instance === before.instance && line.stream === before.stream
+    && line.boot === before.boot && /^(\s+\S|at |Caused by: |\.\.\. \d+ more|goroutine \d+ \[|Traceback )/.test(line.message);
+}
+
+/** Which of 12 colours an instance has, here and in the next visit. */
+export function hue(instance) {
+  let hash = 2166136261;
+  for (let at = 0; at < instance.length; at += 1) hash = Math.imul(hash ^ instance.charCodeAt(at), 16777619);
+  return (hash >>> 0) % 12;
+}
+
+/** An instance's id, short enough for a column. */
+export const shortId = (instance) => (instance.length > 14 ? `${instance.slice(0, 8)}…` : instance);

@@ -1,0 +1,109 @@
+// All of one line: its facts, its fields as a tree, and what can be done with it.
+
+import { html, render, useState } from '../ui.js';
+import { Icon } from '../icons.js';
+import { bytes } from '../format.js';
+import { said, storedName } from '../line.js';
+import { copy } from '../notice.js';
+import { link } from '../router.js';
+import { visible } from '../text.js';
+
+/** Most characters of a message that are shown before somebody asks for all. */
+const MOST = 6_000;
+
+/**
+ * What a page offers for a line.
+ * @typedef {object} Offers
+ * @property {(field: string, value: string, isNot: boolean) => void} [onFilter]  shows only lines with this value, or none with it
+ * @property {(line: import('../line.js').Line) => string} [linkOf]      the address of the line
+ * @property {(line: import('../line.js').Line) => string} [contextOf]   the address of the lines around it
+ * @property {(code: string) => void} [onCode]
+ */
+
+/** Shows a line's details in an element; gives what takes them away. @param {Offers} offers */
+export function openDetail(line, box, offers) {
+  render(html`<${Detail} line=${line} offers=${offers} />`, box);
+  return () => render(null, box);
+}
+
+function Detail({ line, offers }) {
+  const inside = said(line);
+  const facts = [
+    ['time', line.time, ''], ['app', line.app], ['instance', line.instance], ['region', line.region], ['host', line.host], ['provider', line.provider],
+    ['stream', line.stream], ['level', line.level], ['code', line.code], ['boot', line.boot], ['seq', line.seq ? String(line.seq) : ''],
+  ].filter(([, value]) => value);
+  const own = Object.entries(line.own ?? {}).filter(([name]) => !inside || !inside.pairs.some(([found]) => storedName(found) === name));
+  return html`
+    <div class="detail-acts">
+      <button class="button" onClick=${() => copy(line.message, 'Message')}><${Icon} name="copy" />Copy message</button>
+      <button class="button" onClick=${() => copy(JSON.stringify(line.raw, null, 2), 'JSON')}>Copy JSON</button>
+      ${offers.linkOf && html`<button class="button" onClick=${() => copy(absolute(offers.linkOf(line)), 'Link')}><${Icon} name="anchor" />Copy link</button>`}
+      ${offers.contextOf && line.boot && html`<a class="button" href=${offers.contextOf(line)}>Lines around it</a>`}
+      ${line.instance && html`<a class="button" href=${link('machine', line.instance)}><${Icon} name="machine" />Machine</a>`}
+      ${line.code && html`<a class="button" href=${link('codes', line.code)}>What ${line.code} means</a>`}
+    </div>
+    <${Message} text=${line.message} isData=${Boolean(inside)} />
+    <div class="detail-parts">
+      ${inside && html`<section><h3>Fields</h3>
+        ${inside.kind === 'json' ? html`<${Tree} value=${inside.value} path="" offers=${offers} />`
+          : html`<${Fields} all=${allPairs(line, inside)} offers=${offers} />`}
+      </section>`}
+      ${own.length > 0 && html`<section><h3>${inside ? 'More fields' : 'Fields'}</h3><${Fields} all=${own} offers=${offers} isStored=${true} /></section>`}
+      <section><h3>Where it is from</h3><${Fields} all=${facts} offers=${offers} isStored=${true} /></section>
+    </div>`;
+}
+
+/** Of logfmt: the sentence too. */
+const allPairs = (line, inside) => (inside.text ? [[/(^|\s)message=/.test(line.message) ? 'message' : 'msg', inside.text], ...inside.pairs] : inside.pairs);
+
+const absolute = (hash) => new URL(hash, location.href).href;
+
+/** The whole message, as it is. What the tree shows better is folded away. */
+function Message({ text, isData }) {
+  const [isWhole, setIsWhole] = useState(false);
+  const isLong = text.length > MOST && !isWhole;
+  const body = html`<pre class="detail-message" dir="auto">${visible(isLong ? text.slice(0, MOST) : text)}${isLong && '…'}</pre>
+    ${text.length > MOST && html`<button class="button" onClick=${() => setIsWhole(!isWhole)}>${isWhole ? 'Show less' : `Show all (${bytes(text.length)})`}</button>`}`;
+  if (!isData) return body;
+  return html`<details class="detail-raw"><summary>The message as it was written</summary>${body}</details>`;
+}
+
+/** Names and values, one below the other. */
+export function Fields({ all, offers, isStored = false }) {
+  return html`<dl class="fields">${all.map(([name, value, filter]) => html`
+    <div key=${name} class="field-row">
+      <dt>${visible(name)}</dt>
+      <dd><bdi dir="auto">${visible(value)}</bdi><${Acts} field=${filter ?? (isStored ? name : storedName(name))} value=${value} offers=${offers} /></dd>
+    </div>`)}</dl>`;
+}
+
+/** A document as a tree that opens and closes. */
+function Tree({ value, path, offers, depth = 0 }) {
+  return html`<ul class="tree">${Object.entries(value).map(([name, inner]) => {
+    const full = path ? `${path}.${name}` : name;
+    if (inner !== null && typeof inner === 'object') {
+      const isList = Array.isArray(inner);
+      const size = Object.keys(inner).length;
+      return html`<li key=${name}><details open=${depth < 2 && size <= 50}>
+        <summary><span class="tree-name">${visible(name)}</span> <span class="tree-size">${isList ? `[${size}]` : `{${size}}`}</span></summary>
+        <${Tree} value=${inner} path=${full} depth=${depth + 1} offers=${isList ? {} : offers} />
+      </details></li>`;
+    }
+    const kind = inner === null ? 'null' : typeof inner;
+    return html`<li key=${name} class="field-row"><span class="tree-name">${visible(name)}</span>
+      <span class=${`tree-value ${kind}`}><bdi dir="auto">${visible(String(inner))}</bdi>
+        <${Acts} field=${storedName(full)} value=${String(inner)} offers=${inner === null ? {} : offers} /></span></li>`;
+  })}</ul>`;
+}
+
+/** Only lines with this value, or none with it. */
+function Acts({ field, value, offers }) {
+  // A field is found by a value of at most so many letters; an empty name is that of the time, which is found in the search.
+  if (!offers.onFilter || !field || value.length > 2_000) return null;
+  const what = `${field} ${value.length > 40 ? `${value.slice(0, 40)}…` : value}`;
+  return html`<span class="acts">
+    <button class="act" title="Only lines with this value" aria-label=${`Only lines with ${what}`} onClick=${() => offers.onFilter(field, value, false)}>=</button>
+    <button class="act" title="No lines with this value" aria-label=${`No lines with ${what}`} onClick=${() => offers.onFilter(field, value, true)}>≠</button>
+  </span>`;
+}
+

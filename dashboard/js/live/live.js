@@ -1,0 +1,135 @@
+// Live logs of an app, or of one of its Machines: filters, the list, and what can be done with it.
+
+import { html, useEffect, useMemo, useRef, useState } from '../ui.js';
+import { clock, count, plural } from '../format.js';
+import { Icon } from '../icons.js';
+import { useKeys } from '../keys.js';
+import { LineView, linkOfLine, useLines } from '../lines/view.js';
+import { say } from '../notice.js';
+import { link, setArgs } from '../router.js';
+import { Menu } from '../menu.js';
+import { keptWrap, keepWrap } from './wrap.js';
+import { Feed } from './feed.js';
+import { FilterBar } from './filterbar.js';
+import { downloadHeld, downloadStored, fileName } from './download.js';
+import { fromArgs, isAny, logsql, markOf, withField } from './filters.js';
+import { State } from './state.js';
+
+/** How long somebody has stopped typing before the filter is sent: milliseconds. */
+const PAUSE = 250;
+
+/**
+ * @param {{app: string, args: Record<string, string>, instance?: string, title: any, children?: any}} props
+ *   `instance`: of this Machine alone, whatever the address says; `children` stand below the title
+ */
+export function Live({ app, args, instance, title, children }) {
+  const filters = useMemo(() => ({ ...fromArgs(args), ...(instance ? { instance } : {}) }), [JSON.stringify(args), instance]);
+  const [state, setState] = useState({ name: 'connecting', why: '' });
+  const [view, setView] = useState({ following: true, fresh: 0 });
+  const [held, setHeld] = useState({ length: 0, gone: 0 });
+  const [wrap, setWrap] = useState(keptWrap);
+  const feed = useRef(/** @type {Feed | null} */ (null));
+  const text = useRef(null);
+
+  const lines = useLines({
+    label: `Lines of ${instance ?? app}`,
+    look: { wrap },
+    onState: (now) => {
+      setView(now);
+      if (now.following) feed.current?.release();
+    },
+    onOlder: () => feed.current?.older().catch((error) => say(error.message)),
+    onFilter: (field, value, isNot) => setArgs(withField(filters, field, value, isNot)),
+    linkOf: linkOfLine,
+    contextOf: linkOfLine,
+  });
+  const { list } = lines;
+
+  useFeed(list, app, filters, feed, setState);
+  useCounts(list, setHeld);
+  useEffect(() => {
+    keepWrap(wrap);
+    list.setLook({ wrap, mark: markOf(filters) });
+  }, [wrap, filters.text]);
+
+  const follow = (is) => list.follow(is);
+  useKeys('Live logs', [
+    { keys: '/', does: 'Filter by text', act: () => text.current?.focus() },
+    { keys: ' ', does: 'Pause or follow', act: () => follow(!list.following) },
+    { keys: 'w', does: 'Wrap long lines, or cut them', act: () => setWrap(!wrap) },
+    { keys: 'x', does: 'Take all filters away', act: () => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' }) },
+  ]);
+
+  return html`<div class="live">
+    <div class="live-head">
+      <h1>${title}</h1>
+      <${State} state=${state} isFollowing=${view.following} isEmpty=${held.length === 0} />
+      <div class="live-acts">
+        <button class="button" onClick=${() => follow(!view.following)} title="Pause or follow (Space)">
+          <${Icon} name=${view.following ? 'pause' : 'play'} /><span class="word">${view.following ? 'Pause' : 'Follow'}</span></button>
+        <button class="button" aria-pressed=${wrap} onClick=${() => setWrap(!wrap)} title="Wrap long lines (w)" aria-label="Wrap long lines"><${Icon} name="wrap" /></button>
+        <${Download} app=${app} filters=${filters} list=${list} />
+        <a class="button not-phone" href=${link('search', [], { q: logsql(app, filters) })}><${Icon} name="search" />Search</a>
+      </div>
+    </div>
+    ${children}
+    <${FilterBar} app=${app} filters=${filters} isFixed=${Boolean(instance)} textRef=${text} pause=${PAUSE} />
+    <${LineView} lines=${lines}>
+      ${held.length === 0 && html`<${Idle} app=${app} state=${state} isAny=${isAny({ ...filters, instance: instance ? '' : filters.instance })} />`}
+      ${!view.following && html`<button class="button strong to-end" onClick=${() => follow(true)}>
+        <${Icon} name="down" />${view.fresh > 0 ? `${count(view.fresh)} new` : 'To the end'}</button>`}
+    <//>
+    <div class="live-foot num">
+      <span>${plural(held.length, 'line')} here${held.gone > 0 ? `, ${count(held.gone)} older ones let go: scroll up for them` : ''}</span>
+      <span class="not-phone">${held.first ? `since ${clock(held.first)}` : ''}</span>
+    </div>
+  </div>`;
+}
+
+/** A feed for the filters; another one when they change. */
+function useFeed(list, app, filters, ref, setState) {
+  const key = JSON.stringify([app, filters]);
+  useEffect(() => {
+    list.clear();
+    list.follow(true);
+    const feed = new Feed(list, app, filters, setState);
+    ref.current = feed;
+    feed.start();
+    return () => feed.stop();
+  }, [key]);
+}
+
+/** How many lines there are, looked at a few times in a second rather than with each line. */
+function useCounts(list, set) {
+  useEffect(() => {
+    const look = () => set((before) => {
+      const now = { length: list.length, gone: list.held.gone, first: list.held.at(0)?.ms ?? 0 };
+      return now.length === before.length && now.gone === before.gone && now.first === before.first ? before : now;
+    });
+    const timer = setInterval(look, 200);
+    return () => clearInterval(timer);
+  }, [list]);
+}
+
+/** What stands where lines would be. */
+function Idle({ app, state, isAny: hasNone }) {
+  if (state.name === 'ended') return html`<div class="idle"><strong>The tail has ended</strong><p>${state.why}</p></div>`;
+  if (state.name !== 'live' && state.name !== 'store-away') return null;
+  if (!hasNone) {
+    return html`<div class="idle"><strong>Nothing matches yet</strong><p>Connected. A line that matches is shown when it comes.</p>
+      <button class="button" onClick=${() => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' })}>Take all filters away</button></div>`;
+  }
+  return html`<div class="idle"><strong>Connected, no logs yet</strong><p>${app} has not written anything in a day. Lines are shown the moment they come:</p>
+    <pre>logway run --app ${app} -- ./your-server</pre></div>`;
+}
+
+function Download({ app, filters, list }) {
+  const stored = (minutes) => downloadStored(fileName(app), logsql(app, filters), minutes).catch((error) => say(error.message));
+  return html`<${Menu} label="Download" icon="down" items=${[
+    [`The ${plural(list.length, 'line')} shown here`, () => downloadHeld(fileName(app), list.held.lines)],
+    ['The last 15 minutes', () => stored(15)],
+    ['The last hour', () => stored(60)],
+    ['The last 24 hours', () => stored(24 * 60)],
+  ]} />`;
+}
+

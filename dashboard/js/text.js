@@ -1,0 +1,34 @@
+// Text of apps, made harmless to look at: what would act or hide is shown as a symbol.
+
+/** Colours of terminals: they say nothing about the text, so a row leaves them out. The detail of a line shows them. */
+const COLOURS = /\u001b\[[0-9;:]*m/g;
+
+/** Control characters but tab and line feed; marks that turn text around or have no width; separators of lines. */
+// eslint-disable-next-line no-control-regex
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const HAS_HIDDEN = new RegExp(HIDDEN.source);
+
+/** A character that is not to be seen, as a symbol: `␛` for escape, `[U+202E]` for one that turns text around. */
+function symbol(letter) {
+  const code = letter.charCodeAt(0);
+  if (code < 0x20) return String.fromCharCode(0x2400 + code);
+  if (code === 0x7f) return '\u2421';
+  return `[U+${code.toString(16).toUpperCase().padStart(4, '0')}]`;
+}
+
+/** All of a text, with what is hidden made visible. */
+export const visible = (text) => (HAS_HIDDEN.test(text) ? text.replace(HIDDEN, symbol) : text);
+
+/** A text for a row: without colours, with what is hidden made visible, and at most `most` characters. */
+export function shown(text, most) {
+  let cut = text;
+  if (text.length > most) {
+    // Not within a character of two halves.
+    const end = /[\ud800-\udbff]/.test(text[most - 1]) ? most - 1 : most;
+    cut = `${text.slice(0, end)}…`;
+  }
+  return visible(cut.includes('\u001b') ? cut.replace(COLOURS, '') : cut);
+}
+
+/** A text for one line: line ends become a mark. */
+export const oneLine = (text) => (text.includes('\n') ? text.replace(/\n+$/, '').replace(/\n/g, ' ↵ ') : text);
