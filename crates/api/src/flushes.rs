@@ -77,6 +77,10 @@ mod tests {
             Answer::failed(Failure::Broken)
         }
 
+        fn hear(&self, _: line::OrgId, _: Option<line::Name>) -> crate::live::Ears {
+            crate::live::deaf(Failure::Broken)
+        }
+
         fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
             Box::pin(std::future::ready(Err(Failure::Broken)))
         }

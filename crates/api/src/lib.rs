@@ -36,7 +36,6 @@ mod route;
 mod select;
 mod serve;
 mod stall;
-#[allow(dead_code)]
 mod tail;
 mod tenant;
 pub mod tokens;
@@ -57,7 +56,7 @@ use logins::Logins;
 use serve::Api;
 
 pub use limits::{Limits, PerOrg};
-pub use live::Live;
+pub use live::{Ears, Heard, Live, deaf};
 pub use logins::Known;
 pub use logs::Logs;
 pub use metrics::ApiFigures;
@@ -146,6 +145,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(),
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
+        feeds: tail::Feeds::default(),
         quiet: v1::Quiet::default(),
         heartbeats: Heartbeats::default(),
         tokens,

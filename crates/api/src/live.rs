@@ -4,16 +4,18 @@
 //! in the way of the store, so that a tail and a query show the same.
 
 mod hearing;
+mod raw;
 mod subject;
 
 use bus::client::{Client, Delivery, Status};
 use line::time::write_rfc3339;
-use line::{Gap, GapReason, Hop, Level, Provider};
+use line::{Gap, GapReason, Hop, Level, Name, OrgId, Provider};
 use query::{Block, Column, Flow};
 
 use crate::logs::{Answer, Answering, Failure, Listen};
 use crate::serve::unix_ns;
 use hearing::Hearing;
+pub use raw::{Heard, Hearing as Ears, deaf};
 
 /// Messages that are looked at together.
 const MAX_TOGETHER: usize = 512;
@@ -34,6 +36,11 @@ impl Live {
     /// Hears over this connection, whose login may subscribe to `o.>`.
     pub const fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// What [`crate::Logs::hear`] is to give. Must be called in a tokio runtime.
+    pub fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
+        raw::hear(self.client.clone(), org, app)
     }
 
     /// What [`crate::Logs::tail`] is to give. Must be called in a tokio runtime. Each tail is a subscription of its own, as narrow as

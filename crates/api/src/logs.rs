@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use line::{Name, OrgId};
 use query::Query;
 
+use crate::live::Ears;
+
 pub use answer::{Answer, Answering, End, Piece};
 pub use local::Local;
 pub use remote::Remote;
@@ -143,6 +145,10 @@ pub trait Logs: Send + Sync + 'static {
     /// then on is heard. Who takes them too slowly gets one row instead of those that
     /// it missed, which says how many they were (`gap.reason` is `slow_reader`). It has no end but a failure.
     fn tail(&self, listen: Listen) -> Answer;
+
+    /// Messages of the org, or of one app of it, as they come on the bus and from now on. Who takes them too slowly misses some, and hears how
+    /// many; the rows of all of them are found by their positions.
+    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears;
 
     /// Keeps the rows, and tells those who listen. It resolves when they are on disk.
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>>;

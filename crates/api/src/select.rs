@@ -20,7 +20,8 @@ use crate::reply::{self, Refused, Reply, refusal_of};
 use crate::route::Route;
 use crate::serve::{Api, Asked};
 use crate::tenant;
-pub(crate) use question::{PARTIAL, note_end};
+pub(crate) use question::{PARTIAL, note_end, own_limits};
+pub(crate) use tail::open_end;
 
 /// What a token has to allow for it.
 pub(crate) fn action(route: Route) -> Action {

@@ -24,6 +24,7 @@ use crate::metrics::{Counts, OPENMETRICS, shown};
 use crate::reply::{self, Refused, Reply};
 use crate::route::{self, Params, Route};
 use crate::stall::Patience;
+use crate::tail::Feeds;
 use crate::tokens::Tokens;
 use crate::{dashboard, insert, select, tenant, v1};
 
@@ -46,6 +47,8 @@ pub(crate) struct Api {
     pub(crate) seqs: Seqs,
     pub(crate) streams: Streams,
     pub(crate) flushes: Flushes,
+    /// What tails hear.
+    pub(crate) feeds: Feeds,
     /// Where readers of pages find nothing.
     pub(crate) quiet: v1::Quiet,
     pub(crate) heartbeats: Heartbeats,

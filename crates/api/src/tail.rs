@@ -1,4 +1,155 @@
 //! Live tail: history, then lines as they come, stitched without a hole, resumable by a cursor.
+//!
+//! | step | module |
+//! |---|---|
+//! | what is asked for | [`request`] |
+//! | the lines of an app, once for all tails of it: bus and stores | [`feed`], [`follow`] |
+//! | both in one order, each record once | [`weave`] |
+//! | where a tail stands, to go on from there | [`cursor`] |
+//! | history, what a cursor has not seen, then what comes | [`run`] |
+//! | a filter is held against it | [`batch`] |
+//! | bytes for a client | [`writer`] |
 
+mod batch;
 mod cursor;
+mod feed;
+mod follow;
+mod request;
+mod run;
 mod weave;
+mod writer;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Bytes, Frame};
+use line::{Name, OrgId};
+use tokio::sync::mpsc;
+
+use crate::limits::{Kind, Place};
+use crate::logs::Logs;
+use crate::reply::{self, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
+use crate::select::own_limits;
+use crate::serve::{Api, Asked};
+use cursor::Cursor;
+use feed::{Feed, Health};
+use follow::Follower;
+use request::Request;
+pub(crate) use request::Whose;
+use run::{Over, Tail, begun};
+use writer::{Notice, Writer};
+
+/// Chunks that may wait to be sent.
+const MAX_CHUNKS: usize = 4;
+/// How long it may take until a feed has begun.
+const BEGIN: Duration = Duration::from_secs(10);
+
+/// The feeds that run.
+#[derive(Debug, Default)]
+pub(crate) struct Feeds(Mutex<HashMap<Key, Weak<Feed>>>);
+
+/// An org, and an app of it or all.
+type Key = (OrgId, Option<Name>);
+
+impl Feeds {
+    /// The feed of an org, or of an app of it.
+    fn get(&self, logs: &Arc<dyn Logs>, org: &OrgId, app: Option<&Name>) -> Arc<Feed> {
+        let key: Key = (org.clone(), app.cloned());
+        let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(feed) = feeds.get(&key).and_then(Weak::upgrade) {
+            return feed;
+        }
+        feeds.retain(|_, feed| feed.strong_count() > 0);
+        let feed = Feed::start(Follower { logs: Arc::clone(logs), org: key.0.clone(), app: key.1.clone() });
+        feeds.insert(key, Arc::downgrade(&feed));
+        feed
+    }
+}
+
+/// The reply to a request for a tail of what `whose` names.
+pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> Result<Reply, Refused> {
+    let limits = own_limits(asked);
+    let org = limits.org.clone();
+    let (args, headers, now) = (Arc::clone(&asked.args), asked.headers.clone(), asked.now);
+    let read = {
+        let whose = whose.clone();
+        // Its expressions may take long to prepare.
+        tokio::task::spawn_blocking(move || Request::read(&args, &headers, &limits, &whose, now)).await
+    };
+    let request = read.unwrap_or_else(|_| Err(Refused::bad("the request cannot be read")))?;
+    let place = api.gate.enter(Kind::Tail, &org).await?;
+    let feed = api.feeds.get(&api.logs, &org, whose.app.as_ref());
+    let health = begun(&feed, BEGIN).await;
+    if let Some(cursor) = &request.cursor {
+        must_be_past(&feed, cursor).await?;
+    } else if let (Health::Storeless(why), false) = (&health, request.follows) {
+        return Err(refusal_of(&crate::logs::Failure::Away(why.clone()), ""));
+    }
+    // Whoever takes nothing here is not slow but stuck: what it has not taken it can go on with by its cursor.
+    asked.patience.set(api.limits.stall / 3);
+    let (sender, chunks) = mpsc::channel(MAX_CHUNKS);
+    let format = request.format;
+    let grant = Arc::clone(&asked.caller.grant);
+    let mut tail =
+        Tail { api: Arc::clone(api), feed, org, request, writer: Writer::new(format, sender), now };
+    tokio::spawn(async move {
+        let mut ending = tail.api.ending.subscribe();
+        let api = Arc::clone(&tail.api);
+        let end = tokio::select! {
+            over = tail.run() => match over {
+                Over::Gone => return,
+                Over::Done(why) => (why, None),
+            },
+            () = api.logins.ended(&grant) => ("the token is good no more: sign in again", Some("LR13")),
+            // An error means that whoever would say so is gone, which is as good.
+            _ = async { ending.wait_for(|end| *end).await.map(drop) } => {
+                ("the server ends: come again with the cursor", None)
+            }
+        };
+        // Nobody may be there to read it.
+        let _gone = tail.writer.say(Notice::End(end.0, end.1)).await;
+    });
+    let mut reply = reply::streaming(format.content_type(), Chunks { chunks, _place: place });
+    // What stands between keeps nothing back.
+    set_header(&mut reply, "x-accel-buffering", "no");
+    Ok(reply)
+}
+
+/// 400 for a cursor that is ahead of its store: it is of another one, or the store has lost what it had.
+async fn must_be_past(feed: &Feed, cursor: &Cursor) -> Result<(), Refused> {
+    let joined = feed.join();
+    for (store, &pos) in &cursor.stores {
+        let reached = joined.cursor.stores.get(store).copied();
+        if reached.is_none_or(|reached| reached >= pos) {
+            continue;
+        }
+        // The feed may only not be there yet.
+        match feed.follower().end(store).await {
+            Ok(end) if end < pos => {
+                return Err(Refused::bad(
+                    "the cursor is ahead of what is stored: it is of another installation, or of a store that was replaced; begin anew with since",
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a tail writes, on its way.
+struct Chunks {
+    chunks: mpsc::Receiver<Bytes>,
+    _place: Place,
+}
+
+impl Stream for Chunks {
+    fn poll_bytes(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.get_mut().chunks.poll_recv(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

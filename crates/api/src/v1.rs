@@ -21,6 +21,7 @@ use crate::logins::Caller;
 use crate::reply::{Refused, Reply};
 use crate::route::{Params, V1};
 use crate::serve::{Api, Asked};
+use crate::tail::{self, Whose};
 pub(crate) use page::Quiet;
 
 /// 403 unless the token allows what is asked. Everybody may ask who it is, and make its own token narrower.
@@ -53,7 +54,17 @@ pub(crate) async fn answer(
 ) -> Result<Reply, Refused> {
     match own {
         V1::Page => page::answer(api, &mut asked).await,
-        V1::AppTail | V1::SubjectTail => Err(not_here_yet()),
+        V1::AppTail => {
+            let whose = Whose { app: Some(app_of(&asked)?), ..Whose::default() };
+            tail::answer(api, &mut asked, &whose).await
+        }
+        V1::SubjectTail => {
+            let whose = Whose::of_subject(asked.args.get("subject").unwrap_or("logs.>"))?;
+            if let Some(app) = &whose.app {
+                must_see(&asked.caller, app.as_str())?;
+            }
+            tail::answer(api, &mut asked, &whose).await
+        }
         V1::Apps => apps::answer(api, &mut asked).await,
         V1::Machines => machines::answer(api, &mut asked).await,
         V1::Doctor => doctor::answer(api, &mut asked).await,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::Name;
+use line::{Name, OrgId};
 use query::{Limits, Side};
 use store::search::Partial;
 use store::stage::{Question, Store};
@@ -11,7 +11,7 @@ use store::{Malformed, Refusal, Request};
 use tokio::runtime::Handle;
 
 use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
-use crate::live::Live;
+use crate::live::{Ears, Live};
 
 /// When to come again if there was no place.
 const RETRY: Duration = Duration::from_secs(1);
@@ -87,6 +87,10 @@ impl Logs for Local {
 
     fn tail(&self, listen: Listen) -> Answer {
         self.live.tail(listen)
+    }
+
+    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
+        self.live.hear(org, app)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

@@ -9,7 +9,7 @@ use bus::sys::{
     append_subject, read_page,
 };
 use bytes::Bytes;
-use line::Name;
+use line::{Name, OrgId};
 use query::{Flow, Limits, Pipeline, Pool, Share, Side};
 use store::Request;
 use store::wire::{Piece, Pieces};
@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 
 use super::local::rejected;
 use super::{Answer, Answering, Ask, Batch, End, Failure, Listen, Logs, Pending, Receipt};
-use crate::live::Live;
+use crate::live::{Ears, Live};
 use crate::logins::Known;
 
 /// Pieces of answers that wait to be joined.
@@ -284,6 +284,10 @@ impl Logs for Remote {
 
     fn tail(&self, listen: Listen) -> Answer {
         self.live.tail(listen)
+    }
+
+    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
+        self.live.hear(org, app)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

@@ -1,9 +1,10 @@
 //! The store of this process beside others: it is asked directly as long as it is the only one that there is.
 
-use line::Name;
+use line::{Name, OrgId};
 use tokio::sync::watch;
 
 use super::{Answer, Ask, Batch, Failure, Listen, Local, Logs, Pending, Receipt, Remote};
+use crate::live::Ears;
 use crate::logins::Known;
 
 /// See [`Logs`]. Who keeps what is what the registry says; until it says so, this store keeps all.
@@ -51,6 +52,10 @@ impl Logs for Routed {
 
     fn tail(&self, listen: Listen) -> Answer {
         self.local.tail(listen)
+    }
+
+    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
+        self.local.hear(org, app)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

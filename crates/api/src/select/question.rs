@@ -299,7 +299,7 @@ pub(crate) fn note_end(api: &Api, end: &End) {
 }
 
 /// What the token allows to see.
-fn own_limits(asked: &Asked) -> Confinement {
+pub(crate) fn own_limits(asked: &Asked) -> Confinement {
     let grant = &asked.caller.grant;
     let names = |names: &Option<BTreeSet<Name>>| names.clone();
     let scope = &grant.scope;

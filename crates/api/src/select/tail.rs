@@ -62,7 +62,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
 }
 
 /// A time that ends now, as that of `_time:5m`, has no end in a tail: all that comes is new.
-fn open_end(filter: &mut Filter, now: i64) {
+pub(crate) fn open_end(filter: &mut Filter, now: i64) {
     match filter {
         Filter::Time(range) if range.to == now => range.to = i64::MAX,
         Filter::And(filters) | Filter::Or(filters) => {

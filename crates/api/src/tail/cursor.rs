@@ -23,6 +23,9 @@ const VERSION: char = '1';
 pub(crate) struct BootKey(u64);
 
 impl BootKey {
+    /// None: of a message that Logway did not write.
+    pub(crate) const NONE: Self = Self(0);
+
     pub(crate) fn of(instance: &str, boot: Boot) -> Self {
         let mut bytes = instance.as_bytes().to_vec();
         bytes.extend_from_slice(&boot.bits().to_le_bytes());
@@ -65,6 +68,11 @@ pub(crate) struct Last {
     pub(crate) seq: u64,
 }
 
+impl Last {
+    /// Before all lines.
+    pub(crate) const BEFORE_ALL: Self = Self { time: i64::MIN, boot: BootKey(0), seq: 0 };
+}
+
 /// See the module's text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -80,11 +88,6 @@ impl Cursor {
     /// Notes that a record was given.
     pub(crate) fn note(&mut self, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
         self.given.entry(boot).or_default().add(seq, end, is_gap);
-    }
-
-    /// Whether a record was given ahead of the positions.
-    pub(crate) fn has(&self, boot: BootKey, seq: u64, end: u64, is_gap: bool) -> bool {
-        self.given.get(&boot).is_some_and(|given| given.has(seq, end, is_gap))
     }
 
     /// As text of letters, digits, `-` and `_`.
@@ -155,6 +158,15 @@ pub(crate) struct Since {
 }
 
 impl Since {
+    /// These records.
+    pub(crate) const fn of(given: BTreeMap<BootKey, Given>) -> Self {
+        Self { given, history: None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.history.is_none() && self.given.values().all(Given::is_empty)
+    }
+
     /// Notes that a record was given.
     pub(crate) fn note(&mut self, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
         self.given.entry(boot).or_default().add(seq, end, is_gap);
@@ -285,9 +297,9 @@ mod tests {
         let given = prop::collection::vec((0_u64..4, 0_u64..1 << 40, 1_u64..99, any::<bool>()), 0..12);
         let history = prop::option::of((any::<i64>(), any::<u64>(), any::<u64>()));
         (stores, given, history).prop_map(|(stores, given, history)| {
-            let mut cursor = Cursor::default();
-            cursor.stores =
-                stores.into_iter().map(|(name, pos)| (Name::new("store", &name).unwrap(), pos)).collect();
+            let named = |(name, pos): (String, u64)| (Name::new("store", &name).unwrap(), pos);
+            let stores = stores.into_iter().map(named).collect();
+            let mut cursor = Cursor { stores, ..Cursor::default() };
             for (boot, seq, span, is_gap) in given {
                 cursor.note(BootKey(boot), seq, seq + span, is_gap);
             }

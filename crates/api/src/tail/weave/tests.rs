@@ -237,9 +237,9 @@ proptest! {
                 }
                 Step::Learn => {
                     for origin in reader.weave.unknown() {
-                        let boot = origin.boot.bits() as usize - 1;
+                        let boot = (1..).position(|boot| boot == origin.boot.bits()).unwrap();
                         let next = stored[boot].checked_sub(1).map_or(1, |at| records[boot][at].end);
-                        reader.learn(boot as u64 + 1, next);
+                        reader.learn(origin.boot.bits(), next);
                     }
                 }
                 Step::Wait(seconds) => {
@@ -255,8 +255,8 @@ proptest! {
                 reader.stored(id.clone());
             }
         }
-        for boot in 0..3_u64 {
-            reader.learn(boot + 1, records[boot as usize].last().map_or(1, |id| id.end));
+        for (boot, records) in (1..).zip(&records) {
+            reader.learn(boot, records.last().map_or(1, |id| id.end));
         }
         prop_assert!(!reader.weave.is_waiting());
         prop_assert!(gives_up || !reader.weave.is_ahead());

@@ -224,6 +224,13 @@ impl api::Logs for Fake {
         answer
     }
 
+    fn hear(&self, org: line::OrgId, app: Option<line::Name>) -> api::Ears {
+        match self.live.get() {
+            Some(live) => live.hear(org, app),
+            None => api::deaf(Failure::Away("no bus".into())),
+        }
+    }
+
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
         if let Some(Trouble::AppendFails(failure, times)) = &mut *self.trouble.lock().unwrap()
             && *times > 0

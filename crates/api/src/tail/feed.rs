@@ -1,0 +1,456 @@
+//! The lines of an org or of one of its apps, once for all tails that want them: heard on the bus, followed in the stores, put into one
+//! order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use line::{Address, Name};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::batch::{Batch, Batcher, Fresh, Record};
+use super::cursor::{BootKey, Cursor};
+use super::follow::{Follower, Ids, Row};
+use super::weave::{Limits, Origin, Piece, Weave};
+use crate::live::Heard;
+use crate::logs::Failure;
+use crate::serve::unix_ns;
+
+/// Batches that a tail may be behind. One that is further behind reads from the store until it has caught up.
+const MAX_BEHIND: usize = 512;
+/// Most bytes of a batch, about, unless one record is longer.
+const BATCH_BYTES: usize = 128 << 10;
+/// Records given ahead of the stores that are kept for tails that begin. Older ones are in the stores soon, or no store is there.
+const MAX_RECENT_BYTES: usize = 16 << 20;
+/// How long after a poll the next one comes: when something waits for it, when something was given ahead, and when nothing is known to be
+/// there.
+const POLL: [Duration; 3] =
+    [Duration::from_millis(15), Duration::from_millis(250), Duration::from_millis(1000)];
+/// How long to wait when a store or the bus is away, at first and at most.
+const AWAY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How long a record waits for those before it: while the stores answer, and while they do not.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(300)];
+
+/// How a feed is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It begins.
+    Starting,
+    /// Lines come as they are written.
+    Live,
+    /// The bus is not heard: lines come when a store has them.
+    Deaf(String),
+    /// A store does not answer: lines come as they are written, and what is missed is given when it does.
+    Storeless(String),
+}
+
+/// A feed that runs as long as this is held.
+pub(crate) struct Feed {
+    shared: Arc<Shared>,
+    follower: Follower,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("org", &self.follower.org).field("app", &self.follower.app).finish()
+    }
+}
+
+/// What a tail gets that joins.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// Where the feed is.
+    pub(crate) cursor: Cursor,
+    /// Records that were given ahead of the cursor's positions.
+    pub(crate) ahead: Vec<Record>,
+    /// The batch of each of them, for filters.
+    pub(crate) recent: Vec<Arc<Batch>>,
+    /// Everything from here on.
+    pub(crate) batches: broadcast::Receiver<Arc<Batch>>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    batches: broadcast::Sender<Arc<Batch>>,
+    health: watch::Sender<Health>,
+    /// Somebody wants the stores to be looked at now.
+    hurry: Notify,
+    /// Nobody wants it any more.
+    stop: Notify,
+    began: Instant,
+}
+
+struct Inner {
+    weave: Weave<Fresh>,
+    stores: BTreeMap<Name, u64>,
+    cursor: Arc<str>,
+    recent: VecDeque<(usize, Arc<Batch>)>,
+    recent_bytes: usize,
+    out: Vec<Piece<Fresh>>,
+}
+
+impl Feed {
+    /// Starts a feed. Must be called in a tokio runtime.
+    pub(crate) fn start(follower: Follower) -> Arc<Self> {
+        let inner = Inner {
+            weave: Weave::new(Limits::USUAL),
+            stores: BTreeMap::new(),
+            cursor: Cursor::default().text().into(),
+            recent: VecDeque::new(),
+            recent_bytes: 0,
+            out: Vec::new(),
+        };
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(inner),
+            batches: broadcast::Sender::new(MAX_BEHIND),
+            health: watch::Sender::new(Health::Starting),
+            hurry: Notify::new(),
+            stop: Notify::new(),
+            began: Instant::now(),
+        });
+        let feed = Self { shared: Arc::clone(&shared), follower: follower.clone() };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shared.stop.notified() => {}
+                () = hear(&shared, &follower) => {}
+                () = follow(&shared, &follower) => {}
+            }
+        });
+        Arc::new(feed)
+    }
+
+    /// How it is, from now on.
+    pub(crate) fn health(&self) -> watch::Receiver<Health> {
+        self.shared.health.subscribe()
+    }
+
+    /// Where it is, and all that it gives from there on.
+    pub(crate) fn join(&self) -> Joined {
+        let inner = self.shared.lock();
+        let ahead = inner.weave.ahead();
+        let is_ahead = |record: &Record| {
+            record.id.is_none_or(|(boot, seq, end)| {
+                ahead.get(&boot).is_some_and(|given| given.has(seq, end, record.is_gap))
+            })
+        };
+        let (mut records, mut recent) = (Vec::new(), Vec::new());
+        for (_, batch) in &inner.recent {
+            let found = batch.records.iter().filter(|record| record.id.is_some() && is_ahead(record));
+            for record in found {
+                records.push(record.clone());
+                recent.push(Arc::clone(batch));
+            }
+        }
+        let cursor = Cursor { stores: inner.stores.clone(), given: ahead, history: None };
+        Joined { cursor, ahead: records, recent, batches: self.shared.batches.subscribe() }
+    }
+
+    /// Has the stores looked at now.
+    pub(crate) fn hurry(&self) {
+        self.shared.hurry.notify_one();
+    }
+
+    pub(crate) const fn follower(&self) -> &Follower {
+        &self.follower
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.shared.stop.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn say(&self, health: Health) {
+        self.health.send_if_modified(|now| std::mem::replace(now, health.clone()) != health);
+    }
+
+    /// Messages of the bus.
+    fn live(&self, messages: Vec<(Address, Bytes)>) {
+        let now = self.now();
+        let fresh: Vec<Fresh> =
+            messages.into_iter().filter_map(|(address, json)| Fresh::live(address, json)).collect();
+        let mut inner = self.lock();
+        let mut batcher = Batcher::default();
+        for one in fresh {
+            match one.id() {
+                // Nobody can say whether it was given, and no store has it.
+                None => batcher.push(one),
+                Some(id) => {
+                    let mut out = std::mem::take(&mut inner.out);
+                    inner.weave.live(now, one.into_piece(id), &mut out);
+                    out.drain(..).for_each(|piece| batcher.push(piece.payload));
+                    inner.out = out;
+                }
+            }
+            if batcher.bytes() > BATCH_BYTES {
+                self.give(&mut inner, std::mem::take(&mut batcher));
+            }
+        }
+        self.give(&mut inner, batcher);
+        let is_waiting = inner.weave.is_waiting();
+        drop(inner);
+        if is_waiting {
+            self.hurry.notify_one();
+        }
+    }
+
+    /// Says a batch, and remembers it as long as some of it is ahead of the stores.
+    fn give(&self, inner: &mut Inner, batcher: Batcher) {
+        if batcher.is_empty() {
+            return;
+        }
+        let bytes = batcher.bytes();
+        let end = inner.text();
+        let batch = Arc::new(batcher.finish(Arc::clone(&inner.cursor), Arc::clone(&end)));
+        inner.cursor = end;
+        inner.recent.push_back((bytes, Arc::clone(&batch)));
+        inner.recent_bytes += bytes;
+        while inner.recent_bytes > MAX_RECENT_BYTES {
+            let Some((bytes, _)) = inner.recent.pop_front() else { break };
+            inner.recent_bytes -= bytes;
+        }
+        // Nobody may want it.
+        let _nobody = self.batches.send(batch);
+    }
+
+    /// Which of these rows are to be given: the first and the last of them.
+    fn wanted(&self, ids: &Ids) -> Option<(u64, u64)> {
+        let inner = self.lock();
+        let is_wanted = |row: &&Row| row.id.as_ref().is_none_or(|id| inner.weave.is_wanted(id));
+        let mut wanted = ids.rows.iter().filter(is_wanted).map(|row| row.pos);
+        let first = wanted.next()?;
+        Some((first, wanted.next_back().unwrap_or(first)))
+    }
+
+    /// The next rows of a store, in commit order; `fresh` has those of them that are to be given.
+    fn stored(&self, store: &Name, rows: &[Row], next: u64, fresh: &mut HashMap<u64, Fresh>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let mut batcher = Batcher::default();
+        for row in rows {
+            let mut out = std::mem::take(&mut inner.out);
+            let is_wanted = match &row.id {
+                Some(id) => inner.weave.stored(now, id, &mut out),
+                None => true,
+            };
+            // One that is there no more when it is asked for was deleted meanwhile.
+            if is_wanted && let Some(fresh) = fresh.remove(&row.pos) {
+                batcher.push(fresh);
+            }
+            out.drain(..).for_each(|piece| batcher.push(piece.payload));
+            inner.out = out;
+            if batcher.bytes() > BATCH_BYTES {
+                inner.stores.insert(store.clone(), row.pos + 1);
+                self.give(&mut inner, std::mem::take(&mut batcher));
+            }
+        }
+        inner.stores.insert(store.clone(), next);
+        self.give(&mut inner, batcher);
+        inner.cursor = inner.text();
+        inner.forget();
+    }
+
+    fn learn(&self, known: &HashMap<Origin, u64>) {
+        let mut inner = self.lock();
+        let mut out = std::mem::take(&mut inner.out);
+        for (origin, next) in known {
+            inner.weave.learn(origin, *next, &mut out);
+        }
+        self.give_all(&mut inner, out);
+    }
+
+    fn give_up(&self, patience: Duration) {
+        let now = self.now();
+        let mut inner = self.lock();
+        let mut out = std::mem::take(&mut inner.out);
+        inner.weave.give_up(now, patience, &mut out);
+        self.give_all(&mut inner, out);
+    }
+
+    fn give_all(&self, inner: &mut Inner, mut out: Vec<Piece<Fresh>>) {
+        let mut batcher = Batcher::default();
+        for piece in out.drain(..) {
+            batcher.push(piece.payload);
+            if batcher.bytes() > BATCH_BYTES {
+                self.give(inner, std::mem::take(&mut batcher));
+            }
+        }
+        inner.out = out;
+        self.give(inner, batcher);
+    }
+}
+
+impl Inner {
+    fn text(&self) -> Arc<str> {
+        let cursor = Cursor { stores: self.stores.clone(), given: self.weave.ahead(), history: None };
+        cursor.text().into()
+    }
+
+    /// Lets go of batches that the stores have reached.
+    fn forget(&mut self) {
+        let ahead = self.weave.ahead();
+        let is_ahead = |record: &Record| {
+            let of = |(boot, seq, end): (BootKey, u64, u64)| {
+                ahead.get(&boot).is_some_and(|given| given.has(seq, end, record.is_gap))
+            };
+            record.id.is_some_and(of)
+        };
+        self.recent.retain(|(_, batch)| batch.records.iter().any(is_ahead));
+        self.recent_bytes = self.recent.iter().map(|(bytes, _)| bytes).sum();
+    }
+}
+
+/// Hears the bus, for ever.
+async fn hear(shared: &Shared, follower: &Follower) {
+    let mut away = AWAY.0;
+    loop {
+        let mut ears = follower.logs.hear(follower.org.clone(), follower.app.clone());
+        let failure = loop {
+            match ears.recv().await {
+                Some(Heard::Begun) => {
+                    away = AWAY.0;
+                    shared.hurry.notify_one();
+                    if matches!(*shared.health.borrow(), Health::Deaf(_)) {
+                        shared.say(Health::Live);
+                    }
+                }
+                Some(Heard::Messages(messages)) => shared.live(messages),
+                Some(Heard::Missed(_)) => shared.hurry.notify_one(),
+                Some(Heard::Lost(failure)) => break failure,
+                None => break Failure::Broken,
+            }
+        };
+        if !matches!(*shared.health.borrow(), Health::Starting) {
+            shared.say(Health::Deaf(failure.to_string()));
+        }
+        sleep(away).await;
+        away = (away * 2).min(AWAY.1);
+    }
+}
+
+/// Follows the stores, for ever.
+async fn follow(shared: &Shared, follower: &Follower) {
+    let began = unix_ns();
+    let mut away = AWAY.0;
+    loop {
+        let polled = poll(shared, follower, began).await;
+        let wait = match polled {
+            Ok(is_all) => {
+                away = AWAY.0;
+                if matches!(*shared.health.borrow(), Health::Starting | Health::Storeless(_)) {
+                    shared.say(Health::Live);
+                }
+                shared.give_up(PATIENCE[0]);
+                let inner = shared.lock();
+                match (is_all, inner.weave.is_waiting(), inner.weave.is_ahead()) {
+                    (false, _, _) => Duration::ZERO,
+                    (true, true, _) => POLL[0],
+                    (true, false, true) => POLL[1],
+                    (true, false, false) => POLL[2],
+                }
+            }
+            Err(failure) => {
+                shared.say(Health::Storeless(failure.to_string()));
+                shared.give_up(PATIENCE[1]);
+                away = (away * 2).min(AWAY.1);
+                away
+            }
+        };
+        let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
+        let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
+        pause(shared, least, most, is_away).await;
+    }
+}
+
+/// Waits until `most`, or until somebody is in a hurry, but not less than until `least`. While no store answers, those who wait for one
+/// are let go meanwhile.
+async fn pause(shared: &Shared, least: Instant, most: Instant, is_away: bool) {
+    sleep_until(least).await;
+    loop {
+        let look = if is_away { most.min(Instant::now() + PATIENCE[1]) } else { most };
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = shared.hurry.notified(), if !is_away => return,
+        }
+        if is_away {
+            shared.give_up(PATIENCE[1]);
+        }
+        if Instant::now() >= most {
+            return;
+        }
+    }
+}
+
+/// Reads what the stores have behind the feed's positions. Says whether that is all.
+async fn poll(shared: &Shared, follower: &Follower, began: i64) -> Result<bool, Failure> {
+    let mut is_all = true;
+    let stores = follower.logs.stores()?;
+    if stores.is_empty() {
+        return Err(Failure::Away("there is none".into()));
+    }
+    for store in &stores {
+        let from = shared.lock().stores.get(store).copied();
+        let Some(from) = from else {
+            begin(shared, follower, store, began).await?;
+            continue;
+        };
+        let ids = follower.ids(store, from).await?;
+        if !ids.missing.is_empty() {
+            tracing::warn!(store = %store, missing = ?ids.missing, "rows may be missing in a tail");
+        }
+        is_all &= ids.is_last;
+        give_rows(shared, follower, store, &ids).await?;
+    }
+    let unknown = shared.lock().weave.unknown();
+    if !unknown.is_empty() {
+        let mut all: HashMap<Origin, u64> = HashMap::new();
+        for store in &stores {
+            let below = shared.lock().stores.get(store).copied().unwrap_or(0);
+            for (origin, next) in follower.known(store, &unknown, below).await? {
+                all.entry(origin).and_modify(|known| *known = next.max(*known)).or_insert(next);
+            }
+        }
+        shared.learn(&all);
+    }
+    Ok(is_all)
+}
+
+/// Begins to follow a store: where it is. If there was none for a while, where it was when the feed began.
+async fn begin(shared: &Shared, follower: &Follower, store: &Name, began: i64) -> Result<(), Failure> {
+    let is_first = matches!(*shared.health.borrow(), Health::Starting | Health::Deaf(_));
+    let pos = match is_first {
+        true => follower.end(store).await?,
+        false => follower.first_since(store, began).await?,
+    };
+    let mut inner = shared.lock();
+    inner.stores.insert(store.clone(), pos);
+    inner.cursor = inner.text();
+    Ok(())
+}
+
+/// Gives the rows of `ids` that were not given yet.
+async fn give_rows(shared: &Shared, follower: &Follower, store: &Name, ids: &Ids) -> Result<(), Failure> {
+    let mut rows = ids.rows.as_slice();
+    while let Some((first, last)) = shared.wanted(&Ids { rows: rows.to_vec(), ..Ids::default() }) {
+        let (page, fresh) = follower.rows(store, first, last + 1).await?;
+        let next = if page.is_last { last + 1 } else { page.next.clamp(first + 1, last + 1) };
+        let count = rows.partition_point(|row| row.pos < next);
+        let (now, later) = rows.split_at(count);
+        shared.stored(store, now, next, &mut fresh.into_iter().collect());
+        rows = later;
+    }
+    shared.stored(store, rows, ids.next, &mut HashMap::new());
+    Ok(())
+}
