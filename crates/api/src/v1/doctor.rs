@@ -39,9 +39,10 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
     let filter = format!("{filter} !provider:=import");
     let recent = format!("{filter} _time:>={}", rfc3339(since));
     let mut boots = Boots::default();
+    // A row that stands for one number has no `span`.
     let text = format!(
-        "{recent} | math seq + span as next | stats by (app, region, instance, host, boot) sum(span) as numbers, \
-         sum(span) if (\"gap.reason\":*) as stated, min(seq) as first, max(next) as next, max(_time) as newest \
+        "{recent} | math span default 1 as n, seq + n as next | stats by (app, region, instance, host, boot) sum(n) as numbers, \
+         sum(n) if (\"gap.reason\":*) as stated, min(seq) as first, max(next) as next, max(_time) as newest \
          | sort by (newest) desc limit {MAX_BOOTS}"
     );
     boots.stored(&ask(api, asked, text).await?);
@@ -78,7 +79,7 @@ async fn late(api: &Arc<Api>, asked: &mut Asked, boots: &mut Boots) -> Result<()
     let asked_of: Vec<_> = boots.with_gaps().take(MAX_LATE).collect();
     for (id, ranges) in asked_of {
         let text = format!(
-            "{} !\"gap.reason\":* ({}) | stats sum(span) as numbers",
+            "{} !\"gap.reason\":* ({}) | math span default 1 as n | stats sum(n) as numbers",
             filter_of(&id),
             ranges
                 .iter()
@@ -96,7 +97,7 @@ async fn late(api: &Arc<Api>, asked: &mut Asked, boots: &mut Boots) -> Result<()
 async fn seek(api: &Arc<Api>, asked: &mut Asked, boots: &mut Boots) -> Result<(), Refused> {
     for id in boots.unfound().take(MAX_SOUGHT).collect::<Vec<_>>() {
         let text = format!(
-            "{} | math seq + span as next | stats max(next) as next, max(_time) as newest",
+            "{} | math span default 1 as n, seq + n as next | stats max(next) as next, max(_time) as newest",
             filter_of(&id)
         );
         let table = ask(api, asked, text).await?;
