@@ -87,7 +87,7 @@ const APPS = [
 async function run(bin, data) {
   const running = [];
   for (const [app, instance, script] of APPS) {
-    const child = spawn(bin, ['run', '--data', data, '--app', app, '--region', 'lhr', '--instance', instance, '--', 'sh', '-c', script], { stdio: 'ignore' });
+    const child = spawn(bin, ['run', '--data', data, '--app', app, '--instance', instance, '--', 'sh', '-c', script], { stdio: 'ignore' });
     if (script.includes('exit')) await new Promise((done) => { child.on('exit', done); });
     else running.push(child);
   }

@@ -93,8 +93,8 @@ export async function axe(page) {
 export async function fits(page) {
   const before = page.viewportSize();
   await page.setViewportSize({ width: 390, height: 844 });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-  expect(wide, 'width of the page on a phone').toBeLessThanOrEqual(390);
+  const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
+  await expect.poll(wide, { message: 'width of the page on a phone' }).toBeLessThanOrEqual(390);
   await page.setViewportSize(before);
 }
 

@@ -52,5 +52,9 @@ macro_rules! specs {
 }
 
 specs! {
+    codes
     harness
+    health
+    search
+    tokens
 }

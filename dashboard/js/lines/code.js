@@ -4,6 +4,7 @@ import { html, useEffect, useState } from '../ui.js';
 import { get } from '../api.js';
 import { Dialog } from '../dialog.js';
 import { Problem } from '../notice.js';
+import { Prose } from '../prose.js';
 import { link } from '../router.js';
 
 /** What has been asked for already. @type {Map<string, Promise<any>>} */
@@ -29,7 +30,7 @@ export function CodeHelp({ code, close }) {
   const { entry, error } = found;
   return html`<${Dialog} title=${entry ? `${code}: ${entry.title}` : code} close=${close}>
     ${error && html`<${Problem} error=${error} again=${load} />`}
-    ${entry && html`<dl class="code-help"><dt>Why it happens</dt><dd>${entry.cause}</dd><dt>What to do</dt><dd>${entry.remedy}</dd></dl>`}
+    ${entry && html`<dl class="code-help"><dt>Why it happens</dt><dd><${Prose} text=${entry.cause} /></dd><dt>What to do</dt><dd><${Prose} text=${entry.remedy} /></dd></dl>`}
     <p><a href=${link('codes', code)}>All codes</a></p>
   <//>`;
 }
