@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::{Error, Event, Gap, GapReason, Hop, Level, LevelSource, Provider, Stream, varint};
+use crate::{Error, Event, Gap, GapReason, Hop, Level, LevelSource, Provider, Stream, codes, varint};
 
 /// Whose clock a line's time is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +86,14 @@ impl Entry<'_> {
         self.seq + self.span
     }
 
-    /// The catalogue's code that it carries: that of a gap's reason, or of an event's `code_name` field.
+    /// The catalogue's code that it carries: that of a gap's reason, of an event's `code_name` field, or one that the text of a line
+    /// says ([`codes::recognise`]), if it is the first record of the line.
     pub fn code(&self) -> Option<&str> {
         match &self.body {
             Body::Gap(gap) => Some(gap.reason.code_name()),
             Body::Event(event) => event.get_text("code_name"),
-            Body::Line(_) => None,
+            Body::Line(text) if text.part > 0 => None,
+            Body::Line(text) => codes::recognise(self.provider(), &text.bytes).map(|code| code.code),
         }
     }
 

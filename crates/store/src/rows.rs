@@ -347,6 +347,9 @@ impl Rows {
             Body::Line(text) => {
                 (kind.more, kind.open) = (text.more, text.open);
                 let taken = self.push(source, &head(kind), &text.bytes);
+                if let Some(code) = entry.code().filter(|_| taken) {
+                    self.add_field("code", code.as_bytes());
+                }
                 if taken && text.part > 0 {
                     self.add_field("logway.part", text.part.to_string().as_bytes());
                 }
@@ -413,11 +416,14 @@ impl Rows {
         source: u32,
         head: &Head,
         message: &[u8],
-        fields: impl Iterator<Item = (&'a str, &'a [u8])>,
+        fields: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
         scratch: &mut Flattened,
     ) -> bool {
         if !self.push(source, head, message) {
             return false;
+        }
+        if let Some(code) = line::codes::of_import(message, fields.clone()) {
+            self.add_field("code", code.code.as_bytes());
         }
         let mut left = flatten::MAX_FIELDS;
         for (name, value) in fields.take(flatten::MAX_FIELDS) {

@@ -12,25 +12,13 @@ use super::Finding;
 use super::repo::Repo;
 
 /// Where the catalogue lies.
-const CATALOGUE: &str = "crates/line/src/codes.rs";
+const CATALOGUE: &str = "crates/line/src/codes/own.rs";
 
 /// The page that is generated from it.
 const PAGE: &str = "docs/error-codes.md";
 
 /// Codes whose stage is not written yet, and which stage that is.
 const AHEAD: [(&str, &str); 1] = [("LA16", "store")];
-
-/// Families, as the page names them.
-const FAMILIES: [(&str, &str); 8] = [
-    ("LI", "init"),
-    ("LA", "agent"),
-    ("LB", "bus"),
-    ("LR", "registry and access"),
-    ("LP", "proxy"),
-    ("LS", "store"),
-    ("LX", "shipper"),
-    ("LQ", "query"),
-];
 
 /// Checks the repository against the catalogue that this program is built with.
 pub(super) fn check(repo: &Repo) -> Vec<Finding> {
@@ -65,7 +53,8 @@ fn check_uses(repo: &Repo, catalogue: &[Code]) -> Vec<Finding> {
         }
     }
     let lines: Vec<&str> = repo.file(CATALOGUE).map(|file| file.text.lines().collect()).unwrap_or_default();
-    for code in catalogue.iter().map(|entry| entry.code) {
+    // What begins with another letter is said by others.
+    for code in catalogue.iter().map(|entry| entry.code).filter(|code| code.starts_with('L')) {
         if !uses.contains_key(code) && !AHEAD.iter().any(|(ahead, _)| *ahead == code) {
             let quoted = format!("\"{code}\"");
             let line = lines.iter().position(|line| line.contains(&quoted)).map_or(1, |index| index + 1);
@@ -89,19 +78,19 @@ fn codes_in(text: &str) -> impl Iterator<Item = &str> {
 fn page_of(catalogue: &[Code]) -> String {
     let mut page = String::from(
         "# Error codes\n\n\
-         The codes that Logway's own messages carry. `logway explain CODE` prints the same.\n\
-         This page is written by `cargo xtask tidy --bless` from `crates/line/src/codes.rs`.\n",
+         The codes that Logway's own messages carry, and behind them those that Fly's proxy writes into lines. `logway explain CODE`\n\
+         prints the same, and so does `/api/v1/codes/CODE`.\n\
+         This page is written by `cargo xtask tidy --bless` from `crates/line/src/codes/`.\n",
     );
-    for (prefix, stage) in FAMILIES {
-        let entries = catalogue.iter().filter(|entry| entry.code.starts_with(prefix));
-        for (index, entry) in entries.enumerate() {
-            if index == 0 {
-                // Writing to a String cannot fail.
-                let _ = write!(page, "\n## {prefix}: {stage}\n");
-            }
-            let Code { code, title, cause, remedy } = entry;
-            let _ = write!(page, "\n### {code} {title}\n\n{cause}\n\n*What to do:* {remedy}\n");
+    let mut family = "";
+    for entry in catalogue {
+        let Code { code, title, cause, remedy } = entry;
+        if entry.family() != family {
+            family = entry.family();
+            // Writing to a String cannot fail.
+            let _ = write!(page, "\n## {}: {family}\n", &code[..2]);
         }
+        let _ = write!(page, "\n### {code} {title}\n\n{cause}\n\n*What to do:* {remedy}\n");
     }
     page
 }
@@ -127,11 +116,12 @@ mod tests {
     #[test]
     fn said_and_listed() {
         says("fn a() { warn(\"LI01: no\"); b(codes::LA02); }", &[]);
-        let unsaid = "crates/line/src/codes.rs:3: nothing says LA02: say it where it happens, or take it out";
+        let unsaid =
+            "crates/line/src/codes/own.rs:3: nothing says LA02: say it where it happens, or take it out";
         says("fn a() { b(\"LI01\"); }\n/// LA02\nfn c() {}\n", &[unsaid]);
         says("fn a() { b(\"LI01\"); }\n#[cfg(test)]\nmod tests { fn t() { b(\"LA02 LX99\"); } }", &[unsaid]);
         let unlisted = "crates/a/src/a.rs:2: says LB07, which is not in the catalogue: \
-                        add it to crates/line/src/codes.rs, with cause and remedy";
+                        add it to crates/line/src/codes/own.rs, with cause and remedy";
         says("fn a() { b(\"LI01 LA02\");\n c(\"(LB07)\"); }", &[unlisted]);
         says("fn a() { b(\"LI01 LA02 XLA03 LZ01 LA003 LA_01\"); }", &[]);
     }

@@ -1,7 +1,7 @@
 //! Entries to JSON.
 
 use crate::time::write_rfc3339;
-use crate::{Address, Body, Boot, Clock, Entry, Event, LevelSource, Provider, Text, append, event};
+use crate::{Address, Body, Boot, Clock, Entry, Event, LevelSource, Provider, Text, append, codes, event};
 
 /// Writes the entries of one Machine. What is the same for all of them is made once.
 #[derive(Debug, Clone)]
@@ -69,6 +69,11 @@ impl Encoder {
     /// Appends a row that came over HTTP; its further fields stand in `logway.fields`, as texts.
     pub fn write_import(&self, boot: Boot, row: &append::Row<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"event\":{\"provider\":\"import\"},");
+        if let Some(code) = codes::of_import(row.message, row.fields.clone()) {
+            out.extend_from_slice(b"\"code\":");
+            write_string(code.code, out);
+            out.push(b',');
+        }
         out.extend_from_slice(&self.middle);
         out.extend_from_slice(row.level.as_str().as_bytes());
         out.extend_from_slice(b"\"},\"message\":\"");

@@ -54,6 +54,16 @@ fn a_line_has_fly_s_shape() {
 }
 
 #[test]
+fn a_line_with_a_code_says_it_by_itself() {
+    let said = &b"[PU02] could not complete HTTP request to instance"[..];
+    let text = encode(&entry(Body::Line(Text::whole(said))));
+    assert!(text.starts_with(r#"{"event":{"provider":"app"},"code":"PU02","fly":"#), "{text}");
+    assert_eq!(decode(text.as_bytes()).unwrap().code.as_deref(), Some("PU02"));
+    let rest = Text { part: 1, ..Text::whole(said) };
+    assert!(!encode(&entry(Body::Line(rest))).contains("\"code\""));
+}
+
+#[test]
 fn a_gap_says_how_many_why_and_where() {
     let gap = Gap { reason: GapReason::RingFull, hop: Hop::Init, bytes: 900 };
     let lost =
@@ -219,7 +229,8 @@ fn rows_from_elsewhere_come_back_with_their_fields() {
     let fields = [("user.id", &b"7"[..]), ("q\"", b"a\\\xff")];
     let level = (Level::Warn, LevelSource::Json);
     writer.push(5, level, b"hello \"you\"", fields.into_iter(), &mut bytes).unwrap();
-    writer.push(6, (Level::Info, LevelSource::Default), b"", [].into_iter(), &mut bytes).unwrap();
+    let fields = [("error.code", &b"PR01"[..])];
+    writer.push(6, (Level::Info, LevelSource::Default), b"", fields.into_iter(), &mut bytes).unwrap();
     let address = Address::new(OrgId::new("k").unwrap(), "web", "lhr", "i1").unwrap();
     let encoder = Encoder::new(&address, "h1");
     let messages: Vec<_> = Rows::new(&bytes, 3, 0)
@@ -238,5 +249,6 @@ fn rows_from_elsewhere_come_back_with_their_fields() {
     assert_eq!((first.message.as_str(), first.entry.level), ("hello \"you\"", Level::Warn));
     let wanted = [("user.id".to_owned(), "7".to_owned()), ("q\"".to_owned(), "a\\\u{fffd}".to_owned())];
     assert_eq!(first.fields, wanted);
-    assert_eq!((messages[1].fields.len(), messages[1].entry.seq), (0, 4));
+    assert_eq!((messages[1].fields.len(), messages[1].entry.seq), (1, 4));
+    assert_eq!((first.code.as_deref(), messages[1].code.as_deref()), (None, Some("PR01")));
 }

@@ -67,6 +67,23 @@ fn entries_become_rows_with_fields() {
 }
 
 #[test]
+fn codes_in_lines_become_a_field() {
+    let (mut rows, mut scratch) = (rows(), Flattened::new());
+    let from = rows.source_ref(&source("i1", 1));
+    let line = |text: &'static str| entry(Body::Line(LineText::whole(text.as_bytes())));
+    assert!(rows.push_entry(from, 1, &line("[PC01] instance refused connection"), &mut scratch));
+    assert!(rows.push_entry(from, 2, &line(r#"{"error":{"code":"PR01"},"code":"x"}"#), &mut scratch));
+    assert!(rows.push_entry(from, 3, &line("code=PC01 a=b"), &mut scratch));
+    let head = import_head(1, 4, 1, Level::Info, None);
+    let fields = [("error.code", &b"PU02"[..])];
+    assert!(rows.push_import(from, &head, b"refused", fields.into_iter(), &mut scratch));
+    assert_eq!(listed(&rows, 0), ["code=PC01"]);
+    assert_eq!(listed(&rows, 1), ["code=PR01", "error.code=PR01", "app.code=x"]);
+    assert_eq!(listed(&rows, 2), ["app.code=PC01", "a=b"]);
+    assert_eq!(listed(&rows, 3), ["code=PU02", "error.code=PU02"]);
+}
+
+#[test]
 fn imports_cannot_take_names_of_the_platform() {
     let (mut rows, mut scratch) = (rows(), Flattened::new());
     let from = rows.source_ref(&source("i1", 1));
