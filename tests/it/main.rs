@@ -16,6 +16,7 @@ mod cluster;
 mod dashboard;
 mod differential;
 mod malformed;
+mod openapi;
 mod orgs;
 mod parts;
 mod promise_1_no_stage_holds_a_line;

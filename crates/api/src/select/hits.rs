@@ -20,12 +20,13 @@ const MAX_FIELDS: usize = 16;
 pub(crate) async fn answer(api: &Api, asked: &mut Asked) -> Result<Reply, Refused> {
     let mut question = Question::read(api, asked).await?;
     let args = &asked.args;
-    let fields: Vec<&str> = args.all("field").filter(|field| !field.is_empty()).collect();
+    let mut fields: Vec<&str> = args.all("field").take(MAX_FIELDS + 1).collect();
     if fields.len() > MAX_FIELDS {
         return Err(Refused::bad(format!(
             "more than {MAX_FIELDS} fields to tell rows apart by: ask for fewer"
         )));
     }
+    fields.retain(|field| !field.is_empty());
     let limit =
         args.count("fields_limit")?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     // The bars are those of the rows that the filters find; what pipes make of them does not matter.

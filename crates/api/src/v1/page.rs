@@ -185,7 +185,7 @@ struct Page {
     lines: Vec<Line>,
     bytes: usize,
     /// How far each store was read.
-    read: Vec<(u32, u64)>,
+    read: Vec<(u64, u64)>,
     missing: Vec<String>,
     failed: Vec<Failure>,
 }

@@ -47,7 +47,7 @@ pub(super) enum At {
     /// In the only store that there was.
     One(u64),
     /// By the store's name, as [`digest`] gives it.
-    Each(Vec<(u32, u64)>),
+    Each(Vec<(u64, u64)>),
 }
 
 impl Token {
@@ -70,7 +70,7 @@ impl Token {
         let after = time_of(time);
         let at = match rest.len() {
             0 => return Ok(Self::After(after)),
-            POS => At::One(rest.parse().map_err(|_| bad())?),
+            POS => At::One(pos_of(rest)),
             len if len % (NAME + POS) == 0 => At::Each(each(rest).ok_or_else(bad)?),
             _ => return Err(bad()),
         };
@@ -83,13 +83,18 @@ fn time_of(digits: &str) -> i64 {
     digits.parse().unwrap_or(i64::MAX)
 }
 
+/// So are the longest positions.
+fn pos_of(digits: &str) -> u64 {
+    digits.parse().unwrap_or(u64::MAX)
+}
+
 /// Pairs of a name and a position.
-fn each(mut rest: &str) -> Option<Vec<(u32, u64)>> {
+fn each(mut rest: &str) -> Option<Vec<(u64, u64)>> {
     let mut all = Vec::with_capacity(rest.len() / (NAME + POS));
     while !rest.is_empty() {
         let (name, tail) = rest.split_at_checked(NAME)?;
         let (pos, tail) = tail.split_at_checked(POS)?;
-        all.push((name.parse().ok()?, pos.parse().ok()?));
+        all.push((name.parse().ok()?, pos_of(pos)));
         rest = tail;
     }
     Some(all)
@@ -107,8 +112,9 @@ impl fmt::Display for Cursor {
 
 /// What stands for a store's name in a token: FNV-1a, which is the same in every build. Stores of one cluster that share it would be
 /// one in four thousand million.
-pub(super) fn digest(store: &str) -> u32 {
-    store.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+pub(super) fn digest(store: &str) -> u64 {
+    let hash = |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    store.bytes().fold(0x811c_9dc5, hash).into()
 }
 
 #[cfg(test)]
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn tokens() {
-        let each = |all: &[(u32, u64)]| Token::From(Cursor { after: 5, at: At::Each(all.to_vec()) });
+        let each = |all: &[(u64, u64)]| Token::From(Cursor { after: 5, at: At::Each(all.to_vec()) });
         for (text, wanted) in [
             ("", Some(Token::Newest)),
             ("0", Some(Token::After(0))),
@@ -132,13 +138,13 @@ mod tests {
             ("000000000000000000500000000000000000042", Some(one(5, 42))),
             ("999999999999999999900000000000000000042", Some(one(i64::MAX, 42))),
             ("000000000000000000518446744073709551615", Some(one(5, u64::MAX))),
-            ("000000000000000000518446744073709551616", None),
+            ("000000000000000000599999999999999999999", Some(one(5, u64::MAX))),
             ("0000000000000000005000000000700000000000000000042", Some(each(&[(7, 42)]))),
             (
                 "0000000000000000005000000000700000000000000000042429496729500000000000000000043",
-                Some(each(&[(7, 42), (u32::MAX, 43)])),
+                Some(each(&[(7, 42), (u64::from(u32::MAX), 43)])),
             ),
-            ("0000000000000000005429496729600000000000000000042", None),
+            ("0000000000000000005999999999900000000000000000042", Some(each(&[(9_999_999_999, 42)]))),
             ("00000000000000000050", None),
             ("0000000000000000005000000000000000000421", None),
             ("-5", None),
@@ -163,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_handed_out_comes_back(after in 0..=i64::MAX, pos: u64, all in prop::collection::vec(any::<(u32, u64)>(), 1..4)) {
+        fn what_is_handed_out_comes_back(after in 0..=i64::MAX, pos: u64, all in prop::collection::vec((0..=u64::from(u32::MAX), any::<u64>()), 1..4)) {
             for at in [At::One(pos), At::Each(all)] {
                 let cursor = Cursor { after, at };
                 let text = cursor.to_string();
