@@ -105,7 +105,8 @@ function ownOf({ fields, event }) {
  * @property {'json' | 'logfmt'} kind
  * @property {any} value     the document, for JSON
  * @property {string} text   what it says to people, if it says that in a field
- * @property {[string, string][]} pairs  all other fields, with the names under which they are stored
+ * @property {[string, string][]} pairs  all other fields but those that a row shows in columns
+ * @property {Set<string>} names  all fields, by the names under which they are stored
  */
 
 /** Fields that hold the sentence for people. */
@@ -145,7 +146,8 @@ function saidLogfmt(text) {
 function divided(pairs) {
   const sentence = SENTENCES.find((name) => pairs.some(([found, value]) => found === name && value !== ''));
   const rest = pairs.filter(([name]) => name !== sentence && !IN_COLUMNS.has(name));
-  return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest };
+  const names = new Set(pairs.map(([name]) => storedName(name)));
+  return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest, names };
 }
 
 /** Nested objects become names with dots; lists stay as they are written; what is empty is no field. */
@@ -167,6 +169,16 @@ function unquoted(text) {
   }
 }
 
+/** A code that a line begins with, as the proxy writes it, or has in a field. */
+const CODE = /^\s*\[((?:P[A-Z]|L[A-Z])\d\d)\]|\berror\.code=(?:"?)((?:P[A-Z]|L[A-Z])\d\d)\b/;
+
+/** The code of the catalogue that a line is about; empty if it has none. @param {Line} line */
+export function codeOf(line) {
+  if (line.code) return line.code;
+  const found = CODE.exec(line.message.slice(0, 2_000));
+  return found ? found[1] ?? found[2] : '';
+}
+
 /** The name under which an app's field is stored: it can be none of the platform's. */
 export const storedName = (name) => (PLATFORM.has(name) || RESERVED.test(name) ? `app.${name}` : name);
 
@@ -183,5 +195,5 @@ export function hue(instance) {
   return (hash >>> 0) % 12;
 }
 
-/** An instance's id, short enough for a column. */
-export const shortId = (instance) => (instance.length > 14 ? `${instance.slice(0, 8)}…` : instance);
+/** An instance's id, short enough for a column: ids of one app often begin alike. */
+export const shortId = (instance) => (instance.length > 16 ? `${instance.slice(0, 7)}…${instance.slice(-8)}` : instance);

@@ -4,16 +4,13 @@
 const COLOURS = /\u001b\[[0-9;:]*m/g;
 
 /** Control characters but tab and line feed; marks that turn text around or have no width; separators of lines. */
-// eslint-disable-next-line no-control-regex
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const HAS_HIDDEN = new RegExp(HIDDEN.source);
 
-/** A character that is not to be seen, as a symbol: `␛` for escape, `[U+202E]` for one that turns text around. */
+/** A character that is not to be seen: `\x1b` for escape, as the command line has it, and `[U+202E]` for one that turns text around. */
 function symbol(letter) {
-  const code = letter.charCodeAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return '\u2421';
-  return `[U+${code.toString(16).toUpperCase().padStart(4, '0')}]`;
+  const code = letter.charCodeAt(0).toString(16);
+  return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `[U+${code.toUpperCase().padStart(4, '0')}]`;
 }
 
 /** All of a text, with what is hidden made visible. */
@@ -21,13 +18,12 @@ export const visible = (text) => (HAS_HIDDEN.test(text) ? text.replace(HIDDEN, s
 
 /** A text for a row: without colours, with what is hidden made visible, and at most `most` characters. */
 export function shown(text, most) {
-  let cut = text;
-  if (text.length > most) {
-    // Not within a character of two halves.
-    const end = /[\ud800-\udbff]/.test(text[most - 1]) ? most - 1 : most;
-    cut = `${text.slice(0, end)}…`;
-  }
-  return visible(cut.includes('\u001b') ? cut.replace(COLOURS, '') : cut);
+  // Colours do not count, up to a bound on the work.
+  const plain = text.includes('\u001b') ? text.slice(0, most * 4).replace(COLOURS, '') : text;
+  if (plain.length <= most && (plain === text || text.length <= most * 4)) return visible(plain);
+  // Not within a character of two halves.
+  const end = /[\ud800-\udbff]/.test(plain[most - 1] ?? '') ? most - 1 : most;
+  return `${visible(plain.slice(0, end))}…`;
 }
 
 /** A text for one line: line ends become a mark. */

@@ -52,9 +52,14 @@ macro_rules! specs {
 }
 
 specs! {
+    apps
     codes
     harness
     health
+    live
+    machine
+    modules
     search
+    signin
     tokens
 }

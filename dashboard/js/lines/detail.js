@@ -3,7 +3,7 @@
 import { html, render, useState } from '../ui.js';
 import { Icon } from '../icons.js';
 import { bytes } from '../format.js';
-import { said, storedName } from '../line.js';
+import { codeOf, said, storedName } from '../line.js';
 import { copy } from '../notice.js';
 import { link } from '../router.js';
 import { visible } from '../text.js';
@@ -28,11 +28,12 @@ export function openDetail(line, box, offers) {
 
 function Detail({ line, offers }) {
   const inside = said(line);
+  const code = codeOf(line);
   const facts = [
     ['time', line.time, ''], ['app', line.app], ['instance', line.instance], ['region', line.region], ['host', line.host], ['provider', line.provider],
     ['stream', line.stream], ['level', line.level], ['code', line.code], ['boot', line.boot], ['seq', line.seq ? String(line.seq) : ''],
   ].filter(([, value]) => value);
-  const own = Object.entries(line.own ?? {}).filter(([name]) => !inside || !inside.pairs.some(([found]) => storedName(found) === name));
+  const own = Object.entries(line.own ?? {}).filter(([name]) => !inside?.names.has(name));
   return html`
     <div class="detail-acts">
       <button class="button" onClick=${() => copy(line.message, 'Message')}><${Icon} name="copy" />Copy message</button>
@@ -40,7 +41,7 @@ function Detail({ line, offers }) {
       ${offers.linkOf && html`<button class="button" onClick=${() => copy(absolute(offers.linkOf(line)), 'Link')}><${Icon} name="anchor" />Copy link</button>`}
       ${offers.contextOf && line.boot && html`<a class="button" href=${offers.contextOf(line)}>Lines around it</a>`}
       ${line.instance && html`<a class="button" href=${link('machine', line.instance)}><${Icon} name="machine" />Machine</a>`}
-      ${line.code && html`<a class="button" href=${link('codes', line.code)}>What ${line.code} means</a>`}
+      ${code && html`<a class="button" href=${link('codes', code)}>What ${code} means</a>`}
     </div>
     <${Message} text=${line.message} isData=${Boolean(inside)} />
     <div class="detail-parts">
@@ -62,7 +63,7 @@ const absolute = (hash) => new URL(hash, location.href).href;
 function Message({ text, isData }) {
   const [isWhole, setIsWhole] = useState(false);
   const isLong = text.length > MOST && !isWhole;
-  const body = html`<pre class="detail-message" dir="auto">${visible(isLong ? text.slice(0, MOST) : text)}${isLong && '…'}</pre>
+  const body = html`<pre class="detail-message" dir="auto" tabindex="0" role="group" aria-label="Message">${visible(isLong ? text.slice(0, MOST) : text)}${isLong && '…'}</pre>
     ${text.length > MOST && html`<button class="button" onClick=${() => setIsWhole(!isWhole)}>${isWhole ? 'Show less' : `Show all (${bytes(text.length)})`}</button>`}`;
   if (!isData) return body;
   return html`<details class="detail-raw"><summary>The message as it was written</summary>${body}</details>`;

@@ -59,6 +59,18 @@ export class Heights {
     return gone;
   }
 
+  /** Takes rows away from the end. */
+  pop(count) {
+    for (let left = Math.min(count, this.length); left > 0; left -= 1) {
+      const last = this.blocks.at(-1);
+      const height = last.all.pop();
+      last.sum -= height;
+      this.total -= height;
+      this.length -= 1;
+      if (!last.all.length) this.blocks.pop();
+    }
+  }
+
   /** Says how high a row is. */
   set(index, height) {
     const [block, at] = this.place(index);

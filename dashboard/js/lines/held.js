@@ -58,6 +58,11 @@ export class Held {
     return count;
   }
 
+  /** Lets the newest go. */
+  pop(count) {
+    for (const line of this.lines.splice(Math.max(0, this.lines.length - count))) this.ids.delete(line.id);
+  }
+
   clear() {
     this.lines = [];
     this.ids.clear();

@@ -11,6 +11,8 @@ const MARGIN = 300;
 const NEAR = 6;
 /** How near to its beginning older lines are asked for. */
 const NEAR_TOP = 400;
+/** How long after somebody has touched the list its scrolling is theirs: milliseconds. A scroll goes on after the finger is up. */
+const BY_HAND = 1_500;
 /** Browsers place nothing right below some 17 million pixels. */
 const MAX_HEIGHT = 15_000_000;
 
@@ -31,7 +33,7 @@ export class LineList {
     this.hooks = hooks;
     this.held = new Held(most);
     this.heights = new Heights();
-    this.look = { wrap: false, dates: false, apps: false, mark: null, ...look };
+    this.look = { wrap: false, dates: false, apps: false, instances: true, mark: null, ...look };
     this.following = follow;
     /** Lines that came while it did not follow. */
     this.fresh = 0;
@@ -55,7 +57,6 @@ export class LineList {
   /** Puts the list into an element, which scrolls. */
   mount(host) {
     this.host = host;
-    host.setAttribute('role', 'feed');
     host.setAttribute('aria-label', this.label);
     host.tabIndex = 0;
     this.space = document.createElement('div');
@@ -85,6 +86,9 @@ export class LineList {
     this.off = new AbortController();
     const on = (name, act, options) => this.host.addEventListener(name, act, { signal: this.off.signal, passive: true, ...options });
     on('scroll', () => this.scrolled());
+    // Only what somebody does pauses: the view scrolls by itself when its size changes, or when lines are let go.
+    const byHand = () => { this.touched = performance.now(); };
+    for (const name of ['wheel', 'touchmove', 'pointerdown', 'pointermove', 'keydown']) on(name, byHand);
     on('wheel', (event) => { if (event.deltaY < 0) this.pauseIfLong(); });
     on('touchmove', () => this.pauseIfLong());
     on('click', (event) => this.clicked(event));
@@ -143,6 +147,13 @@ export class LineList {
     this.draw();
   }
 
+  /** Lets the newest lines go, to make room for older ones. */
+  cut(count) {
+    this.held.pop(count);
+    this.heights.pop(count);
+    for (const [number, row] of this.rows) if (number - this.base >= this.length) this.remove(number, row);
+  }
+
   /** Whether there is no room for further lines without letting go of those that somebody reads. */
   get isFull() {
     return !this.following && this.held.length >= this.held.most;
@@ -171,6 +182,8 @@ export class LineList {
 
   /** Changes how rows look. @param {Partial<import('./row.js').Look>} look */
   setLook(look) {
+    const isSame = Object.entries(look).every(([name, value]) => String(this.look[name]) === String(value));
+    if (isSame) return;
     const anchor = this.anchor();
     this.look = { ...this.look, ...look };
     this.host?.classList.toggle('wrap', this.look.wrap);
@@ -200,8 +213,8 @@ export class LineList {
   scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.host;
     const isAtEnd = scrollHeight - clientHeight - scrollTop <= NEAR;
-    const isOurs = this.placed !== undefined && Math.abs(scrollTop - this.placed) <= 2;
-    if (!isOurs) {
+    const isOurs = Math.abs(scrollTop - (this.placed ?? scrollTop)) <= 2;
+    if (!isOurs && performance.now() - (this.touched ?? -BY_HAND) < BY_HAND) {
       if (this.following && !isAtEnd && scrollTop < (this.placed ?? 0)) this.follow(false);
       else if (!this.following && isAtEnd && scrollTop > (this.lastTop ?? 0) && this.canFollow !== false) this.follow(true);
     }
@@ -303,6 +316,8 @@ export class LineList {
 
   /** Makes the rows in view, and takes away those that are not. */
   fill() {
+    // A feed has something in it.
+    this.host.setAttribute('role', this.length ? 'feed' : 'region');
     if (!this.length) {
       this.clearRows();
       return;

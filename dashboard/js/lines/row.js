@@ -1,7 +1,7 @@
 // One line as elements. Made by hand and not by Preact: a tail makes thousands in a second. What comes from an app goes in as text nodes.
 
 import { clock, count, dayClock, plural, stamp } from '../format.js';
-import { hue, said, shortId } from '../line.js';
+import { codeOf, hue, said, shortId } from '../line.js';
 import { link } from '../router.js';
 import { oneLine, shown } from '../text.js';
 
@@ -16,6 +16,7 @@ const MOST_PAIRS = 24;
  * @property {boolean} wrap
  * @property {boolean} dates      the day stands before the time
  * @property {boolean} apps       there is a column for the app
+ * @property {boolean} instances  there is one for the instance
  * @property {RegExp | null} mark   what is marked in messages
  */
 
@@ -35,9 +36,12 @@ export function makeRow(line, look, isNext) {
   time.title = `${stamp(line.ms)} (${line.time})`;
   head.append(toggle, time);
   if (look.apps) head.append(element('span', 'row-app', line.app));
-  const instance = element('span', `row-instance h${hue(line.instance)}`, shortId(line.instance));
-  instance.title = `${line.instance} in ${line.region}`;
-  head.append(instance, element('span', 'row-level', line.level), message(line, look));
+  if (look.instances) {
+    const instance = element('span', `row-instance h${hue(line.instance)}`, shortId(line.instance));
+    instance.title = `${line.instance} in ${line.region}`;
+    head.append(instance);
+  }
+  head.append(element('span', 'row-level', line.level), message(line, look));
   row.append(head);
   return row;
 }
@@ -45,12 +49,13 @@ export function makeRow(line, look, isNext) {
 /** What the line says: its sentence, and dimmer the fields beside it. */
 function message(line, look) {
   const box = element('span', 'row-message');
-  if (line.code) {
-    const code = element('button', 'code row-code', line.code);
+  const about = codeOf(line);
+  if (about) {
+    const code = element('button', 'code row-code', about);
     code.type = 'button';
     code.tabIndex = -1;
-    code.dataset.code = line.code;
-    code.setAttribute('aria-label', `What ${line.code} means`);
+    code.dataset.code = about;
+    code.setAttribute('aria-label', `What ${about} means`);
     box.append(code, ' ');
   }
   if (line.stream === 'stderr') {
@@ -64,22 +69,26 @@ function message(line, look) {
   const most = look.wrap ? MOST_WRAPPED : MOST_CHARS;
   const fit = (text) => (look.wrap ? shown(text, most) : oneLine(shown(text, most)));
   const inside = said(line);
+  // The button says the code already.
   const text = element('bdi', 'row-text');
   text.dir = 'auto';
-  marked(text, fit(inside ? inside.text : line.message), look.mark);
+  marked(text, fit(inside ? inside.text : about ? line.message.replace(`[${about}] `, '') : line.message), look.mark);
   if (!inside || inside.text) box.append(text);
   if (inside) pairs(box, inside.pairs, look, fit);
   return box;
 }
 
 function pairs(box, all, look, fit) {
+  // Where there is no sentence, the fields are what is said.
+  if (!box.querySelector('.row-text')) box.classList.add('only-pairs');
   for (const [name, value] of all.slice(0, MOST_PAIRS)) {
     const pair = element('span', 'row-pair');
     const text = element('bdi', 'row-value');
     text.dir = 'auto';
     marked(text, fit(value), look.mark);
     pair.append(element('span', 'row-name', `${shown(name, 128)}=`), text);
-    box.append(' ', pair);
+    if (box.lastChild) box.append(' ');
+    box.append(pair);
   }
   if (all.length > MOST_PAIRS) box.append(' ', element('span', 'row-more', `and ${count(all.length - MOST_PAIRS)} more`));
 }

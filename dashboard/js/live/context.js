@@ -68,8 +68,8 @@ export function Context({ app, at, title }) {
   return html`<div class="live">
     <div class="live-head"><h1>${title}</h1>
       <div class="live-acts">
-        <a class="button" href=${link('app', app)}><${Icon} name="play" />Live</a>
-        ${near && html`<a class="button" href=${link('search', [], near)}><${Icon} name="search" />All Machines at that time</a>`}
+        <a class="button" href=${link('app', app)} aria-label="Live"><${Icon} name="play" /><span class="word">Live</span></a>
+        ${near && html`<a class="button" href=${link('search', [], near)}><${Icon} name="search" />All Machines<span class="word"> at that time</span></a>`}
       </div>
     </div>
     <div class="band"><span>${line ? html`The line of <b class="num">${stamp(line.ms)}</b> in <b>${instance}</b>, with those before and behind it` : 'Looking for the line'}</span></div>

@@ -49,30 +49,45 @@ export class Feed {
 
   came(lines) {
     this.list.append(lines);
-    if (this.list.isFull && !this.isHeld) {
-      // Nobody reads lines away under somebody's eyes: the rest waits in the store.
-      this.isHeld = true;
-      this.tail.stop();
-      this.onState({ name: 'held', why: '' });
-    }
+    if (this.list.isFull) this.hold();
   }
 
-  /** Somebody follows again: what waited comes. */
+  /** Nothing takes lines away under somebody's eyes: further ones wait in the store. */
+  hold() {
+    if (this.isHeld) return;
+    this.isHeld = true;
+    this.tail.stop();
+    this.onState({ name: 'held', why: '' });
+  }
+
+  /** Somebody follows again: what waited comes. If there is a hole behind what is shown, it begins anew. */
   release() {
     if (!this.isHeld) return;
     this.isHeld = false;
+    if (this.isCut) {
+      this.isCut = false;
+      this.hasOlder = true;
+      this.tail.cursor = '';
+      this.list.clear();
+    }
     this.tail.start();
   }
 
   /** Adds stored lines before the first one that is shown. */
   async older() {
     const first = this.list.held.at(0);
-    if (this.isOlderBusy || !this.hasOlder || !first || this.list.length + OLDER > this.list.held.most) return;
+    if (this.isOlderBusy || !this.hasOlder || !first) return;
     this.isOlderBusy = true;
     try {
       // The time is in it: lines of the same nanosecond may be missing here. Those that are not are left out by their ids.
       const found = await this.stored(`_time:<=${first.time}`, OLDER);
-      if (this.isOver) return;
+      if (this.isOver || this.list.following) return;
+      if (this.list.length + found.length > this.list.held.most) {
+        // Those at the other end make room; they come again when somebody follows.
+        this.hold();
+        this.isCut = true;
+        this.list.cut(this.list.length + found.length - this.list.held.most);
+      }
       if (this.list.prepend(found) === 0) this.hasOlder = false;
     } finally {
       this.isOlderBusy = false;

@@ -33,7 +33,7 @@ export function Live({ app, args, instance, title, children }) {
 
   const lines = useLines({
     label: `Lines of ${instance ?? app}`,
-    look: { wrap },
+    look: { wrap, instances: !instance },
     onState: (now) => {
       setView(now);
       if (now.following) feed.current?.release();
@@ -45,12 +45,15 @@ export function Live({ app, args, instance, title, children }) {
   });
   const { list } = lines;
 
+  // The time of day says enough as long as all is of today.
+  const dates = Boolean(held.first) && new Date(held.first).toDateString() !== new Date().toDateString();
+
   useFeed(list, app, filters, feed, setState);
   useCounts(list, setHeld);
   useEffect(() => {
     keepWrap(wrap);
-    list.setLook({ wrap, mark: markOf(filters) });
-  }, [wrap, filters.text]);
+    list.setLook({ wrap, dates, mark: markOf(filters) });
+  }, [wrap, dates, filters.text]);
 
   const follow = (is) => list.follow(is);
   useKeys('Live logs', [
