@@ -132,7 +132,7 @@ impl Machines {
             match row.text("logway.event.kind").as_str() {
                 "started" => life.started = Some(row.time()),
                 "exited" => life.exit = Some(exit(row)),
-                _ => life.vanished = Some(row.count("seq") + row.count("span")),
+                _ => life.vanished = Some(row.count("seq") + row.count("span").max(1)),
             }
         }
     }

@@ -83,7 +83,8 @@ impl Boots {
         self.missing.extend_from_slice(&table.missing);
         for row in table.rows() {
             let Some(account) = self.boots.get_mut(&id(row)) else { continue };
-            let (seq, span) = (row.count("seq"), row.count("span"));
+            // One that stands for one number has no span.
+            let (seq, span) = (row.count("seq"), row.count("span").max(1));
             *account.gaps.entry(row.text("gap.reason")).or_default() += span;
             account.ranges.push(seq..seq.saturating_add(span));
         }
