@@ -62,4 +62,5 @@ specs! {
     search
     signin
     tokens
+    words
 }

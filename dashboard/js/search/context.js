@@ -7,6 +7,7 @@ import { plural } from '../format.js';
 import { fromRow } from '../line.js';
 import { link } from '../router.js';
 import { LineView, linkOfLine, useLines } from '../lines/view.js';
+import { whenShown } from './found.js';
 import { readRows } from './run.js';
 import { clause } from './logsql.js';
 
@@ -63,7 +64,7 @@ function Neighbours({ lines, id }) {
     const { list } = view;
     list.canFollow = false;
     list.replace(lines);
-    list.revealId(id, { middle: true });
+    return whenShown(list, () => list.revealId(id, { middle: true }));
   }, [lines, id]);
   return html`<div class="context-lines"><${LineView} lines=${view} /></div>`;
 }

@@ -100,9 +100,9 @@ export function Editor({ query, run, bounds, error, isBusy, stop, focus }) {
           onBlur=${() => close()}></textarea>
         <${Offers} id=${id} list=${list.offers} active=${active} take=${take} />
       </div>
-      ${isBusy
-    ? html`<button type="button" class="button" onClick=${stop}><${Icon} name="close" /> Stop</button>`
-    : html`<button type="submit" class="button strong"><${Icon} name="search" /> Search</button>`}
+      ${/* Two buttons, not one that changes: else the click that stops would submit. */ isBusy
+    ? html`<button key="stop" type="button" class="button" onClick=${stop}><${Icon} name="close" /> Stop</button>`
+    : html`<button key="search" type="submit" class="button strong"><${Icon} name="search" /> Search</button>`}
     </form>
     ${error && html`<${Wrong} id=${`${id}-error`} error=${error} />`}
   </div>`;

@@ -35,21 +35,13 @@ function List({ lines, run, state, change, wrap }) {
     contextOf: (line) => hash({ ...state, at: line.id, around: line.id }),
   });
   const { list } = view;
-  const now = useRef(run);
-  now.current = run;
   const held = useRef({ count: 0, first: '', last: '' });
-  useEffect(() => {
-    list.canFollow = false;
-    const near = () => {
-      const { scrollTop, scrollHeight, clientHeight } = list.host;
-      // The key that goes to the end must not keep the list there when more comes.
-      if (list.following) list.follow(false);
-      if (now.current.hasMore && scrollHeight - clientHeight - scrollTop < NEAR_END) now.current.more();
-    };
-    const { host } = list;
-    host.addEventListener('scroll', near, { passive: true });
-    return () => host.removeEventListener('scroll', near);
-  }, []);
+  list.canFollow = false;
+  const near = ({ target }) => {
+    // The key that goes to the end must not keep the list there when more comes.
+    if (list.following) list.follow(false);
+    if (run.hasMore && target.scrollHeight - target.clientHeight - target.scrollTop < NEAR_END) run.more();
+  };
   useEffect(() => { if (list.look.wrap !== wrap) list.setLook({ wrap }); }, [wrap]);
   useEffect(() => {
     const { count, first, last } = held.current;
@@ -60,9 +52,22 @@ function List({ lines, run, state, change, wrap }) {
   }, [lines]);
   // The line that the address names is shown, and opened.
   useEffect(() => {
-    if (state.at && list.revealId(state.at, { middle: true }) && !state.around) list.toggle(state.at, true);
+    if (!state.at) return undefined;
+    return whenShown(list, () => { if (list.revealId(state.at, { middle: true }) && !state.around) list.toggle(state.at, true); });
   }, [state.at, lines]);
-  return html`<${LineView} lines=${view} />`;
+  // A list that scrolls tells nobody above it, but who listens on the way down.
+  return html`<div class="found-list" onScrollCapture=${near}><${LineView} lines=${view} /></div>`;
+}
+
+/** Acts as soon as a list is in the page; gives what takes that back. */
+export function whenShown(list, act) {
+  let asked = 0;
+  const look = () => {
+    if (list.host) act();
+    else asked = requestAnimationFrame(look);
+  };
+  look();
+  return () => cancelAnimationFrame(asked);
 }
 
 function Nothing({ state, change }) {

@@ -5,12 +5,16 @@ import { html, useEffect, useRef, useState } from '../ui.js';
 import { theme } from '../theme.js';
 import { count } from '../format.js';
 import { shortTime } from './state.js';
+import { timeLabels } from './times.js';
 
 /** From the bottom of a bar to its top: what is worst stands on the axis, where heights can be compared. */
-const LEVELS = ['error', 'warn', 'info', 'debug', 'other'];
+export const LEVELS = ['error', 'warn', 'info', 'debug', 'other'];
 
 /** Which bar of a colour a level belongs to. */
 const GROUPS = { fatal: 'error', critical: 'error', panic: 'error', error: 'error', warn: 'warn', warning: 'warn', notice: 'info', info: 'info', debug: 'debug', trace: 'debug' };
+
+/** The colour of a level. */
+export const levelGroup = (level) => GROUPS[level] ?? 'other';
 
 /**
  * @typedef {object} Bars
@@ -26,7 +30,7 @@ export function barsOf({ hits }, from, to, step) {
   for (let at = first; at < to; at += step) times.push(at);
   const levels = Object.fromEntries(LEVELS.map((level) => [level, times.map(() => 0)]));
   for (const { fields, timestamps, values } of hits) {
-    const list = levels[GROUPS[fields.level] ?? 'other'];
+    const list = levels[levelGroup(fields.level)];
     timestamps.forEach((text, n) => {
       const at = Math.floor((Date.parse(text) - first) / step);
       if (at >= 0 && at < list.length) list[at] += values[n];
@@ -73,18 +77,6 @@ function options(width, bars, zoom, point) {
       }],
     },
   };
-}
-
-/** What stands below the marks of time: as little as tells them apart. */
-export function timeLabels(plot, marks) {
-  const step = (marks[1] - marks[0]) || 60;
-  return marks.map((mark, n) => {
-    const text = shortTime(mark * 1000);
-    const [day, clock] = text.split(' ');
-    const isNewDay = n === 0 ? step >= 43_200 : shortTime(marks[n - 1] * 1000).slice(0, 10) !== day;
-    if (isNewDay || step >= 86_400) return day.slice(5);
-    return step < 60 ? clock : clock.slice(0, 5);
-  });
 }
 
 const brief = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : String(number));

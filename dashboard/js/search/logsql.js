@@ -7,9 +7,15 @@ const MEANING = new Set(['and', 'or', 'not', 'in', 'options', 'if', 'by', 'as', 
 /** A value that needs no quotes. */
 const PLAIN = /^[\p{L}\p{N}_./+$][\p{L}\p{N}_./+$-]*$/u;
 
+/** What must not stand in a query as it is: it would hide, or turn what stands beside it around. */
+const HIDDEN = /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A text in quotes. */
+const quoted = (text) => JSON.stringify(text).replace(HIDDEN, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** A value or name as it stands in a query: quoted where it has to be. */
 export function quote(text) {
-  return PLAIN.test(text) && !MEANING.has(text.toLowerCase()) ? text : JSON.stringify(text);
+  return PLAIN.test(text) && !MEANING.has(text.toLowerCase()) ? text : quoted(text);
 }
 
 /** The clause for rows where `field` is `value`, or is not. */
@@ -131,7 +137,7 @@ export function templateClause(field, template) {
   )).join('');
   // Ends of the text, not of a line; and a dot is no line's end anywhere in it.
   const anchored = `^${source}$`;
-  const text = anchored.includes('`') ? JSON.stringify(anchored) : `\`${anchored}\``;
+  const text = anchored.includes('`') || /[\n\r]/.test(anchored) || anchored.search(HIDDEN) >= 0 ? quoted(anchored) : `\`${anchored}\``;
   return field === '_msg' ? `~${text}` : `${quote(field)}:~${text}`;
 }
 

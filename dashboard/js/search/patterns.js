@@ -5,6 +5,7 @@ import { Problem } from '../notice.js';
 import { ago, count } from '../format.js';
 import { readRows } from './run.js';
 import { joined, parts, templateClause, withClause } from './logsql.js';
+import { LEVELS, levelGroup } from './histogram.js';
 import { link } from '../router.js';
 
 /** Most templates that are asked for. */
@@ -72,18 +73,29 @@ export function Patterns({ state, filter, bounds, change, turn }) {
 }
 
 function Pattern({ one, sum, top, keep }) {
-  const share = (one.hits / sum) * 100;
-  const worst = ['fatal', 'critical', 'panic', 'error', 'warn', 'warning'].find((level) => one.levels[level]) ?? 'other';
-  const kind = /warn/.test(worst) ? 'warn' : worst === 'other' ? 'other' : 'error';
   const last = Date.parse(one.last);
   return html`<tr>
     <td class="right num">${count(one.hits)}</td>
-    <td class="patterns-share"><meter class=${`value-share share-${kind}`} min="0" max=${top} value=${one.hits} aria-label=${`${share.toFixed(1)} % of the lines`}></meter></td>
+    <td class="patterns-share"><${Share} one=${one} sum=${sum} top=${top} /></td>
     <td><button class="pattern mono" dir="auto" title="Show these lines" onClick=${() => keep(one, false)}>${slots(one.template)}</button></td>
     <td class="patterns-apps">${[...one.apps].map((app) => html`<a key=${app} class="chip" href=${link('app', app)}>${app}</a>`)}</td>
     <td class="num dim nowrap" title=${one.last}>${ago(last)}</td>
     <td><button class="button bare" title="Hide lines like this" aria-label="Hide lines like this" onClick=${() => keep(one, true)}>≠</button></td>
   </tr>`;
+}
+
+/** How many of all lines they are, as a bar of the colours of their levels. */
+function Share({ one, sum, top }) {
+  let from = 0;
+  const parts = LEVELS.map((level) => {
+    const lines = Object.entries(one.levels).reduce((all, [name, number]) => (levelGroup(name) === level ? all + number : all), 0);
+    const part = { level, from, wide: (lines / top) * 100 };
+    from += part.wide;
+    return part;
+  });
+  return html`<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label=${`${((one.hits / sum) * 100).toFixed(1)} % of the lines`}>
+    <rect class="share-floor" width="100" height="8" />${parts.filter(({ wide }) => wide > 0).map(({ level, from: x, wide }) => html`<rect key=${level} class=${`bar-${level}`} x=${x} width=${Math.max(wide, 0.6)} height="8" />`)}
+  </svg>`;
 }
 
 /** Most of a template that is shown. */

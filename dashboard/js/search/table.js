@@ -4,8 +4,8 @@ import uPlot from '../../vendor/uplot.js';
 import { html, useEffect, useMemo, useRef, useState } from '../ui.js';
 import { theme } from '../theme.js';
 import { count } from '../format.js';
-import { timeLabels } from './histogram.js';
 import { shortTime } from './state.js';
+import { timeLabels } from './times.js';
 
 /** Most rows in the page: more can be downloaded. */
 const SHOWN = 500;
