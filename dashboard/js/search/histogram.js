@@ -2,8 +2,8 @@
 
 import uPlot from '../../vendor/uplot.js';
 import { html, useEffect, useRef, useState } from '../ui.js';
-import { theme } from '../theme.js';
 import { count } from '../format.js';
+import { axisLook, styleOf, useScheme, useWidth } from './plot.js';
 import { shortTime } from './state.js';
 import { timeLabels } from './times.js';
 
@@ -39,8 +39,6 @@ export function barsOf({ hits }, from, to, step) {
   return { step, times, levels };
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
 /** The heights up to each level: what uPlot draws one before the other. */
 function stacked({ times, levels }) {
   const sum = times.map(() => 0);
@@ -51,8 +49,7 @@ function stacked({ times, levels }) {
 
 function options(width, bars, zoom, point) {
   const paths = uPlot.paths.bars({ size: [0.82, 60, 1], align: 1 });
-  const grid = { stroke: color('--rule'), width: 1 };
-  const axis = { stroke: color('--dim'), grid, ticks: { ...grid, size: 4 }, font: `11px ${color('--ui') || 'sans-serif'}` };
+  const axis = axisLook();
   return {
     width, height: 116, padding: [8, 16, 0, 0], legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
@@ -61,7 +58,7 @@ function options(width, bars, zoom, point) {
       { ...axis, size: 26, space: 64, grid: { show: false }, values: timeLabels },
       { ...axis, size: 44, space: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 5e7, 1e8], values: (_, list) => list.map(brief) },
     ],
-    series: [{}, ...LEVELS.toReversed().map((level) => ({ paths, points: { show: false }, stroke: color(`--bar-${level}`), fill: color(`--bar-${level}`), width: 0 }))],
+    series: [{}, ...LEVELS.toReversed().map((level) => ({ paths, points: { show: false }, stroke: styleOf(`--bar-${level}`), fill: styleOf(`--bar-${level}`), width: 0 }))],
     hooks: {
       setSelect: [(plot) => {
         const { left, width: wide } = plot.select;
@@ -86,26 +83,17 @@ const brief = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? 
  */
 export function Histogram({ bars, zoom, isBusy, isBroken }) {
   const place = useRef(null);
-  const [width, setWidth] = useState(0);
-  const [dark, setDark] = useState(false);
+  const width = useWidth(place);
+  const scheme = useScheme();
   // One bar that is looked at, or a row of them: from the keyboard or the pointer.
   const [picked, setPicked] = useState(null);
   const [hovered, setHovered] = useState(-1);
-  useEffect(() => {
-    const seen = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
-    seen.observe(place.current);
-    const media = matchMedia('(prefers-color-scheme: dark)');
-    const turn = () => setDark(media.matches);
-    turn();
-    media.addEventListener('change', turn);
-    return () => { seen.disconnect(); media.removeEventListener('change', turn); };
-  }, []);
   useEffect(() => {
     setPicked(null);
     if (!bars || width < 60 || bars.times.length === 0) return undefined;
     const plot = new uPlot(options(width, bars, zoom, setHovered), stacked(bars), place.current);
     return () => plot.destroy();
-  }, [bars, width, dark, theme.value]);
+  }, [bars, width, scheme]);
 
   const keys = (event) => {
     if (!bars?.times.length) return;

@@ -2,8 +2,8 @@
 
 import uPlot from '../../vendor/uplot.js';
 import { html, useEffect, useMemo, useRef, useState } from '../ui.js';
-import { theme } from '../theme.js';
 import { count } from '../format.js';
+import { axisLook, styleOf, useScheme, useWidth } from './plot.js';
 import { shortTime } from './state.js';
 import { timeLabels } from './times.js';
 
@@ -88,28 +88,21 @@ export function seriesOf(rows, columns) {
   return { names: most.map(([name]) => name), data: [times, ...most.map(([, { values }]) => values)], left: found.size - most.length };
 }
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
 function Chart({ rows, columns }) {
   const place = useRef(null);
-  const [width, setWidth] = useState(0);
+  const width = useWidth(place);
+  const scheme = useScheme();
   const series = useMemo(() => seriesOf(rows, columns), [rows, columns]);
   useEffect(() => {
-    const seen = new ResizeObserver(([entry]) => setWidth(Math.floor(entry.contentRect.width)));
-    seen.observe(place.current);
-    return () => seen.disconnect();
-  }, []);
-  useEffect(() => {
     if (width < 60 || series.data[0].length < 2) return undefined;
-    const grid = { stroke: color('--rule'), width: 1 };
-    const axis = { stroke: color('--dim'), grid, ticks: { ...grid, size: 4 }, font: `11px ${color('--ui')}` };
+    const axis = axisLook();
     const plot = new uPlot({
       width, height: 190, legend: { show: false }, cursor: { drag: { x: false, y: false } }, padding: [8, 8, 0, 0],
       axes: [{ ...axis, size: 26, space: 64, values: timeLabels }, { ...axis, size: 52, space: 30 }],
-      series: [{}, ...series.names.map((_, n) => ({ stroke: color(`--series-${n + 1}`), width: 1.5, points: { show: series.data[0].length < 40, size: 4 } }))],
+      series: [{}, ...series.names.map((_, n) => ({ stroke: styleOf(`--series-${n + 1}`), width: 1.5, points: { show: series.data[0].length < 40, size: 4 } }))],
     }, series.data, place.current);
     return () => plot.destroy();
-  }, [series, width, theme.value]);
+  }, [series, width, scheme]);
   if (series.data[0].length < 2) return null;
   return html`<figure class="chart">
     <div ref=${place} aria-hidden="true"></div>
