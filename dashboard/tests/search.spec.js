@@ -1,6 +1,7 @@
 // Search: the query and its completion, the bars, fields, patterns, tables, and what is kept in the address.
 import { readFileSync } from 'node:fs';
-import { answer, axe, expect, fits, shots, signIn, test } from './support.js';
+import { EXAMPLES } from '../js/search/examples.js';
+import { answer, axe, expect, fits, shots, signIn, test, token } from './support.js';
 
 const found = (page) => page.locator('.found-says');
 const editor = (page) => page.getByRole('combobox', { name: 'Query in LogsQL' });
@@ -92,6 +93,16 @@ test('an error shows its place', async ({ page }) => {
   await search(page, 'app:=web');
   await expect(wrong).toHaveCount(0);
   await expect(found(page)).toContainText('found');
+});
+
+test('each example can be asked', async ({ page, request }) => {
+  for (const [query] of EXAMPLES) {
+    const reply = await request.get('/select/logsql/query', { headers: { Authorization: `Bearer ${token}` }, params: { query, start: '-3h', limit: '5' } });
+    expect(reply.status(), `${query}: ${await reply.text()}`).toBe(200);
+  }
+  await search(page, '| |');
+  await page.getByRole('button', { name: '"connection refused" -level:=debug' }).click();
+  await expect(page.locator('.row').first()).toContainText('connection refused');
 });
 
 test('time: steps, bounds, and the bars to zoom in', async ({ page }) => {

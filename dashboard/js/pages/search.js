@@ -13,6 +13,7 @@ import { Histogram, totalOf } from '../search/histogram.js';
 import { Fields } from '../search/fields.js';
 import { Patterns } from '../search/patterns.js';
 import { Results } from '../search/table.js';
+import { Examples } from '../search/examples.js';
 import { Found } from '../search/found.js';
 import { Context } from '../search/context.js';
 import { Share } from '../search/share.js';
@@ -69,11 +70,12 @@ export default function Search({ args }) {
         <${More} state=${state} bounds=${bounds} fetchAll=${fetchAll} open=${setDialog} />
       </div>
     </div>
-    <${Histogram} bars=${isBroken ? null : run.bars} isBusy=${run.state === 'busy'} isBroken=${isBroken} zoom=${(a, b) => change(zoomed(state, a, b))} />
+    ${!isBroken && html`<${Histogram} bars=${run.bars} isBusy=${run.state === 'busy'} zoom=${(a, b) => change(zoomed(state, a, b))} />`}
     <div class="search-body">
       <aside class="search-side only-wide" aria-label="Fields"><${Fields} query=${state.q} filter=${filter} bounds=${bounds} change=${change} /></aside>
       <section class="search-found" aria-label="Found">
-        <${Status} run=${run} state=${state} table=${table} change=${change} wrap=${wrap} setWrap=${setWrap} />
+        ${!isBroken && html`<${Status} run=${run} state=${state} table=${table} change=${change} wrap=${wrap} setWrap=${setWrap} />`}
+        ${isWrong && html`<${Examples} change=${change} />`}
         ${isBroken && !isWrong && html`<${Problem} error=${run.error} again=${() => setTurn(turn + 1)} />`}
         ${!isBroken && (state.view === 'patterns'
     ? html`<${Patterns} state=${state} filter=${filter} bounds=${bounds} change=${change} turn=${turn} />`

@@ -9,6 +9,9 @@ import { complete } from './complete.js';
 /** How long typing must rest before the server is asked, in ms. */
 const REST = 120;
 
+/** Whether the style sheet makes the field as high as what is typed; else it is done here. */
+const GROWS = CSS.supports('field-sizing', 'content');
+
 /**
  * @param {{query: string, run: (query: string) => void, bounds: () => {start: string, end: string}, error: any, isBusy: boolean, stop: () => void, focus: {current: any}}} props
  */
@@ -24,11 +27,12 @@ export function Editor({ query, run, bounds, error, isBusy, stop, focus }) {
   // The address may change by itself: by a click on a value, or by the way back.
   useEffect(() => { setText(query); close(); }, [query]);
   useEffect(() => { focus.current = area.current; return () => drop(); }, []);
-  // As high as what is typed.
   useLayoutEffect(() => {
-    const { style } = area.current;
-    style.height = 'auto';
-    style.height = `${Math.min(area.current.scrollHeight + 2, 200)}px`;
+    if (!GROWS) {
+      const { style } = area.current;
+      style.height = 'auto';
+      style.height = `${Math.min(area.current.scrollHeight + 2, 200)}px`;
+    }
     if (caret.current !== null) {
       area.current.setSelectionRange(caret.current, caret.current);
       caret.current = null;

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useRef } from '../ui.js';
 import { fromRow } from '../line.js';
 import { LineView, useLines } from '../lines/view.js';
+import { Examples } from './examples.js';
 import { toggled } from './logsql.js';
 import { hash, iso, zoomedOut } from './state.js';
 
@@ -80,5 +81,6 @@ function Nothing({ state, change }) {
       <button class="button" onClick=${() => change({ from: wider.from, to: wider.to })}>Zoom out</button>
       ${state.q && html`<button class="button" onClick=${() => change({ q: '' })}>All lines of this time</button>`}
     </p>
-  </div>`;
+  </div>
+  ${state.q && html`<${Examples} change=${change} />`}`;
 }

@@ -79,9 +79,9 @@ function options(width, bars, zoom, point) {
 const brief = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : String(number));
 
 /**
- * @param {{bars: Bars | null, zoom: (from: number, to: number) => void, isBusy: boolean, isBroken: boolean}} props
+ * @param {{bars: Bars | null, zoom: (from: number, to: number) => void, isBusy: boolean}} props
  */
-export function Histogram({ bars, zoom, isBusy, isBroken }) {
+export function Histogram({ bars, zoom, isBusy }) {
   const place = useRef(null);
   const width = useWidth(place);
   const scheme = useScheme();
@@ -112,7 +112,7 @@ export function Histogram({ bars, zoom, isBusy, isBroken }) {
     <div class="histogram-plot" ref=${place} tabindex="0" role="group" aria-label="Rows over time. Arrow keys choose a bar, with Shift several, Enter zooms in" aria-describedby="histogram-says" onKeyDown=${keys} onBlur=${() => setPicked(null)}>
       ${picked && bars && html`<${Picked} bars=${bars} picked=${picked} width=${width} />`}
     </div>
-    <p class="histogram-says" id="histogram-says" aria-live=${picked ? 'polite' : 'off'}>${shown && bars ? html`<${Says} bars=${bars} picked=${shown} />` : isBroken ? '' : html`<${Sum} bars=${bars} />`}</p>
+    <p class="histogram-says" id="histogram-says" aria-live=${picked ? 'polite' : 'off'}>${shown && bars ? html`<${Says} bars=${bars} picked=${shown} />` : html`<${Sum} bars=${bars} />`}</p>
   </div>`;
 }
 

@@ -64,7 +64,7 @@ export function Patterns({ state, filter, bounds, change, turn }) {
   return html`<section class="patterns" aria-label="Patterns" aria-busy=${Boolean(found.isStale)}>
     ${lacking.map((why) => html`<p key=${why} class="lacking" role="status">${why}</p>`)}
     <div class="scroll-x" tabindex="0" role="region" aria-label="Table of patterns"><table class="table patterns-table">
-      <thead><tr><th class="right">Lines</th><th class="patterns-share"><span class="offscreen">Share</span></th><th>Pattern</th><th>Apps</th><th>Last</th><th><span class="offscreen">Exclude</span></th></tr></thead>
+      <thead><tr><th class="right">Lines</th><th class="patterns-share"><span class="offscreen">Share</span></th><th>Pattern</th><th class="patterns-apps">Apps</th><th class="patterns-last">Last</th><th><span class="offscreen">Exclude</span></th></tr></thead>
       <tbody>${list.slice(0, most).map((one) => html`<${Pattern} key=${`${one.field} ${one.template}`} one=${one} sum=${sum} top=${list[0].hits} keep=${keep} />`)}</tbody>
     </table></div>
     ${list.length > most && html`<p class="patterns-more"><button class="button" onClick=${() => setMost(most + 200)}>Show more of ${count(list.length)}</button></p>`}
@@ -79,7 +79,7 @@ function Pattern({ one, sum, top, keep }) {
     <td class="patterns-share"><${Share} one=${one} sum=${sum} top=${top} /></td>
     <td><button class="pattern mono" dir="auto" title="Show these lines" onClick=${() => keep(one, false)}>${slots(one.template)}</button></td>
     <td class="patterns-apps">${[...one.apps].map((app) => html`<a key=${app} class="chip" href=${link('app', app)}>${app}</a>`)}</td>
-    <td class="num dim nowrap" title=${one.last}>${ago(last)}</td>
+    <td class="num dim nowrap patterns-last" title=${one.last}>${ago(last)}</td>
     <td><button class="button bare" title="Hide lines like this" aria-label="Hide lines like this" onClick=${() => keep(one, true)}>≠</button></td>
   </tr>`;
 }

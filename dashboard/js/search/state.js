@@ -112,8 +112,20 @@ export function spanText(state) {
   const preset = PRESETS.find(([from]) => from === state.from);
   if (preset && state.to === 'now') return `Last ${preset[1]}`;
   if (/^-\S+$/.test(state.from) && state.to === 'now') return `Last ${state.from.slice(1)}`;
-  const name = (text) => (/^\d/.test(text) ? shortTime(instantOf(text)) : text.replace(/^-/, 'now − '));
-  return `${name(state.from)} → ${name(state.to)}`;
+  const [from, to] = [state.from, state.to].map((text) => (/^\d/.test(text) ? instantOf(text) : null));
+  const relative = (text) => text.replace(/^(?:now)?-/, 'now − ');
+  const [begin, end] = [from === null ? relative(state.from) : brief(from), to === null ? relative(state.to) : brief(to)];
+  const isOneDay = from !== null && to !== null && shortTime(from).slice(0, 10) === shortTime(to).slice(0, 10);
+  return `${begin} → ${isOneDay ? shortTime(to, { withDay: false }) : end}`;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** `26 Nov 14:00:00`, with the year if it is another one. */
+function brief(at, now = Date.now()) {
+  const time = new Date(at);
+  const year = time.getFullYear() === new Date(now).getFullYear() ? '' : ` ${time.getFullYear()}`;
+  return `${time.getDate()} ${MONTHS[time.getMonth()]}${year} ${shortTime(at, { withDay: false })}`;
 }
 
 /** Steps of a histogram: what a bar may span, in ms. */
