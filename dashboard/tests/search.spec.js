@@ -193,6 +193,33 @@ test('results of pipes are a table, over time a chart', async ({ page }) => {
   await fits(page);
 });
 
+test('all of it goes by the keyboard', async ({ page }) => {
+  await page.keyboard.press('g');
+  await page.keyboard.press('c');
+  await expect(page.getByRole('heading', { name: 'Error codes' })).toBeVisible();
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await expect(found(page)).toContainText('found');
+  await page.keyboard.press('/');
+  await expect(editor(page)).toBeFocused();
+  await page.keyboard.type('tick');
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.row').first()).toContainText('tick');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.row.selected .row-detail')).toBeVisible();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.row-detail')).toHaveCount(0);
+  await page.keyboard.press('w');
+  await expect(page.locator('.lines')).toHaveClass(/wrap/);
+  await page.keyboard.press('p');
+  await expect(page.locator('.pattern', { hasText: 'tick' }).first()).toBeVisible();
+  await page.keyboard.press('?');
+  await expect(page.getByRole('dialog', { name: 'Keys' })).toContainText('Zoom out');
+});
+
 test('a line opens, shows what is around it, and has a link of its own', async ({ page, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await search(page, 'app:=web level:=error PU02');
@@ -273,6 +300,10 @@ test('what an answer lacks is said, and a search can be stopped', async ({ page 
   await expect(page.locator('.found-head')).toContainText('store main does not answer');
   await expect(page.locator('.row')).toHaveCount(1);
   await shots(page, 'search-partial');
+  await answer(page, '**/select/logsql/hits*', 'the query was ended after 30.0 s: narrow it', 503);
+  await search(page, 'one one');
+  await expect(page.getByText('These could not be counted: the query was ended after 30.0 s')).toBeVisible();
+  await page.unroute('**/select/logsql/hits*');
   await page.unroute('**/select/logsql/query*');
   let release;
   const held = new Promise((done) => { release = done; });

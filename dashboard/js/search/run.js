@@ -25,6 +25,7 @@ const EACH = 120;
  * @property {boolean} hasMore
  * @property {boolean} isTable
  * @property {import('./histogram.js').Bars | null} bars
+ * @property {object|null} barsError  why there are none
  * @property {[number, number]} span
  */
 
@@ -77,7 +78,7 @@ async function countBars(state, [from, to], signal) {
   return { bars: barsOf(await response.json(), from, to, step), lacking: response.headers.get('Logway-Partial') };
 }
 
-const EMPTY = { state: 'busy', rows: [], error: null, lacking: [], ms: 0, coming: 0, hasMore: false, isTable: false, bars: null, isMoreBusy: false };
+const EMPTY = { state: 'busy', rows: [], error: null, lacking: [], ms: 0, coming: 0, hasMore: false, isTable: false, bars: null, barsError: null, isMoreBusy: false };
 
 /**
  * Runs the search of the address, and again when `turn` changes.
@@ -108,7 +109,7 @@ export function useRun(state, turn) {
     countBars(state, bounds, abort.signal).then(
       ({ bars, lacking }) => change((old) => ({ bars, lacking: lacking ? [...new Set([...old.lacking, lacking])] : old.lacking })),
       // A query that is wrong is said once, by the other question.
-      (error) => { if (error.name !== 'AbortError') change(state.view === 'lines' ? { bars: null } : { bars: null, state: 'failed', error }); },
+      (error) => { if (error.name !== 'AbortError') change(state.view === 'lines' ? { bars: null, barsError: error } : { bars: null, state: 'failed', error }); },
     );
     return () => abort.abort();
   }, [state.q, state.from, state.to, state.order, state.view, turn]);

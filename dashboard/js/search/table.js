@@ -3,6 +3,7 @@
 import uPlot from '../../vendor/uplot.js';
 import { html, useEffect, useMemo, useRef, useState } from '../ui.js';
 import { count } from '../format.js';
+import { isLevel, levelGroup } from './histogram.js';
 import { axisLook, styleOf, useScheme, useWidth } from './plot.js';
 import { shortTime } from './state.js';
 import { timeLabels } from './times.js';
@@ -88,6 +89,9 @@ export function seriesOf(rows, columns) {
   return { names: most.map(([name]) => name), data: [times, ...most.map(([, { values }]) => values)], left: found.size - most.length };
 }
 
+/** Levels have their own colours, everything else one by its place. */
+const colorOf = (name, n) => (isLevel(name) ? `bar-${levelGroup(name)}` : `series-${n + 1}`);
+
 function Chart({ rows, columns }) {
   const place = useRef(null);
   const width = useWidth(place);
@@ -97,15 +101,15 @@ function Chart({ rows, columns }) {
     if (width < 60 || series.data[0].length < 2) return undefined;
     const axis = axisLook();
     const plot = new uPlot({
-      width, height: 190, legend: { show: false }, cursor: { drag: { x: false, y: false } }, padding: [8, 8, 0, 0],
+      width, height: 190, legend: { show: false }, cursor: { drag: { x: false, y: false } }, padding: [8, 18, 0, 0],
       axes: [{ ...axis, size: 26, space: 64, values: timeLabels }, { ...axis, size: 52, space: 30 }],
-      series: [{}, ...series.names.map((_, n) => ({ stroke: styleOf(`--series-${n + 1}`), width: 1.5, points: { show: series.data[0].length < 40, size: 4 } }))],
+      series: [{}, ...series.names.map((name, n) => ({ stroke: styleOf(`--${colorOf(name, n)}`), width: 1.5, points: { show: series.data[0].length < 40, size: 4 } }))],
     }, series.data, place.current);
     return () => plot.destroy();
   }, [series, width, scheme]);
   if (series.data[0].length < 2) return null;
   return html`<figure class="chart">
     <div ref=${place} aria-hidden="true"></div>
-    <figcaption class="chart-names">${series.names.map((name, n) => html`<span key=${name} class=${`key series-${n + 1}`}>${name || '(empty)'}</span>`)}${series.left > 0 && html`<span class="dim">and ${series.left} more in the table</span>`}</figcaption>
+    <figcaption class="chart-names">${series.names.map((name, n) => html`<span key=${name} class=${`key ${colorOf(name, n).replace('bar-', 'key-')}`}>${name || '(empty)'}</span>`)}${series.left > 0 && html`<span class="dim">and ${series.left} more in the table</span>`}</figcaption>
   </figure>`;
 }
