@@ -1,4 +1,4 @@
-//! What strangers send over HTTP: lines of JSON, arguments, and where a token stands.
+//! What strangers send over HTTP: lines of JSON, arguments, where a token stands, and where a page begins.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,5 +14,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(first) {
         api::probe::arguments(text, second);
         api::probe::login(text);
+        // What we hand out is read as what it says.
+        if let Some(token) = api::probe::page_token(text) {
+            assert_eq!(api::probe::page_token(&token), Some(token));
+        }
     }
 });

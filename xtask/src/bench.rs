@@ -8,6 +8,7 @@ mod http;
 mod init;
 mod lines;
 mod page;
+mod pages;
 mod pipeline;
 mod produce;
 mod proxy;
@@ -42,6 +43,7 @@ Benches (all of them without NAME; the calibration always runs first):
              how long until a search finds a line
   store      CPU per line of inserts over HTTP, disk, memory, and queries over 3 million lines, before and after days are closed;
              with VICTORIA_LOGS_BIN set, then the same of that VictoriaLogs
+  pages      requests/s of the Logs API, with lines and without news, and CPU of each
   proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
 
 Options:
@@ -107,7 +109,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 6] = [
+const BENCHES: [Named; 7] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -128,6 +130,11 @@ const BENCHES: [Named; 6] = [
         name: "store",
         title: "store: JSON lines over HTTP, kept and searched, hot and after their day is closed",
         measure: store::measure,
+    },
+    Named {
+        name: "pages",
+        title: "pages: the Logs API as flyctl asks it, 300,000 lines of 16 apps stored",
+        measure: pages::measure,
     },
     Named {
         name: "proxy",

@@ -5,7 +5,7 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 
 use crate::args::Args;
 use crate::caller::Login;
-use crate::insert;
+use crate::{insert, v1};
 
 /// How many fields `/insert/jsonline` finds in a line that comes at `now` (Unix nanoseconds), its message aside; none for a
 /// line that says nothing.
@@ -27,4 +27,9 @@ pub fn login(text: &str) -> bool {
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, value);
     Login::of(&headers).is_ok()
+}
+
+/// The token of a page of lines as we write it, if `text` is one; reading it again gives the same.
+pub fn page_token(text: &str) -> Option<String> {
+    v1::page_token(text)
 }

@@ -22,7 +22,7 @@ use crate::reply::{self, Refused, Reply};
 use crate::route::{Params, V1};
 use crate::serve::{Api, Asked};
 use crate::tail::{self, Whose};
-pub(crate) use page::Quiet;
+pub(crate) use page::{Quiet, probe as page_token};
 
 /// What all paths are, kept by hand. Tests compare it with the routes, and ask for what it says.
 pub(crate) const OPENAPI: &str = include_str!("../../../docs/openapi.json");

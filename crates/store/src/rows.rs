@@ -98,6 +98,7 @@ pub struct Rows {
     next_field: usize,
     field_bytes: usize,
     time_range: (i64, i64),
+    pos_range: (u64, u64),
 }
 
 impl Rows {
@@ -123,6 +124,7 @@ impl Rows {
             next_field: 0,
             field_bytes: 0,
             time_range: (i64::MAX, i64::MIN),
+            pos_range: (u64::MAX, 0),
         }
     }
 
@@ -183,7 +185,7 @@ impl Rows {
     /// The lowest and the highest pos, both inclusive; `None` without rows.
     #[must_use]
     pub fn pos_range(&self) -> Option<(u64, u64)> {
-        Some((*self.pos.iter().min()?, *self.pos.iter().max()?))
+        (!self.is_empty()).then_some(self.pos_range)
     }
 
     /// Times of the rows, Unix nanoseconds.
@@ -292,6 +294,7 @@ impl Rows {
         self.kinds.push(kind);
         self.messages.push(message);
         self.time_range = (self.time_range.0.min(head.time), self.time_range.1.max(head.time));
+        self.pos_range = (self.pos_range.0.min(head.pos), self.pos_range.1.max(head.pos));
         self.next_field = 0;
         true
     }

@@ -27,6 +27,13 @@ impl Http {
         Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream), headers })
     }
 
+    /// Asks without a body; as [`Http::post`].
+    pub(super) fn get(&mut self, path: &str) -> Result<Vec<u8>> {
+        let head = format!("GET {path} HTTP/1.1\r\n{}\r\n", self.headers);
+        self.stream.get_mut().write_all(head.as_bytes()).context("sending a request")?;
+        self.good_answer(path)
+    }
+
     /// Sends `body` and gives the answer's body; an answer other than 200 is an error with its text.
     pub(super) fn post(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Vec<u8>> {
         let (headers, length) = (&self.headers, body.len());
@@ -38,6 +45,10 @@ impl Http {
             .write_all(head.as_bytes())
             .and_then(|()| stream.write_all(body))
             .context("sending a request")?;
+        self.good_answer(path)
+    }
+
+    fn good_answer(&mut self, path: &str) -> Result<Vec<u8>> {
         let (status, body) = self.answer().with_context(|| format!("reading the answer to {path}"))?;
         if !(200..300).contains(&status) {
             bail!("{path} gave {status}: {}", String::from_utf8_lossy(&body).trim());
@@ -124,7 +135,7 @@ mod tests {
         let mut http = Http::connect(&address, Some("t")).unwrap();
         assert_eq!(http.form("/a", &[("query", "a b"), ("x", "1")]).unwrap(), b"ab");
         assert_eq!(http.post("/b", "text/plain", b"x").unwrap(), b"abcd");
-        let error = http.form("/c", &[]).unwrap_err();
+        let error = http.get("/c").unwrap_err();
         assert_eq!(error.to_string(), "/c gave 400: no");
         drop(http);
         let asked = server.join().unwrap();

@@ -36,6 +36,15 @@ const MAX_BYTES: usize = 8 << 20;
 /// How far back a page without a token goes.
 const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 
+/// What [`crate::probe::page_token`] says.
+pub(crate) fn probe(text: &str) -> Option<String> {
+    match Token::read(text).ok()? {
+        Token::Newest => Some(String::new()),
+        Token::After(after) => Some(after.to_string()),
+        Token::From(cursor) => Some(cursor.to_string()),
+    }
+}
+
 pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, Refused> {
     let app = app_of(asked)?;
     let text = asked.args.get("next_token").unwrap_or_default().to_owned();
