@@ -27,7 +27,7 @@ const PATHS = {
   more: 'M3.500 8h.1M8 8h.1M12.500 8h.1',
 };
 
-/** @param {{name: keyof PATHS}} props */
+/** @param {{name: keyof typeof PATHS}} props */
 export const Icon = ({ name }) => html`
   <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
     <path d=${PATHS[name]} fill="none" stroke="currentColor" stroke-width="1.4" stroke-linecap="round" stroke-linejoin="round" />

@@ -80,8 +80,8 @@ test('filters are sent to the server and stand in the address', async ({ page },
 
 test('a line opens, and its fields filter and exclude', async ({ page }) => {
   await signIn(page, '#/app/web');
-  const row = rows(page).filter({ hasText: 'GET /cart 200' }).last();
-  await row.locator('.row-head').click();
+  await rows(page).filter({ hasText: 'GET /cart 200' }).last().locator('.row-head').click();
+  const row = page.locator('.row.open');
   await expect(row).toContainText('Where it is from');
   await expect(state(page)).toContainText('paused');
   await shots(page, 'live-line');
@@ -90,8 +90,8 @@ test('a line opens, and its fields filter and exclude', async ({ page }) => {
   await expect(page.getByText('path = /cart')).toBeVisible();
   await expect(rows(page).first()).toBeVisible();
   await expect(rows(page).filter({ hasNotText: 'path=/cart' })).toHaveCount(0);
-  const next = rows(page).filter({ hasText: 'method=GET' }).last();
-  await next.locator('.row-head').click();
+  await rows(page).filter({ hasText: 'method=GET' }).last().locator('.row-head').click();
+  const next = page.locator('.row.open');
   const user = (await next.locator('.tree .field-row').filter({ hasText: /^user/ }).locator('bdi').textContent()) ?? '';
   await next.getByRole('button', { name: `No lines with user ${user}`, exact: true }).click();
   await expect(page.getByText(`user ≠ ${user}`)).toBeVisible();
@@ -121,8 +121,9 @@ test('keys go through the lines', async ({ page }) => {
 test('a line has an address, with the lines around it', async ({ page, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await signIn(page, '#/app/web?level=error');
-  const row = rows(page).filter({ hasText: 'GET' }).last();
-  await row.locator('.row-head').click();
+  await rows(page).filter({ hasText: 'GET' }).last().locator('.row-head').click();
+  // Rows below it may come into the page meanwhile.
+  const row = page.locator('.row.open');
   await row.getByRole('button', { name: 'Copy link' }).click();
   await expect(page.getByRole('status').filter({ hasText: 'Link copied' })).toBeVisible();
   const address = await page.evaluate(() => navigator.clipboard.readText());
@@ -231,4 +232,54 @@ test('a tail that may not be says so, and a server that is away is waited for', 
   await page.evaluate(() => { location.hash = '#/app/checkout'; });
   await expect(state(page)).toContainText('reconnecting');
   await expect(state(page)).toHaveText('live');
+});
+
+test('a list that is full waits while somebody reads, and goes back as far as one likes', async ({ page }, info) => {
+  const app = name(info);
+  const at = Date.UTC(2026, 10, 26, 10);
+  const line = (seq) => ({
+    event: { provider: 'app' }, fly: { app: { name: app, instance: 'a1' }, region: 'lhr' }, host: 'h1', log: { level: 'info' }, message: `line ${seq}`,
+    timestamp: new Date(at + seq).toISOString(), logway: { boot: '019ac0ffee000001', seq, span: 1, stream: 'stdout' },
+  });
+  const found = await (async () => {
+    await signIn(page, '#/codes');
+    return page.evaluate(async ([make, count]) => {
+      const { LineList } = await import('/js/lines/list.js');
+      const { Feed } = await import('/js/live/feed.js');
+      const { fromTail } = await import('/js/line.js');
+      const template = JSON.stringify(make);
+      const lineOf = (seq) => fromTail(JSON.parse(template.replaceAll('line 0', `line ${seq}`).replace('"seq":0', `"seq":${seq}`)));
+      const host = document.createElement('div');
+      host.className = 'lines';
+      host.style.height = '500px';
+      document.querySelector('main').append(host);
+      const list = new LineList({ label: 'test', most: 1000 });
+      list.mount(host);
+      const states = [];
+      const feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [] }, (state) => states.push(state.name));
+      feed.tail.start = () => states.push('started');
+      const push = (from, to) => feed.came(Array.from({ length: to - from }, (_, index) => lineOf(from + index)));
+      // It follows: the oldest go, and its end is in view.
+      for (let from = 1; from < count; from += 100) push(from, from + 100);
+      await new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); });
+      const following = { length: list.length, gone: list.held.gone, last: [...host.querySelectorAll('.row-text')].at(-1).textContent };
+      // Somebody reads: nothing goes, and when it is full the tail waits.
+      list.follow(false);
+      const first = list.held.at(0).message;
+      push(count, count + 150);
+      const reading = { isSame: list.held.at(0).message === first, isHeld: feed.isHeld, states: [...states] };
+      feed.stored = async () => Array.from({ length: 300 }, (_, index) => lineOf(-1000 + index));
+      await feed.older();
+      const back = { length: list.length, first: list.held.at(0).message, isCut: feed.isCut };
+      list.follow(true);
+      feed.release();
+      return { following, reading, back, anew: { length: list.length, states: states.slice(-1) } };
+    }, [line(0), 5001]);
+  })();
+  expect(found.following.length).toBeLessThanOrEqual(1000);
+  expect(found.following.gone + found.following.length).toBe(5000);
+  expect(found.following.last).toBe('line 5000');
+  expect(found.reading).toEqual({ isSame: true, isHeld: true, states: ['held'] });
+  expect(found.back).toEqual({ length: 1000, first: 'line -1000', isCut: true });
+  expect(found.anew).toEqual({ length: 0, states: ['started'] });
 });

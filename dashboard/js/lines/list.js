@@ -7,6 +7,8 @@ import { makeRow } from './row.js';
 
 /** How far beyond the view rows are made, in pixels. */
 const MARGIN = 300;
+/** How much more than it should a list may hold while somebody reads. */
+const SLACK = 1.2;
 /** How near to its end the list follows again. */
 const NEAR = 6;
 /** How near to its beginning older lines are asked for. */
@@ -35,6 +37,8 @@ export class LineList {
     this.heights = new Heights();
     this.look = { wrap: false, dates: false, apps: false, instances: true, mark: null, ...look };
     this.following = follow;
+    /** Whether it follows again when somebody scrolls to its end. */
+    this.canFollow = true;
     /** Lines that came while it did not follow. */
     this.fresh = 0;
     /** The number of the first line that is held: it rises when lines are let go, and falls when older ones come. */
@@ -109,7 +113,8 @@ export class LineList {
     const fresh = this.held.push(lines);
     this.widen(fresh);
     for (const line of fresh) this.heights.push(this.guess(line));
-    this.trim();
+    // What somebody reads stays, if whoever brings lines minds `isFull`.
+    if (this.following || this.held.length > this.held.most * SLACK) this.trim();
     if (!this.following) {
       this.fresh += fresh.length;
       this.tell();
@@ -216,7 +221,7 @@ export class LineList {
     const isOurs = Math.abs(scrollTop - (this.placed ?? scrollTop)) <= 2;
     if (!isOurs && performance.now() - (this.touched ?? -BY_HAND) < BY_HAND) {
       if (this.following && !isAtEnd && scrollTop < (this.placed ?? 0)) this.follow(false);
-      else if (!this.following && isAtEnd && scrollTop > (this.lastTop ?? 0) && this.canFollow !== false) this.follow(true);
+      else if (!this.following && isAtEnd && scrollTop > (this.lastTop ?? 0) && this.canFollow) this.follow(true);
     }
     this.lastTop = scrollTop;
     if (scrollTop < NEAR_TOP && !this.following) this.hooks.onOlder?.();
@@ -254,7 +259,7 @@ export class LineList {
   /** How high a row probably is; it is measured when it comes into view. */
   guess(line) {
     if (!this.look.wrap || line.gap) return this.rowHeight;
-    const rows = Math.ceil(Math.min(line.message.length, 3_000) / (this.letters || 100));
+    const rows = Math.ceil(Math.min(line.message.length, 1_500) / (this.letters || 100));
     return this.rowHeight + Math.max(0, rows - 1) * (this.lineHeight ?? this.rowHeight);
   }
 
@@ -400,6 +405,16 @@ export class LineList {
     if (is) this.show(row);
     else this.hide(row);
     this.drawNow(anchor);
+    if (is) this.uncover(this.held.indexOf(id));
+  }
+
+  /** Scrolls on until all of a row is in view, or its beginning is at the top. */
+  uncover(index) {
+    const top = this.heights.before(index);
+    const below = top + this.heights.get(index) - this.host.scrollTop - this.host.clientHeight;
+    if (below <= 0) return;
+    this.host.scrollTop = Math.min(top, this.host.scrollTop + below);
+    this.drawNow();
   }
 
   show(row) {

@@ -7,7 +7,7 @@ import { oneLine, shown } from '../text.js';
 
 /** Most characters of a message in a row of one line, and in one that is wrapped. */
 const MOST_CHARS = 700;
-const MOST_WRAPPED = 3_000;
+const MOST_WRAPPED = 1_500;
 /** Most fields that a row shows behind its sentence. */
 const MOST_PAIRS = 24;
 

@@ -122,7 +122,7 @@ function Idle({ app, state, isAny: hasNone }) {
     return html`<div class="idle"><strong>Nothing matches yet</strong><p>Connected. A line that matches is shown when it comes.</p>
       <button class="button" onClick=${() => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' })}>Take all filters away</button></div>`;
   }
-  return html`<div class="idle"><strong>Connected, no logs yet</strong><p>${app} has not written anything in a day. Lines are shown the moment they come:</p>
+  return html`<div class="idle"><strong>Connected, no logs yet</strong><p>There is no line of ${app} that is still kept. New ones are shown the moment they come:</p>
     <pre>logway run --app ${app} -- ./your-server</pre></div>`;
 }
 

@@ -108,7 +108,7 @@ function Said({ line }) {
   const fit = (text) => oneLine(shown(text, 300));
   return html`<span class=${`app-said level-${line.level}`}>
     ${(!inside || inside.text) && html`<bdi dir="auto">${fit(inside ? inside.text : line.message)}</bdi>`}
-    ${inside?.pairs.slice(0, 8).map(([name, value]) => html` <span class="dim" key=${name}>${fit(name)}=<bdi dir="auto">${fit(value)}</bdi></span>`)}
+    ${inside?.pairs.slice(0, 8).map(([name, value]) => html`<span class="app-pair" key=${name}>${fit(name)}=<bdi dir="auto">${fit(value)}</bdi></span>`)}
   </span>`;
 }
 

@@ -56,7 +56,7 @@ function Facts({ machine }) {
     ['Errors in the last hour', machine.errors_1h ? html`<span class="chip error num">${count(machine.errors_1h)}</span>` : 'none'],
     ...(machine.exit ? [['Last exit', html`<${Exit} exit=${machine.exit} />`]] : []),
   ];
-  return html`<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+  return html`<div class="facts-box" tabindex="0" role="group" aria-label="About the Machine"><dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl></div>`;
 }
 
 const when = (time) => (time ? html`<time title=${stamp(Date.parse(time))}>${ago(Date.parse(time))}</time>` : 'not known');
@@ -73,7 +73,7 @@ function Boots({ machine }) {
   if (!boots.length) return null;
   return html`<details class="boots">
     <summary>${plural(boots.length, 'start')}</summary>
-    <div class="scroll-x"><table class="table"><thead><tr><th>Started</th><th>Ran for</th><th>Ended</th><th>Exit</th><th>Boot</th></tr></thead>
+    <div class="scroll-x" tabindex="0" role="group" aria-label="Starts"><table class="table"><thead><tr><th>Started</th><th>Ran for</th><th>Ended</th><th>Exit</th><th>Boot</th></tr></thead>
       <tbody>${boots.map((boot) => html`<tr key=${boot.boot}>
         <td class="num">${boot.started ? stamp(Date.parse(boot.started)) : 'not known'}</td>
         <td class="num">${boot.started && boot.exit?.time ? span((Date.parse(boot.exit.time) - Date.parse(boot.started)) / 1000) : ''}</td>
