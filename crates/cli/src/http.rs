@@ -20,6 +20,7 @@ use hyper::client::conn::http1;
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
+use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -95,6 +96,20 @@ impl Server {
 
     /// Asks, and gives the beginning of an answer that is one.
     pub(crate) async fn ask(&self, path: &str, form: &Form) -> Result<Answer, Trouble> {
+        self.send(|address| self.request(path, form, address)).await
+    }
+
+    /// Asks with GET, the arguments in the path, for what `accept` names.
+    pub(crate) async fn get(&self, path: &str, form: &Form, accept: &'static str) -> Result<Answer, Trouble> {
+        let question = if form.text().is_empty() { String::new() } else { format!("?{}", form.text()) };
+        let path = format!("{}{path}{question}", self.address.prefix);
+        self.send(|address| self.finish(Request::get(&path), address, accept, Bytes::new())).await
+    }
+
+    async fn send(
+        &self,
+        request: impl FnOnce(&str) -> Result<Request<Full<Bytes>>, Trouble>,
+    ) -> Result<Answer, Trouble> {
         let stream = timeout(CONNECT, self.dial());
         let Dialed { stream, address } = match stream.await {
             Ok(dialed) => dialed?,
@@ -104,7 +119,7 @@ impl Server {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // What goes wrong there is told to whoever waits for the answer.
         let line = Line(tokio::spawn(async move { drop(connection.await) }));
-        let request = self.request(path, form, &address)?;
+        let request = request(&address)?;
         let patience = self.patience + GRACE;
         let response = match timeout(patience, sender.send_request(request)).await {
             Ok(response) => response.map_err(broken)?,
@@ -135,14 +150,25 @@ impl Server {
     }
 
     fn request(&self, path: &str, form: &Form, host: &str) -> Result<Request<Full<Bytes>>, Trouble> {
-        let body = Full::new(Bytes::copy_from_slice(form.text().as_bytes()));
         let request = Request::post(format!("{}{path}", self.address.prefix))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.finish(request, host, "*/*", Bytes::copy_from_slice(form.text().as_bytes()))
+    }
+
+    /// What every question has.
+    fn finish(
+        &self,
+        request: Builder,
+        host: &str,
+        accept: &'static str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Trouble> {
+        let request = request
             .header(HOST, host)
             .header(AUTHORIZATION, self.authorization.clone())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "*/*")
+            .header(ACCEPT, accept)
             .header(USER_AGENT, concat!("logway/", env!("CARGO_PKG_VERSION")))
-            .body(body);
+            .body(Full::new(body));
         request.map_err(|error| Trouble::Away(error.to_string()))
     }
 

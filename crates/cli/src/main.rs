@@ -6,6 +6,7 @@ mod bus_link;
 mod context;
 mod data;
 mod demo;
+mod doctor;
 mod explain;
 mod export;
 mod fail;
@@ -75,6 +76,9 @@ enum Command {
     /// Find what is stored, by a query
     #[command(after_help = search::EXAMPLES)]
     Search(search::Args),
+    /// Say whether all that was produced is stored, and which hosts live
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Args),
     /// Write all lines of a time to a file
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
@@ -138,6 +142,7 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Run(args) => run::run(args),
         Command::Logs(args) => block_on(Box::pin(logs::run(args))),
         Command::Search(args) => block_on(Box::pin(search::run(args))),
+        Command::Doctor(args) => block_on(Box::pin(doctor::run(args))),
         Command::Export(args) => block_on(Box::pin(export::run(args))),
         Command::Store(args) => printed(|out| store::run(args, out)),
         Command::Tokens(args) => printed(|out| tokens::run(args, out)),
