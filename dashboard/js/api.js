@@ -1,5 +1,6 @@
 // Requests to the server that the page came from, with the token of who is signed in.
 
+import { heard } from './clock.js';
 import { signOut, token } from './session.js';
 
 /** What a request came to that did not go well. `message` is a sentence that says what to do. */
@@ -35,6 +36,7 @@ export async function send(path, { args, form, json, method, signal, headers = {
     if (error.name === 'AbortError') throw error;
     throw new ApiError(0, 'Logway does not answer. Is it running, and is this computer connected?');
   }
+  heard(response);
   if (response.ok) return response;
   const error = await refused(response);
   // Only the token that is in use: an older request may come back when somebody else has signed in.

@@ -193,6 +193,18 @@ test('results of pipes are a table, over time a chart', async ({ page }) => {
   await fits(page);
 });
 
+test('a query that orders its lines is shown in its order', async ({ page }) => {
+  await search(page, 'app:=web took_ms:* | sort by (took_ms desc) limit 20');
+  await expect(page.locator('.row').first()).toContainText('took_ms=222');
+  await expect(page.getByRole('button', { name: 'Newest first' })).toHaveCount(0);
+});
+
+test('the last hour is the server’s, whatever this computer’s clock says', async ({ page }) => {
+  await page.clock.setFixedTime(Date.now() - 40 * 86_400_000);
+  await signIn(page, '#/search?from=-3h');
+  await expect(page.locator('.row').first()).toContainText('tick');
+});
+
 test('all of it goes by the keyboard', async ({ page }) => {
   await page.keyboard.press('g');
   await page.keyboard.press('c');

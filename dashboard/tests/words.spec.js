@@ -1,6 +1,6 @@
 // What the pages do with text, without a browser: clauses of LogsQL, what is completed, times, templates, columns.
 import { expect, test } from '@playwright/test';
-import { hasClause, isTable, parts, templateClause, toggled, withClause, withoutClause, clause, pieces } from '../js/search/logsql.js';
+import { hasClause, hasOrder, isTable, parts, templateClause, toggled, withClause, withoutClause, clause, pieces } from '../js/search/logsql.js';
 import { hash, instantOf, moved, read, span, spanText, stepOf, zoomedOut } from '../js/search/state.js';
 import { timeLabelsOf } from '../js/search/times.js';
 
@@ -75,6 +75,8 @@ each('what is a table', [
   ['error', false], ['a | sort by (_time)', false], ['a | filter b', false], ['a | stats count()', true], ['a | count()', true], ['a | top 5 by (x)', true],
   ['"| stats count()"', false], ['a | fields x', true], ['a | by (x) count()', true],
 ], (query, wanted) => expect(isTable(query), query).toBe(wanted));
+
+each('who orders lines', [['error', false], ['a | sort by (took desc) | limit 3', true], ['"| limit 3"', false], ['a | head 5', true], ['a | filter limit', false]], (query, wanted) => expect(hasOrder(query), query).toBe(wanted));
 
 const NOW = Date.parse('2026-11-26T12:00:00Z');
 each('moments', [

@@ -21,7 +21,7 @@ import { SavedSearches } from '../search/savedmenu.js';
 import { download } from '../search/download.js';
 import { MOST_RESULTS, filterOf, useRun } from '../search/run.js';
 import { hash, iso, read, zoomed, zoomedOut } from '../search/state.js';
-import { isTable } from '../search/logsql.js';
+import { hasOrder, isTable } from '../search/logsql.js';
 
 export default function Search({ args }) {
   const state = useMemo(() => read(args), [JSON.stringify(args)]);
@@ -133,13 +133,13 @@ function Status({ run, state, table, change, wrap, setWrap }) {
     <p class="found-says" role="status">
       ${run.state === 'busy' && html`<span class="dim">${run.coming ? `${plural(run.coming, 'row')} have come` : 'searching'}</span>`}
       ${isDone && total !== null && html`<b class="num">${count(total)}</b> ${total === 1 ? 'line' : 'lines'} ${table ? 'gathered' : 'found'}`}
-      ${isDone && table && state.view === 'lines' && html`<span class="dim"> · ${plural(run.rows.length, 'row')}</span>`}
+      ${isDone && (table || hasOrder(state.q)) && state.view === 'lines' && html`<span class="dim"> · ${plural(run.rows.length, 'row')}</span>`}
       ${isDone && run.ms > 0 && html`<span class="dim num"> · ${took}</span>`}
       ${run.state === 'ended' && html`<span class="chip warn">stopped</span>`}
     </p>
     ${areLines && html`<button class="button bare" aria-pressed=${wrap} title="Wrap long lines (w)" onClick=${() => setWrap(!wrap)}><${Icon} name="wrap" /><span class="found-word">Wrap</span></button>
-      <button class="button bare" title="Change the order (o)" onClick=${() => change({ order: state.order === 'asc' ? 'desc' : 'asc' })}>${state.order === 'asc' ? 'Oldest first' : 'Newest first'} <span aria-hidden="true">↓</span></button>`}
-    ${table && run.rows.length >= MOST_RESULTS && html`<span class="chip warn">only ${count(MOST_RESULTS)} rows are shown</span>`}
+      ${!hasOrder(state.q) && html`<button class="button bare" title="Change the order (o)" onClick=${() => change({ order: state.order === 'asc' ? 'desc' : 'asc' })}>${state.order === 'asc' ? 'Oldest first' : 'Newest first'} <span aria-hidden="true">↓</span></button>`}`}
+    ${run.rows.length >= MOST_RESULTS && (table || hasOrder(state.q)) && html`<span class="chip warn">only ${count(MOST_RESULTS)} rows are shown</span>`}
     ${run.lacking.length > 0 && html`<div class="lacking" role="status"><b>Not all of it:</b> ${run.lacking.join('; ')}</div>`}
   </div>`;
 }

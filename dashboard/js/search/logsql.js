@@ -148,3 +148,9 @@ const GATHERS = /^(?:stats|by|uniq|top|field_names|field_values|fields|keep|face
 export function isTable(query) {
   return parts(query).pipes.some((pipe) => GATHERS.test(pipe) || /^(?:count|sum|avg|min|max|quantile|median|rate|count_uniq)\w*\s*\(/.test(pipe));
 }
+
+/** Pipes after which lines come as the query says, not as the page would have them. */
+const ORDERS = /^(?:sort|order|first|last|limit|head|offset|skip)\b/;
+
+/** Whether the query says itself which lines come, and in which order. */
+export const hasOrder = (query) => parts(query).pipes.some((pipe) => ORDERS.test(pipe));

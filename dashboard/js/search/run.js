@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from '../ui.js';
 import { send, lines } from '../api.js';
-import { isTable, joined, parts } from './logsql.js';
+import { hasOrder, isTable, joined, parts } from './logsql.js';
 import { barsOf } from './histogram.js';
 import { iso, span, stepOf } from './state.js';
 
@@ -55,9 +55,9 @@ export async function readRows(form, signal, see) {
 }
 
 /** The form for one page of lines. Newest first, `limit` does; from the oldest on, a sort. */
-function pageForm(state, [from, to], offset, table) {
+function pageForm(state, [from, to], offset, isWhole) {
   const bounds = { start: iso(from), end: iso(to) };
-  if (table) return { query: state.q, ...bounds, limit: MOST_RESULTS };
+  if (isWhole) return { query: state.q, ...bounds, limit: MOST_RESULTS };
   const query = state.q || '*';
   if (state.order === 'desc') return { query, ...bounds, limit: PAGE, offset };
   return { query: `${query}\n| sort by (_time) offset ${offset} limit ${PAGE}`, ...bounds };
@@ -92,14 +92,16 @@ export function useRun(state, turn) {
     ender.current = abort;
     const bounds = span(state);
     const table = isTable(state.q);
+    // Such a query is asked once, and what comes is shown as it comes.
+    const isWhole = table || hasOrder(state.q);
     const begun = performance.now();
     const change = (part) => { if (!abort.signal.aborted) setRun((old) => ({ ...old, ...(typeof part === 'function' ? part(old) : part) })); };
     setRun((old) => ({ ...EMPTY, isTable: table, span: bounds, bars: old.bars, rows: old.isTable === table ? old.rows : [], isStale: true }));
     if (state.view === 'lines') {
-      readRows(pageForm(state, bounds, 0, table), abort.signal, (coming) => change({ coming })).then(
+      readRows(pageForm(state, bounds, 0, isWhole), abort.signal, (coming) => change({ coming })).then(
         ({ rows, lacking }) => change((old) => ({
-          state: 'done', rows: table || state.order === 'asc' ? rows : rows.toReversed(), lacking: [...new Set([...old.lacking, ...lacking])],
-          ms: performance.now() - begun, hasMore: !table && rows.length >= PAGE, isStale: false,
+          state: 'done', rows: isWhole || state.order === 'asc' ? rows : rows.toReversed(), lacking: [...new Set([...old.lacking, ...lacking])],
+          ms: performance.now() - begun, hasMore: !isWhole && rows.length >= PAGE, isStale: false,
         })),
         (error) => { if (error.name !== 'AbortError') change({ state: 'failed', error, rows: [], bars: null, ms: performance.now() - begun, isStale: false }); },
       );

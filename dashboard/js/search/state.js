@@ -1,5 +1,7 @@
 // All that a search is, in the address: whoever opens it sees the same.
 
+import { now as clock } from '../clock.js';
+
 /**
  * @typedef {object} State
  * @property {string} q      LogsQL
@@ -50,7 +52,7 @@ function back(text) {
  * The moment that a bound means, in ms of Unix time; `null` if it is none. A time without a zone is UTC, as in LogsQL.
  * @param {string} text `now`, `-15m`, `now-15m`, or RFC 3339 and its beginnings
  */
-export function instantOf(text, now = Date.now()) {
+export function instantOf(text, now = clock()) {
   const word = text.trim();
   if (word === 'now') return now;
   const behind = back(word.replace(/^now(?=-)/, ''));
@@ -63,7 +65,7 @@ export function instantOf(text, now = Date.now()) {
 }
 
 /** The span of a state as two moments, the second one behind the first.  @returns {[number, number]} */
-export function span(state, now = Date.now()) {
+export function span(state, now = clock()) {
   const to = instantOf(state.to, now) ?? now;
   const from = instantOf(state.from, now) ?? to - UNITS.h;
   return from < to ? [from, to] : [to - 1, to];
@@ -76,7 +78,7 @@ export const iso = (at) => new Date(at).toISOString();
 export const zoomed = (state, from, to) => ({ ...state, from: iso(Math.floor(from)), to: iso(Math.ceil(Math.max(to, from + 1))), at: '', around: '' });
 
 /** The state with twice the span around the same middle, not beyond now. */
-export function zoomedOut(state, now = Date.now()) {
+export function zoomedOut(state, now = clock()) {
   const [from, to] = span(state, now);
   const more = (to - from) / 2;
   const end = Math.min(to + more, Math.max(now, to));
@@ -84,7 +86,7 @@ export function zoomedOut(state, now = Date.now()) {
 }
 
 /** The state moved by `share` of its span: -1 is the span before. */
-export function moved(state, share, now = Date.now()) {
+export function moved(state, share, now = clock()) {
   const [from, to] = span(state, now);
   const by = Math.min((to - from) * share, Math.max(0, now - to));
   const step = share < 0 ? (to - from) * share : by;
@@ -122,7 +124,7 @@ export function spanText(state) {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /** `26 Nov 14:00:00`, with the year if it is another one. */
-function brief(at, now = Date.now()) {
+function brief(at, now = clock()) {
   const time = new Date(at);
   const year = time.getFullYear() === new Date(now).getFullYear() ? '' : ` ${time.getFullYear()}`;
   return `${time.getDate()} ${MONTHS[time.getMonth()]}${year} ${shortTime(at, { withDay: false })}`;
