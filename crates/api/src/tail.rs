@@ -30,7 +30,7 @@ use line::{Name, OrgId};
 use tokio::sync::mpsc;
 
 use crate::limits::{Kind, Place};
-use crate::logs::Logs;
+use crate::logs::{Failure, Logs};
 use crate::reply::{self, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
 use crate::select::own_limits;
 use crate::serve::{Api, Asked};
@@ -83,10 +83,14 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     let place = api.gate.enter(Kind::Tail, &org).await?;
     let feed = api.feeds.get(&api.logs, &org, whose.app.as_ref());
     let health = begun(&feed, BEGIN).await;
+    if health == Health::Starting {
+        let failure = Failure::Away("it did not say in time how far it is".into());
+        return Err(refusal_of(&failure, ""));
+    }
     if let Some(cursor) = &request.cursor {
         must_be_past(&feed, cursor).await?;
     } else if let (Health::Storeless(why), false) = (&health, request.follows) {
-        return Err(refusal_of(&crate::logs::Failure::Away(why.clone()), ""));
+        return Err(refusal_of(&Failure::Away(why.clone()), ""));
     }
     // Whoever takes nothing here is not slow but stuck: what it has not taken it can go on with by its cursor.
     asked.patience.set(api.limits.stall / 3);

@@ -181,7 +181,11 @@ impl Shared<'_> {
         {
             newest.keep(times, &mut rows);
         }
-        if rows.is_empty() { Ok(None) } else { columns.block(&rows, self.scan.fields).map(Some) }
+        if rows.is_empty() {
+            Ok(None)
+        } else {
+            columns.block(&rows, self.scan.fields, self.scan.pos != ALL).map(Some)
+        }
     }
 }
 

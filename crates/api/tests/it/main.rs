@@ -19,6 +19,7 @@ mod minting;
 mod own;
 mod partial;
 mod real;
+mod stitched;
 mod support;
 mod tailing;
 mod tenancy;

@@ -10,7 +10,7 @@ use crate::rows::Rows;
 
 const MESSAGE: &str = "_msg";
 
-/// The field that is there for cursors, and in no answer that does not name it.
+/// The field that is there for cursors, and in no answer that neither names it nor asks for a stretch of positions.
 const POS: &str = "pos";
 
 /// Where columns come from.
@@ -64,13 +64,13 @@ impl<'a> UnitColumns<'a> {
     }
 
     /// The fields of `rows` that `fields` wants.
-    pub(super) fn block(&mut self, rows: &RowSet, fields: &Fields) -> Result<Block, Error> {
+    pub(super) fn block(&mut self, rows: &RowSet, fields: &Fields, by_pos: bool) -> Result<Block, Error> {
         let names: Vec<Box<str>> = match fields {
             Fields::Only { names, prefixes } if prefixes.is_empty() => {
                 names.iter().map(|name| name.as_str().into()).collect()
             }
             _ => {
-                let wanted = |name: &String| fields.has(name) && name != POS;
+                let wanted = |name: &String| fields.has(name) && (by_pos || name != POS);
                 self.field_names().into_iter().filter(wanted).map(String::into_boxed_str).collect()
             }
         };
