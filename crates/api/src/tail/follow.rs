@@ -117,7 +117,8 @@ impl Follower {
         origins: &[Origin],
         below: u64,
     ) -> Result<HashMap<Origin, u64>, Failure> {
-        let mut query = self.query("* | stats by (instance, boot) max(seq) seq")?;
+        let mut query =
+            self.query("* | math seq + (span default 1) as end | stats by (instance, boot) max(end) end")?;
         let instances: BTreeSet<String> = origins.iter().map(|origin| origin.instance.to_string()).collect();
         let boots: BTreeSet<String> = origins.iter().map(|origin| origin.boot.to_string()).collect();
         query.narrow(Filter::one_of("instance", instances));
@@ -126,8 +127,7 @@ impl Follower {
         let mut known: HashMap<Origin, u64> = origins.iter().map(|origin| (origin.clone(), 1)).collect();
         for block in &blocks {
             for row in 0..block.rows() {
-                if let (Some(origin), Some(seq)) = (origin(block, row), number(block, "seq", row)) {
-                    let next = seq.saturating_add(1);
+                if let (Some(origin), Some(next)) = (origin(block, row), number(block, "end", row)) {
                     known.entry(origin).and_modify(|known| *known = next.max(*known));
                 }
             }

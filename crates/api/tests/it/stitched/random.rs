@@ -94,7 +94,11 @@ async fn round(seed: u64) {
         let all = std::mem::take(&mut way.to_keep);
         world.keep(&way.machine, &all).await;
     }
-    let wanted = by_boot(&wanted);
+    check(seed, &world, &by_boot(&wanted), followers).await;
+}
+
+/// Each has all of it, and nothing twice.
+async fn check(seed: u64, world: &World, wanted: &BTreeMap<String, Vec<String>>, followers: Vec<Follower>) {
     for (at, mut follower) in followers.into_iter().enumerate() {
         let mut reader = match follower.reader.take() {
             Some(reader) => reader,
@@ -104,12 +108,8 @@ async fn round(seed: u64) {
         while follower.has.len() < count {
             follower.has.push(reader.line().await);
         }
-        // Nothing more comes: what the cursor behind all of it gives is nothing.
-        let cursor = if reader.id.is_empty() { &follower.cursor } else { &reader.id };
-        let (rest, _) = world.tail("web", &format!("follow=0&resume={cursor}")).await.rest().await;
-        assert!(rest.is_empty(), "seed {seed}, reader {at}: {rest:?}");
         let found: BTreeMap<_, _> = by_boot(&follower.has);
-        for (boot, lines) in &wanted {
+        for (boot, lines) in wanted {
             let mut of_boot = found.get(boot).cloned().unwrap_or_default();
             let mut lines = lines.clone();
             if boot == "gaps" {
@@ -118,6 +118,10 @@ async fn round(seed: u64) {
             }
             assert_eq!(of_boot, lines, "seed {seed}, reader {at}, {boot}");
         }
+        // Nothing more comes: what the cursor behind all of it gives is nothing.
+        let cursor = if reader.id.is_empty() { &follower.cursor } else { &reader.id };
+        let (rest, _) = world.tail("web", &format!("follow=0&resume={cursor}")).await.rest().await;
+        assert!(rest.is_empty(), "seed {seed}, reader {at}: {rest:?}");
     }
 }
 
