@@ -215,8 +215,8 @@ mod tests {
         for (ranges, wanted) in [
             (vec![], vec![]),
             (vec![5..7, 1..3], vec![1..3, 5..7]),
-            (vec![1..4, 2..3, 3..6, 6..7], Vec::from([1..7])),
-            (Vec::from([3..3]), vec![]),
+            (vec![1..4, 2..3, 3..6, 6..7], std::iter::once(1..7).collect()),
+            (std::iter::once(3..3).collect(), vec![]),
         ] {
             assert_eq!(joined(ranges), wanted);
         }
