@@ -362,6 +362,17 @@ fn a_search_that_is_ended_says_so() {
 }
 
 #[test]
+fn a_stretch_of_the_commit_order_has_positions() {
+    let world = many(300);
+    for (pos, wanted) in
+        [(0..u64::MAX, vec![String::new(); 2]), (100..u64::MAX, vec!["100".into(), "101".into()])]
+    {
+        let (blocks, _) = world.ask(0, "* | sort by (pos) limit 2", 2, |ask| ask.pos = pos.clone());
+        assert_eq!(column(&blocks, "pos"), wanted, "{pos:?}");
+    }
+}
+
+#[test]
 fn parts_of_an_answer_join() {
     let world = many(300);
     let text = "* | stats by (app) count() n, count_uniq(_msg) u | sort by (app)";
