@@ -122,10 +122,13 @@ impl Heartbeats {
         .collect()
     }
 
-    /// How long ago a host was heard; `None`: it is not known.
-    pub(crate) fn age_of(&self, region: &str, host: &str, now: Instant) -> Option<Duration> {
-        let key = (region.to_owned(), host.to_owned());
-        self.heard().hosts.get(&key).map(|heard| now.saturating_duration_since(*heard))
+    /// The region of a host, and how long ago it was heard; `None`: it is not known. Machines may be said to be of another region than
+    /// the host that runs them, so it goes by its name; of two with one name it is the one that was heard last.
+    pub(crate) fn host(&self, name: &str, now: Instant) -> Option<(String, Duration)> {
+        let heard = self.heard();
+        let of_name = heard.hosts.iter().filter(|((_, host), _)| host == name);
+        let ((region, _), heard) = of_name.max_by_key(|(_, heard)| **heard)?;
+        Some((region.clone(), now.saturating_duration_since(*heard)))
     }
 }
 
@@ -193,15 +196,16 @@ mod tests {
         let marks = heard.of(&grant(Scope::ALL), begin, 1);
         assert_eq!(marks.len(), 1);
         assert_eq!((marks[0].next_seq, marks[0].host.as_str(), marks[0].age), (7, "h1", Duration::ZERO));
-        assert_eq!(heard.age_of("lhr", "h1", begin + Duration::from_secs(3)), Some(Duration::from_secs(3)));
-        assert_eq!(heard.age_of("ams", "h1", begin), None);
+        let three = Duration::from_secs(3);
+        assert_eq!(heard.host("h1", begin + three), Some(("lhr".to_owned(), three)));
+        assert_eq!(heard.host("h9", begin), None);
 
         let later = begin + KEEP_MARK + Duration::from_secs(1);
         heard.take(&beat("h2", &[]), later);
         assert!(heard.of(&grant(Scope::ALL), later, 1).is_empty());
-        assert!(heard.age_of("lhr", "h1", later).is_some());
+        assert!(heard.host("h1", later).is_some());
         heard.take(&beat("h2", &[]), begin + KEEP_HOST + Duration::from_secs(1));
-        assert_eq!(heard.age_of("lhr", "h1", later), None);
+        assert_eq!(heard.host("h1", later), None);
     }
 
     #[tokio::test]

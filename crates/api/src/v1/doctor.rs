@@ -5,7 +5,7 @@
 
 mod account;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use line::time::{SECOND, rfc3339};
@@ -114,12 +114,16 @@ fn filter_of(id: &Id) -> String {
 
 /// The hosts of the boots that the caller sees, and when each was heard.
 fn hosts(api: &Arc<Api>, boots: &Boots, now: Instant) -> Vec<Value> {
-    let hosts: BTreeSet<_> =
-        boots.accounts().map(|(id, account)| (id.region.as_str(), account.host.as_str())).collect();
-    let known = hosts.into_iter().filter(|(_, host)| !host.is_empty());
-    known
-        .map(|(region, host)| {
-            let age = api.heartbeats.age_of(region, host, now);
+    let names = boots.accounts().filter(|(_, account)| !account.host.is_empty());
+    let names = names.map(|(id, account)| (account.host.as_str(), id.region.as_str()));
+    // One that was never heard is in the region of one of its Machines, as far as is known.
+    let hosts: BTreeMap<&str, &str> = names.collect();
+    hosts
+        .into_iter()
+        .map(|(host, region)| {
+            let heard = api.heartbeats.host(host, now);
+            let age = heard.as_ref().map(|(_, age)| *age);
+            let region = heard.map_or_else(|| region.to_owned(), |(region, _)| region);
             json!({
                 "host": host,
                 "region": region,

@@ -49,9 +49,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
     let marks = api.heartbeats.of(&asked.caller.grant, now, unix_s());
     let marks = marks.iter().filter(|mark| app.as_ref().is_none_or(|app| *app == mark.address.app));
     marks.for_each(|mark| machines.heard(mark, asked.now));
-    let is_alive = |region: &str, host: &str| {
-        api.heartbeats.age_of(region, host, now).is_some_and(|age| age <= SILENT_AFTER)
-    };
+    let is_alive = |host: &str| api.heartbeats.host(host, now).is_some_and(|(_, age)| age <= SILENT_AFTER);
     let mut list: Vec<_> = machines.machines.into_iter().collect();
     list.sort_by(|a, b| b.1.last_seen.cmp(&a.1.last_seen).then_with(|| a.0.cmp(&b.0)));
     let left_out = list.len().saturating_sub(MAX_MACHINES);
@@ -168,7 +166,7 @@ impl Machine {
         self.last_seen = self.last_seen.max(time);
     }
 
-    fn shown(&self, id: &Id, is_alive: &impl Fn(&str, &str) -> bool) -> Value {
+    fn shown(&self, id: &Id, is_alive: &impl Fn(&str) -> bool) -> Value {
         let newest = self.boots.last_key_value();
         let boots: Vec<_> =
             self.boots.iter().rev().take(MAX_BOOTS).map(|(boot, life)| life.shown(*boot)).collect();
@@ -180,7 +178,7 @@ impl Machine {
             "boot": newest.map(|(boot, _)| Boot::from_bits(*boot).to_string()),
             "started": newest.map(|(boot, life)| life.began(*boot)),
             "last_seen": rfc3339(self.last_seen),
-            "state": newest.map_or("unknown", |(_, life)| life.state(|host| is_alive(&id.region, host))),
+            "state": newest.map_or("unknown", |(_, life)| life.state(is_alive)),
             "exit": newest.and_then(|(_, life)| life.exit.as_ref()),
             "lines_1h": self.lines,
             "errors_1h": self.errors,
