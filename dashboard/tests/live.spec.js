@@ -44,7 +44,8 @@ test('an app that runs is followed, paused, and followed again', async ({ page }
   await page.keyboard.press(' ');
   const ticks = (await rows(page).allTextContents()).map((text) => Number(/tick (\d+)$/.exec(text)?.[1])).filter(Boolean);
   expect(ticks.length).toBeGreaterThan(1);
-  ticks.slice(1).forEach((tick, at) => expect(tick).toBe(ticks[at] + 1));
+  // It counts from 1 again when it is started again.
+  ticks.slice(1).forEach((tick, at) => expect([1, ticks[at] + 1]).toContain(tick));
 });
 
 test('older lines come when one scrolls up', async ({ page }) => {
