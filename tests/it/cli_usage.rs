@@ -16,8 +16,8 @@ fn every_help_has_examples_and_the_first_one_the_exit_codes() {
     let (code, top, _) = logway(&["--help"]);
     assert!(code == 0 && top.contains("Exit codes:") && top.contains("Examples:"), "{top}");
     for command in [
-        "up", "run", "logs", "search", "export", "store", "tokens", "orgs", "login", "logout", "explain",
-        "demo",
+        "up", "run", "logs", "search", "doctor", "export", "store", "tokens", "orgs", "login", "logout",
+        "explain", "demo",
     ] {
         let (code, help, err) = logway(&[command, "--help"]);
         assert!(code == 0 && err.is_empty(), "{command}: {err}");

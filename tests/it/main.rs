@@ -15,6 +15,7 @@ mod cli_usage;
 mod cluster;
 mod dashboard;
 mod differential;
+mod inventory;
 mod malformed;
 mod openapi;
 mod orgs;

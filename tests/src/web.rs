@@ -110,6 +110,16 @@ impl Web {
         read(&bytes)
     }
 
+    /// Sends a request of any method with a body, and reads the reply to its end.
+    pub fn request(&self, method: &str, path: &str, body: &[u8]) -> Reply {
+        let mut stream = self.connect();
+        let head = self.head(method, path, &format!("Content-Length: {}\r\n", body.len()));
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        read(&bytes)
+    }
+
     /// Begins a tail; it has begun when this returns.
     pub fn tail(&self, query: &str) -> Tail {
         let mut stream = self.connect();

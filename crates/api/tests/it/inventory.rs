@@ -7,6 +7,9 @@ use bus::roles::Role;
 use bus::sys::{Heartbeat, HeartbeatMark, Mark};
 use line::Boot;
 use line::time::{SECOND, rfc3339};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -258,5 +261,79 @@ async fn whether_all_is_stored() {
     assert_eq!(api.ask(&get("/api/v1/doctor?since=soon")).await.status, 400);
     let found = api.ask(&get("/api/v1/doctor?app=nothing")).await.json();
     assert_eq!((&found["apps"], &found["hosts"]), (&json!([]), &json!([])));
+    api.stop().await;
+}
+
+/// Any limits of apps, regions and Machines, out of a few names.
+fn any_scope() -> impl Strategy<Value = Scope> {
+    let names = |all: &'static [&'static str]| {
+        let some = prop::sample::subsequence(all, 0..=all.len());
+        let set =
+            some.prop_map(|some| some.iter().map(|name| line::Name::new("name", name).unwrap()).collect());
+        prop::option::of(set)
+    };
+    (names(&["web", "db"]), names(&["lhr", "ams"]), names(&["i1", "i2"]))
+        .prop_map(|(apps, regions, instances)| Scope { apps, regions, instances, ..Scope::ALL })
+}
+
+#[tokio::test]
+async fn whatever_a_token_is_limited_to_it_sees_that_and_no_more() {
+    let all: Vec<[&str; 4]> = ["k3f9", "m7x2"]
+        .into_iter()
+        .flat_map(|org| ["web", "db"].map(|app| (org, app)))
+        .flat_map(|(org, app)| ["lhr", "ams"].map(|region| (org, app, region)))
+        .flat_map(|(org, app, region)| ["i1", "i2"].map(|instance| [org, app, region, instance]))
+        .collect();
+    let lines = all.iter().flat_map(|[org, app, region, instance]| {
+        [1_u64, 2].map(|seq| {
+            let mut line = at(org, app, instance, now() - 100 * SECOND + seq as i64, &format!("{org} {app}"));
+            line.set("region", region);
+            let line = event(line, &boot(1), "started");
+            if seq == 1 { line.with("mark", org) } else { line.with("gap.reason", "vanished") }
+        })
+    });
+    let api = Api::start_with(lines.collect(), |config| config.limits.queries.each = 32).await;
+    let mut runner = TestRunner::default();
+    for _ in 0..40 {
+        let scope = any_scope().new_tree(&mut runner).unwrap().current();
+        // A token that allows nothing is none.
+        let Some(token) = api.world.try_token_for("k3f9", &scope) else { continue };
+        let is_in = |names: &Option<std::collections::BTreeSet<line::Name>>, name: &str| {
+            names.as_ref().is_none_or(|names| names.iter().any(|one| one.as_str() == name))
+        };
+        let wanted: std::collections::BTreeSet<_> = all
+            .iter()
+            .filter(|[org, app, region, instance]| {
+                *org == "k3f9"
+                    && is_in(&scope.apps, app)
+                    && is_in(&scope.regions, region)
+                    && is_in(&scope.instances, instance)
+            })
+            .map(|[_, app, region, instance]| format!("{app} {region} {instance}"))
+            .collect();
+        let found = |list: &Value| -> std::collections::BTreeSet<_> {
+            let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
+            let list = list.as_array().unwrap().iter();
+            list.map(|one| format!("{} {} {}", text(one, "app"), text(one, "region"), text(one, "instance")))
+                .collect()
+        };
+        let machines = api.ask_as(&token, &get("/api/v1/machines")).await;
+        assert!(!machines.body.contains("m7x2"), "{machines:?}");
+        assert_eq!(found(&machines.json()["machines"]), wanted, "{scope:?}");
+        let doctor = api.ask_as(&token, &get("/api/v1/doctor")).await.json();
+        let boots = doctor["apps"].as_array().unwrap().iter().flat_map(|app| {
+            app["boots"].as_array().unwrap().iter().map(|boot| {
+                let mut boot = boot.clone();
+                boot["app"] = app["app"].clone();
+                boot
+            })
+        });
+        assert_eq!(found(&boots.collect()), wanted, "{scope:?}");
+        let apps = api.ask_as(&token, &get("/api/v1/apps")).await;
+        assert!(!apps.body.contains("m7x2"), "{apps:?}");
+        let apps: std::collections::BTreeSet<_> = names(&apps.json()["apps"], "name").into_iter().collect();
+        let of_wanted = wanted.iter().map(|one| one.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(apps, of_wanted, "{scope:?}");
+    }
     api.stop().await;
 }
