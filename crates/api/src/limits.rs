@@ -60,7 +60,7 @@ impl Default for Limits {
             form_time: Duration::from_secs(20),
             stall: Duration::from_secs(30),
             queries: PerOrg { all: 32, each: 8 },
-            tails: PerOrg { all: 1024, each: 64 },
+            tails: PerOrg { all: 2048, each: 1024 },
             inserts: PerOrg { all: 32, each: 8 },
             waiting_per_org: 64,
             queue_time: Duration::from_secs(10),

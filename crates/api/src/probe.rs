@@ -5,7 +5,7 @@ use hyper::header::{AUTHORIZATION, HeaderValue};
 
 use crate::args::Args;
 use crate::caller::Login;
-use crate::{insert, v1};
+use crate::{insert, tail, v1};
 
 /// How many fields `/insert/jsonline` finds in a line that comes at `now` (Unix nanoseconds), its message aside; none for a
 /// line that says nothing.
@@ -32,4 +32,9 @@ pub fn login(text: &str) -> bool {
 /// The token of a page of lines as we write it, if `text` is one; reading it again gives the same.
 pub fn page_token(text: &str) -> Option<String> {
     v1::page_token(text)
+}
+
+/// A cursor of a tail: the text, and what it says if its checksums were right. What is read comes back as itself.
+pub fn cursor(bytes: &[u8]) {
+    tail::probe_cursor(bytes);
 }

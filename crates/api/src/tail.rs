@@ -143,6 +143,18 @@ async fn must_be_past(feed: &Feed, cursor: &Cursor) -> Result<(), Refused> {
     Ok(())
 }
 
+/// For whoever throws bytes at it: see [`crate::probe::cursor`].
+pub(crate) fn probe_cursor(bytes: &[u8]) {
+    let texts = std::str::from_utf8(bytes).ok().map(str::to_owned);
+    for text in texts.into_iter().chain([Cursor::sealed(bytes)]) {
+        if let Some(cursor) = Cursor::read(&text) {
+            let again = Cursor::read(&cursor.text());
+            // Of very many boots a text has some only.
+            debug_assert!(again.is_some_and(|again| again == cursor || cursor.given.len() > 512));
+        }
+    }
+}
+
 /// What a tail writes, on its way.
 struct Chunks {
     chunks: mpsc::Receiver<Bytes>,

@@ -139,6 +139,11 @@ impl Cursor {
         Some(cursor)
     }
 
+    /// The text that would say these bytes.
+    pub(super) fn sealed(bytes: &[u8]) -> String {
+        format!("{VERSION}{}", sealed(bytes.to_vec()))
+    }
+
     fn add(&mut self, bytes: &[u8]) -> Option<()> {
         let mut reader = Reader(bytes);
         match reader.take(1)? {
