@@ -37,8 +37,7 @@ export function scopeText({ apps, regions, instances }) {
 export function endText(expires, now = Date.now()) {
   if (!expires) return 'never';
   const at = Date.parse(expires);
-  // What was just made to last a day ends in a day, not in 23 hours.
-  return at > now ? ahead(at + 59_000, now) : `ended ${ago(at, now)}`;
+  return at > now ? ahead(at, now) : `ended ${ago(at, now)}`;
 }
 
 /** A choice of how long. @param {{value: number, set: (seconds: number) => void, lives?: typeof LIVES, id?: string}} props */

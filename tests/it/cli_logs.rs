@@ -13,6 +13,11 @@ fn up_with(script: &str) -> Up {
         .run("run", &["--app", "web", "-i", "i1", "-r", "lhr", "--", "sh", "-c", script])
         .wait_with_output();
     assert!(status.success(), "{err}");
+    // The store has a line some milliseconds later, on a machine with much to do more.
+    let web = up.web();
+    logway_tests::wait_until("the end of the app in the store", || {
+        (web.count("logway.event.kind:exited") > 0).then_some(())
+    });
     up
 }
 

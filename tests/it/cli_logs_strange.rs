@@ -17,6 +17,12 @@ fn line(app: &str, seq: u64, text: &str) -> String {
     )
 }
 
+/// The bus of `up` as a reader's `--nats`: without HTTP, what it says is joined by the reader itself.
+fn bus(up: &Up) -> String {
+    let login = std::fs::read_to_string(up.data().join("bus/api")).expect("reading a credential");
+    format!("nats://{}@{}", login.trim(), up.address("nats"))
+}
+
 async fn publish(agent: &Client, org: &str, app: &str, payload: &[u8]) {
     agent.publish(&format!("o.{org}.logs.{app}.lhr.i-{app}"), None, payload).await.expect("publishing");
     agent.flush().await.expect("the bus takes it");
@@ -39,7 +45,7 @@ async fn answer_with(up: &Up, end: &'static str) {
 #[tokio::test]
 async fn a_flood_of_one_app_does_not_put_off_the_hole_of_another() {
     let up = Up::start(&[]);
-    let tail = up.run("logs", &["-j"]);
+    let tail = up.run("logs", &["-j", "--nats", &bus(&up)]);
     tail.wait_for_stderr("that it is live", |line| line.contains("● live"));
     let (agent, org) = (up.client(Role::Agent).await, up.org());
     publish(&agent, &org, "quiet", line("quiet", 1, "first").as_bytes()).await;
@@ -65,8 +71,9 @@ async fn json_for_a_terminal_holds_nothing_that_it_would_obey() {
     let up = Up::start(&[]);
     let mut command = up.command("logs");
     // Colours by force: then it is for a terminal in the end.
-    let tail = Process::start("logway logs", command.arg("-j").env("CLICOLOR_FORCE", "1"));
-    let pipe = up.run("logs", &["-j"]);
+    let command = command.args(["-j", "--nats", &bus(&up)]).env("CLICOLOR_FORCE", "1");
+    let tail = Process::start("logway logs", command);
+    let pipe = up.run("logs", &["-j", "--nats", &bus(&up)]);
     for tail in [&tail, &pipe] {
         tail.wait_for_stderr("that it is live", |line| line.contains("● live"));
     }
@@ -148,7 +155,7 @@ fn the_login_of_the_agent_stays_with_the_agent() {
     // The credential that was minted is none of this server's.
     let (status, _, err) = up.run("logs", &["-n"]).wait_with_output();
     let path = up.data().join("bus/api");
-    assert!(status.code() == Some(4) && err.starts_with("error[LB01]: "), "{err}");
+    assert!(status.code() == Some(4) && err.contains("\nerror[LB01]: "), "{err}");
     assert!(
         err.contains(&format!("hint: write the server's login of a reader into {}", path.display())),
         "{err}"

@@ -4,7 +4,9 @@
 mod cli_damage;
 mod cli_login;
 mod cli_logs;
+mod cli_logs_http;
 mod cli_logs_strange;
+mod cli_logs_web;
 mod cli_orgs;
 mod cli_run;
 mod cli_search;

@@ -27,7 +27,7 @@ pub use http::{HttpStandIn, write_refusal, write_rows};
 pub use nats::{NatsServer, NatsVersion};
 pub use parts::{logway, logway_init, skip, soak};
 pub use process::Process;
-pub use pty::Pty;
+pub use pty::{Pty, Seat};
 pub use up::Up;
 pub use web::{Reply, Web};
 

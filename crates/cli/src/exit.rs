@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     NoCommand,
     /// Ended by Ctrl-C.
     Interrupted,
+    /// As an app ended that was waited for.
+    Child(u8),
 }
 
 impl Exit {
@@ -44,6 +46,7 @@ impl Exit {
             Self::Timeout => 124,
             Self::NoCommand => 125,
             Self::Interrupted => 130,
+            Self::Child(code) => code,
         }
     }
 }
@@ -69,6 +72,7 @@ Exit codes:
   124  took too long
   130  ended by Ctrl-C before it was done
   'search' ends as grep does: 0 found, 1 nothing found, 2 and more trouble
+  'logs --until-exit' ends with the app's own code, 128+N by signal N
   'run' ends with the app's own code; 125 nothing to run, 126 not executable, 127 not found, 128+N killed by signal N"
     };
 }

@@ -56,7 +56,7 @@ fn nearest(wanted: &str) -> Vec<&'static Code> {
 }
 
 /// How many characters must be put in, taken out or changed to make one of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().take(32).enumerate() {

@@ -216,7 +216,7 @@ async fn refusal(response: Response<Incoming>) -> Trouble {
     let retry_after = retry_after(response.headers());
     let body = timeout(GRACE, Limited::new(response.into_body(), MAX_REFUSAL_BYTES).collect()).await;
     let bytes = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = trouble::text_of(&String::from_utf8_lossy(&bytes));
     Trouble::Refused { status, text, retry_after }
 }
 

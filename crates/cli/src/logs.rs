@@ -1,104 +1,66 @@
-//! `logway logs`: recent lines, then live ones.
+//! `logway logs`: recent lines, then live ones; over HTTP, or over NATS where that is asked for or all there is.
 
+mod args;
+mod asked;
 mod door;
+mod exit_wait;
 mod filter;
+mod fly_toml;
+mod format;
+mod gather;
+mod highlight;
 mod history;
 pub(crate) mod item;
+mod joiner;
+mod known;
+mod local;
+mod logfmt;
+mod logsql;
 pub(crate) mod neutral;
+mod older;
+mod over_http;
+mod pick;
+mod pretty;
 mod printer;
 mod question;
 mod ranges;
+mod raw;
 pub(crate) mod render;
+mod sse;
+mod starts;
 mod stitch;
 mod stored;
+mod stream;
+mod surrounding;
 mod tail;
+mod trace;
+mod web;
+mod windows;
+mod word;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bus::client::Client;
 use bus::roles::Role;
 use line::{Name, OrgId};
 
+pub(crate) use self::args::{Args, EXAMPLES};
 use self::door::Way;
-use self::filter::{Filter, Levels};
-use self::printer::Printer;
+use self::filter::Filter;
+use self::format::Format;
+use self::over_http::Outcome;
+use self::printer::{Look, Printer};
 use self::render::Style;
 use self::tail::{Scope, Tail};
 use crate::bus_link;
-use crate::context::{Chosen, ContextArgs};
-use crate::data::{Data, DataArg};
+use crate::context::Chosen;
+use crate::data::Data;
 use crate::exit::Exit;
 use crate::fail::Fail;
+use crate::http::{Server, Trouble};
 use crate::login;
 use crate::output::{self, notice};
+use crate::scope::now;
 use crate::signals::Signals;
-
-/// The arguments of `logway logs`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Lines of this app; without it, of all apps, each line with its app's name
-    #[arg(short, long)]
-    app: Option<String>,
-    /// Lines of this region only
-    #[arg(short, long)]
-    region: Option<String>,
-    /// Lines of this Machine only
-    #[arg(short, long, visible_alias = "instance", visible_short_alias = 'i', value_name = "INSTANCE")]
-    machine: Option<String>,
-    /// Show recent lines and end
-    #[arg(short, long)]
-    no_tail: bool,
-    /// One compact JSON object per line, as it came from the bus
-    #[arg(short, long)]
-    json: bool,
-    /// Lines of this level, or of a range of levels: warn, '>=warn', '<error'
-    #[arg(long)]
-    level: Option<Levels>,
-    /// Lines that contain this text
-    #[arg(long, value_name = "TEXT")]
-    grep: Option<String>,
-    /// With --grep: lines that do not contain it
-    #[arg(short = 'v', long, requires = "grep")]
-    invert: bool,
-    /// With --grep: upper and lower case are the same
-    #[arg(long, requires = "grep")]
-    ignore_case: bool,
-    /// How many recent lines to show first
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    lines: u32,
-    /// Read from this NATS server, or these with commas between them, instead of those that 'logway up' uses
-    #[arg(long, value_name = "URL")]
-    nats: Option<String>,
-    #[command(flatten)]
-    context: ContextArgs,
-    #[command(flatten)]
-    data: DataArg,
-}
-
-/// Examples, for the end of the help.
-pub(crate) const EXAMPLES: &str = "\
-Examples:
-  logway logs -a web                            recent lines, then live until Ctrl-C
-  logway logs -a web -n --lines 500             500 recent lines, then end
-  logway logs -a web -n -j | jq -r .message     compact JSON, one object a line
-  logway logs -a web --level '>=warn' --grep timeout
-  logway logs -a web -r lhr -i 148e36           one region, one Machine
-  logway logs -a web --server nats://h:4223     through a front door, with LOGWAY_TOKEN
-
-Format:
-  TIME PROVIDER[INSTANCE] REGION [LEVEL] MESSAGE: that of flyctl, and a blank before the message
-  2026-11-22T10:00:00Z app[148e36] lhr [info] listening on port 80
-  On a terminal, lines of stderr begin with a faint '2>', and control sequences of apps are shown,
-  not obeyed.
-
-Missing lines:
-  Each line has a number. What is missing is asked for; what nobody has is drawn as
-  '— 12 lines lost: why —'.
-  Such records pass every filter. Of recent lines, the newest 20,000 are looked through.
-  Recent lines come from the store, and what it has not yet from the agents.
-
-Notices on stderr: '● live', '◌ reconnecting', '■ ended'. A tail ended by Ctrl-C ends with 0.";
 
 impl Args {
     fn scope(&self, org: OrgId, way: Way) -> Result<Scope> {
@@ -111,11 +73,36 @@ impl Args {
         })
     }
 
-    fn printer(&self, org: OrgId) -> Printer {
+    fn format(&self) -> Format {
+        Format::chosen(self.output, self.json, output::terminal().0)
+    }
+
+    /// Whether programs read it.
+    fn is_json(&self) -> bool {
+        self.format() == Format::Json
+    }
+
+    /// What writes lines of `org` that the server has chosen.
+    fn printer(&self, org: OrgId, now: i64) -> Printer {
+        self.printer_with(org, now, Filter::default())
+    }
+
+    fn printer_with(&self, org: OrgId, now: i64, filter: Filter) -> Printer {
         let (for_terminal, has_colour) = output::terminal();
         let style = Style { has_colour, for_terminal, with_app: self.app.is_none() };
-        let filter = Filter::new(self.level, self.grep.as_deref(), self.invert, self.ignore_case);
-        Printer::new(output::Data::stdout(), style, self.json, filter, org)
+        let marks = if self.invert { query::Marks::default() } else { self.filters().marks(now) };
+        let (format, joins, fields) = (self.format(), !self.no_join, self.fields.clone());
+        Printer::new(output::Data::stdout(), Look { style, format, filter, marks, joins, fields }, org)
+    }
+
+    /// What options say that do not go together.
+    fn check(&self) -> Result<()> {
+        if self.fields.is_some() && !matches!(self.format(), Format::Pretty | Format::Logfmt) {
+            return Fail::new(Exit::Usage, "--fields chooses what is shown with -o pretty and -o logfmt")
+                .hint("add one of them, or take out --fields; with -j, jq chooses")
+                .err();
+        }
+        Ok(())
     }
 }
 
@@ -123,26 +110,66 @@ impl Args {
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let data = &args.data.dir()?;
     let mut signals = Signals::listen()?;
+    let mut args = args.clone();
+    args.check()?;
+    if let Some(file) = &args.config {
+        args.app = Some(fly_toml::app(file)?);
+    }
+    if args.nats.is_none() {
+        match args.server.server(data, args.data.is_named(), stream::PATIENCE) {
+            Ok(server) => match Box::pin(over_http::run(args.clone(), &server, &mut signals)).await? {
+                Outcome::Done(exit) => return Ok(exit),
+                Outcome::Absent(trouble) => args.falls_back(&server, &trouble)?,
+            },
+            // Without a token of its own there is the bus, for whoever has its credentials.
+            Err(error) if args.only_over_http().is_some() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    args.refuse_over_nats()?;
+    over_nats(&args, data, signals).await
+}
+
+impl Args {
+    /// Says that lines come another way, or that there is none for what was asked for.
+    fn falls_back(&self, server: &Server, trouble: &Trouble) -> Result<()> {
+        if self.only_over_http().is_some() {
+            return trouble.fail(server.address()).err();
+        }
+        notice(&format!("note: reading over NATS: {}", trouble.fail(server.address())));
+        Ok(())
+    }
+
+    fn refuse_over_nats(&self) -> Result<()> {
+        let Some(option) = self.only_over_http() else { return Ok(()) };
+        Fail::new(Exit::Usage, format!("{option} needs the HTTP API, and lines come over NATS here"))
+            .hint("leave out --nats, or name the API with --api; over NATS there are --level and --grep")
+            .err()
+    }
+}
+
+/// Shows the lines that come over the bus or through a front door.
+async fn over_nats(args: &Args, data: &Data, mut signals: Signals) -> Result<Exit> {
     let chosen = match &args.nats {
         Some(_) => Chosen::Local,
-        None => args.context.chosen(data, args.data.is_named())?,
+        None => args.server.chosen(data, args.data.is_named())?,
     };
     let store = match &chosen {
         Chosen::Local => None,
         // Without an address for it there are the agents, who have the lines too.
         Chosen::Door(_) | Chosen::Here(_) => {
-            args.context.server(data, args.data.is_named(), stored::PATIENCE).ok()
+            args.server.server(data, args.data.is_named(), stored::PATIENCE).ok()
         }
     };
     let (client, org, way) = tokio::select! {
         connected = connect(args, data, &chosen) => connected?,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
-    let scope = args.scope(org.clone(), way)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let now = i64::try_from(now.as_nanos()).context("the clock is beyond 2262")?;
-    let lines = usize::try_from(args.lines)?;
-    let tail = Tail::new(client, scope, lines, args.printer(org), now).with_store(store);
+    let (scope, now) = (args.scope(org.clone(), way)?, now()?);
+    let filter = Filter::new(args.level, args.grep.as_deref(), args.invert, args.ignore_case);
+    let printer = args.printer_with(org, now, filter);
+    let tail = Tail::new(client, scope, usize::try_from(args.lines().unwrap_or_default())?, printer, now)
+        .with_store(store);
     if args.no_tail { Box::pin(tail.recent(signals)).await } else { Box::pin(tail.follow(signals)).await }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::ColorChoice;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::logs::neutral;
 
@@ -53,6 +55,25 @@ impl Write for Data {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush().map_err(name_reader_gone)
+    }
+}
+
+/// Comes to its end when whoever read stdout has gone, as `head` does when it has enough. A write would tell, but who follows lines
+/// may have none to write for hours.
+pub(crate) async fn reader_gone() {
+    let (sender, gone) = tokio::sync::oneshot::channel();
+    // It waits for as long as the process lives.
+    std::thread::spawn(move || {
+        let stdout = io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        while poll(&mut watched, None) == Err(Errno::INTR) {}
+        if watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            // Nobody may listen any more.
+            let _ = sender.send(());
+        }
+    });
+    if gone.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -95,7 +95,11 @@ impl Range {
     }
 }
 
-fn moment(option: &str, text: &str, now: i64, end: End) -> Result<i64> {
+/// What an option that is a time means.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn moment(option: &str, text: &str, now: i64, end: End) -> Result<i64> {
     match parse_arg(text.trim(), now, end) {
         Some(moment) => Ok(moment),
         None => Fail::new(Exit::Usage, format!("{option} {text:?} is no time"))

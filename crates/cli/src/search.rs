@@ -5,7 +5,7 @@ mod histogram;
 pub(crate) mod plan;
 mod print;
 mod table;
-mod value;
+pub(crate) mod value;
 
 use std::time::Duration;
 

@@ -68,6 +68,27 @@ impl Answer {
         }
     }
 
+    /// The next line, empty ones too, for a stream of events; `None` behind the last one. Nothing is lost when the future is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the answer broke off.
+    pub(crate) async fn event_line(&mut self) -> Result<Option<Bytes>, Trouble> {
+        loop {
+            if let Some(line) = self.next_in_buffer() {
+                return Ok(Some(line));
+            }
+            if self.is_over {
+                let rest = std::mem::take(&mut self.buffer).freeze();
+                return Ok((!rest.is_empty()).then_some(rest));
+            }
+            if self.buffer.len() > MAX_LINE_BYTES {
+                return Err(Trouble::Broken(format!("a line has over {MAX_LINE_BYTES} bytes")));
+            }
+            self.read().await?;
+        }
+    }
+
     /// All of it, as one document.
     ///
     /// # Errors

@@ -24,9 +24,10 @@ impl Asked {
         self.head.split(' ').nth(1).unwrap()
     }
 
-    /// An argument of the form, unescaped.
+    /// An argument of the form or of the path, unescaped.
     pub(crate) fn arg(&self, name: &str) -> Option<String> {
-        let pairs = self.form.split('&').filter_map(|pair| pair.split_once('='));
+        let form = self.path().split_once('?').map_or(self.form.as_str(), |(_, form)| form);
+        let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
         let value = pairs.into_iter().find(|(known, _)| *known == name)?.1;
         let mut bytes = Vec::new();
         let mut rest = value.bytes();
@@ -112,6 +113,15 @@ pub(crate) fn chunked(rows: &[&str]) -> String {
 pub(crate) fn unfinished(rows: &[&str]) -> String {
     let chunks: String = rows.iter().map(|row| format!("{:x}\r\n{row}\n\r\n", row.len() + 1)).collect();
     format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}")
+}
+
+/// A stream of events; with `ends` it comes to its end as it should.
+pub(crate) fn events(events: &[&str], ends: bool) -> String {
+    let chunks: String =
+        events.iter().map(|event| format!("{:x}\r\n{event}\n\n\r\n", event.len() + 2)).collect();
+    let end = if ends { "0\r\n\r\n" } else { "" };
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    format!("{head}{chunks}{end}")
 }
 
 /// A reply that says at its end that something is missing.

@@ -120,6 +120,20 @@ fn refused(status: u16, text: &str, server: &Address) -> Fail {
     }
 }
 
+/// What a refusal says: the API's JSON (`{"error":"…","code":"LR13"}`) as `LR13: …`, all else as it is.
+pub(super) fn text_of(body: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        error: String,
+        code: Option<String>,
+    }
+    match serde_json::from_str(body) {
+        Ok(Said { error, code: Some(code) }) => format!("{code}: {error}"),
+        Ok(Said { error, code: None }) => error,
+        Err(_) => body.to_owned(),
+    }
+}
+
 /// What a server says, without what a terminal would obey; its lines stay.
 fn lines(text: &str) -> String {
     text.trim_end().split('\n').map(neutral::plain).collect::<Vec<_>>().join("\n")
@@ -195,6 +209,18 @@ mod tests {
             "{text}"
         );
         assert!(shown(&refusal(400, "note: wrong", None)).0.starts_with("error: note: wrong\n"));
+    }
+
+    #[test]
+    fn what_the_api_says_is_read() {
+        for (body, wanted) in [
+            (r#"{"error":"no such token","code":"LR13"}"#, "LR13: no such token"),
+            (r#"{"error":"bad"}"#, "bad"),
+            ("plain", "plain"),
+            ("{}", "{}"),
+        ] {
+            assert_eq!(text_of(body), wanted);
+        }
     }
 
     #[test]

@@ -36,6 +36,14 @@ impl FromStr for Levels {
     }
 }
 
+impl Levels {
+    /// Their names, least grave first.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        let all = Level::ALL.into_iter().filter(|level| (self.from..=self.to).contains(level));
+        all.map(Level::as_str).collect()
+    }
+}
+
 /// All that a line must fulfil to be shown.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {

@@ -42,6 +42,17 @@ impl Style {
         marks: &[Range<usize>],
         out: &mut String,
     ) {
+        self.write_body(message, new_lost, out, &mut |out| self.write_text(&message.message, marks, out));
+    }
+
+    /// The same, with `text` for what an app or an event says.
+    pub(super) fn write_body(
+        self,
+        message: &Message,
+        new_lost: u64,
+        out: &mut String,
+        text_of: &mut dyn FnMut(&mut String),
+    ) {
         self.write_head(message, out);
         match &message.entry.body {
             Body::Gap(gap) => {
@@ -49,7 +60,7 @@ impl Style {
                 self.paint(33, &text, out);
             }
             Body::Event(_) => {
-                self.write_text(&message.message, marks, out);
+                text_of(out);
                 if let Some(code) = &message.code {
                     self.paint(2, &format!(" ({})", neutral::plain(code)), out);
                 }
@@ -61,7 +72,7 @@ impl Style {
                 if text.part > 0 {
                     self.paint(2, "… ", out);
                 }
-                self.write_text(&message.message, marks, out);
+                text_of(out);
                 if text.more {
                     self.paint(2, " …", out);
                 }
@@ -92,18 +103,12 @@ impl Style {
         self.write_name(&message.region, out);
         out.push_str(" [");
         let level = message.entry.level;
-        let colour = match level {
-            Level::Debug => 36,
-            Level::Info => 34,
-            Level::Warn => 33,
-            Level::Error => 31,
-        };
-        self.paint(colour, level.as_str(), out);
+        self.paint(colour_of_level(level), level.as_str(), out);
         out.push_str("] ");
     }
 
     /// Appends text of an app. In a pipe it stays as it is, save for a line break, which would look like a further line.
-    fn write_text(self, text: &str, marks: &[Range<usize>], out: &mut String) {
+    pub(super) fn write_text(self, text: &str, marks: &[Range<usize>], out: &mut String) {
         if self.has_colour && !marks.is_empty() {
             self.write_with_marks(text, marks, out);
         } else if self.is_careful() {
@@ -141,12 +146,22 @@ impl Style {
         neutral::write(name, false, out);
     }
 
-    fn paint(self, colour: u8, text: &str, out: &mut String) {
+    pub(super) fn paint(self, colour: u8, text: &str, out: &mut String) {
         if self.has_colour {
             out.push_str(&format!("\u{1b}[{colour}m{text}{RESET}"));
         } else {
             out.push_str(text);
         }
+    }
+}
+
+/// The colour of a level.
+pub(super) const fn colour_of_level(level: Level) -> u8 {
+    match level {
+        Level::Debug => 36,
+        Level::Info => 34,
+        Level::Warn => 33,
+        Level::Error => 31,
     }
 }
 
@@ -160,7 +175,6 @@ fn lost(count: u64, gap: &Gap, code: Option<&str>) -> String {
 /// A gap record for numbers that neither came nor are in any spool: its hop, the bus, tells it from those of the path.
 pub(crate) fn missing(source: &Source, seq: u64, span: u64, time: i64) -> Message {
     let gap = Gap { reason: GapReason::SequenceHole, hop: Hop::Bus, bytes: 0 };
-    let lines = if span == 1 { "line" } else { "lines" };
     Message {
         fields: Vec::new(),
         app: source.app.to_string(),
@@ -169,7 +183,7 @@ pub(crate) fn missing(source: &Source, seq: u64, span: u64, time: i64) -> Messag
         host: String::new(),
         provider: Provider::Runner,
         boot: Some(source.boot),
-        message: format!("{span} {lines} lost: {}", gap.reason.sentence()),
+        message: gap.message(span),
         code: Some(gap.reason.code_name().to_owned()),
         replaced: false,
         entry: Entry {

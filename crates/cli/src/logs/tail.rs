@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::http::Server;
 use crate::login;
-use crate::output::notice;
+use crate::output::{notice, reader_gone};
 use crate::signals::Signals;
 
 /// How long to wait before the agents are asked for the first time again.
@@ -188,6 +188,7 @@ impl Tail {
         // One clock for all turns: traffic must not put off what is due.
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reader_gone = std::pin::pin!(reader_gone());
         let why = loop {
             self.ask();
             tokio::select! {
@@ -199,6 +200,7 @@ impl Tail {
                 answer = self.question.next() => self.answer(answer)?,
                 _ = ticks.tick(), if self.is_waiting() => self.stitch.tick(self.begun.elapsed(), &mut self.show),
                 Ok(()) = status.changed() => self.status(&mut status)?,
+                () = &mut reader_gone => return Ok(Exit::Ok),
                 signal = signals.next() => {
                     self.stitch.finish(self.begun.elapsed(), &mut self.show);
                     self.flush()?;
@@ -235,7 +237,7 @@ impl Tail {
     fn flush(&mut self) -> Result<()> {
         self.printer.show(&self.show)?;
         self.show.clear();
-        self.printer.flush()
+        self.printer.finish()
     }
 
     /// Takes a delivery and those that wait behind it.
@@ -426,7 +428,7 @@ impl Tail {
         for item in &items {
             self.printer.item(item, item.message.entry.span)?;
         }
-        self.printer.flush()?;
+        self.printer.finish()?;
         Ok(items.is_empty())
     }
 

@@ -3,7 +3,7 @@
 use crate::logs::neutral;
 
 /// Appends `value`, in quotes if it is empty or has blanks, quotes, an equals sign or what a terminal would obey.
-pub(super) fn write(value: &str, out: &mut String) {
+pub(crate) fn write(value: &str, out: &mut String) {
     let is_plain =
         |letter: char| !letter.is_whitespace() && !letter.is_control() && !"\"=\\".contains(letter);
     if !value.is_empty() && value.chars().all(is_plain) {
