@@ -37,7 +37,8 @@ export function scopeText({ apps, regions, instances }) {
 export function endText(expires, now = Date.now()) {
   if (!expires) return 'never';
   const at = Date.parse(expires);
-  return at > now ? ahead(at, now) : `ended ${ago(at, now)}`;
+  // What was just made to last a day ends in a day, not in 23 hours.
+  return at > now ? ahead(at + 59_000, now) : `ended ${ago(at, now)}`;
 }
 
 /** A choice of how long. @param {{value: number, set: (seconds: number) => void, lives?: typeof LIVES, id?: string}} props */

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod child;
+mod dashboard;
 mod feed;
 mod host;
 mod http;
@@ -44,6 +45,7 @@ Benches (all of them without NAME; the calibration always runs first):
   store      CPU per line of inserts over HTTP, disk, memory, and queries over 3 million lines, before and after days are closed;
              with VICTORIA_LOGS_BIN set, then the same of that VictoriaLogs
   pages      requests/s of the Logs API, with lines and without news, and CPU of each
+  dashboard  first line, latency, frames and memory of the page of an app's lines, in Chromium
   proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
 
 Options:
@@ -109,7 +111,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 7] = [
+const BENCHES: [Named; 8] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -135,6 +137,11 @@ const BENCHES: [Named; 7] = [
         name: "pages",
         title: "pages: the Logs API as flyctl asks it, 300,000 lines of 16 apps stored",
         measure: pages::measure,
+    },
+    Named {
+        name: "dashboard",
+        title: "dashboard: the page of an app's lines in Chromium",
+        measure: dashboard::measure,
     },
     Named {
         name: "proxy",

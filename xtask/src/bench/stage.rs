@@ -85,6 +85,11 @@ impl Stage {
         Ok(Self { up, _nats: nats, logway: bench.logway.clone(), metrics, scratch })
     }
 
+    /// Where its HTTP is: host and port.
+    pub(super) fn address(&self) -> &str {
+        &self.metrics
+    }
+
     /// The process id of `logway up`.
     pub(super) fn pid(&self) -> u32 {
         self.up.pid()
