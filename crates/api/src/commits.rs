@@ -80,8 +80,10 @@ impl Commits {
             let asked = at..at.saturating_add(window).min(range.end);
             let (blocks, end) = match self.window(&asked, most - page.rows(), deadline).await {
                 Ok(found) => found,
+                // What was found so far is a page.
+                Err(_) if page.next > from => return Ok(page),
                 // Fewer of them fit.
-                Err(Failure::Query(_)) if most > 1 && page.rows() == 0 => {
+                Err(failure) if failure.is_too_much() && most > 1 => {
                     most = most.div_ceil(4);
                     continue;
                 }

@@ -112,6 +112,21 @@ pub enum Failure {
     NotSupported(&'static str),
 }
 
+impl Failure {
+    /// Whether the question asks for more than may be remembered at once: for fewer rows it may be answered.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        match self {
+            Self::Query(error) => error.code() == TOO_MUCH,
+            Self::Rejected { code, .. } => code == TOO_MUCH,
+            _ => false,
+        }
+    }
+}
+
+/// The code of a query that needs more memory than it may have, here or at a store elsewhere.
+const TOO_MUCH: &str = "LQ05";
+
 fn human(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{} ms", time.as_millis())

@@ -155,7 +155,8 @@ impl Tail {
 
     async fn ask_newest(&self, store: &Name, pos: u64, limit: usize) -> Result<Vec<(Last, Record)>, Failure> {
         let mut query = self.request.query.clone();
-        query.pipes = query::parse(&format!("* | sort by (_time desc, pos desc) limit {limit}"), self.now)?.pipes;
+        query.pipes =
+            query::parse(&format!("* | sort by (_time desc, pos desc) limit {limit}"), self.now)?.pipes;
         let mut answer = self.api.logs.query(Ask {
             org: self.org.clone(),
             query,

@@ -56,14 +56,11 @@ pub(crate) async fn list(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused
     Ok(reply::ok(reply::JSON, json!({ "tokens": list }).to_string()))
 }
 
-/// Revokes one of those that [`list`] gives.
+/// Revokes one of those that [`list`] gives, by its id; or one that was narrowed from them, by itself.
 pub(crate) async fn revoke(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refused> {
     let (tokens, id) = (registry(api)?, asked.params.get("id").to_ascii_lowercase());
     if id.len() < LEAST_DIGITS || !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(Refused::bad(format!(
-            "{} is no token's id: give {LEAST_DIGITS} or more digits of one that /api/v1/tokens lists",
-            short(&id)
-        )));
+        return revoke_given(api, tokens, asked).await;
     }
     let found = visible(tokens, asked).await?;
     let mut found = found.into_iter().filter(|token| token.id.starts_with(&id));
@@ -86,6 +83,27 @@ pub(crate) async fn revoke(api: &Arc<Api>, asked: &Asked) -> Result<Reply, Refus
     tokens.revoke(token.id.clone()).await.map_err(refusal)?;
     tracing::info!(org = %asked.caller.grant.org, id = %token.id, "a token was revoked over HTTP");
     Ok(reply::ok(reply::JSON, json!({ "revoked": token.id }).to_string()))
+}
+
+/// Revokes a token that is given whole, as no list has those that were narrowed.
+async fn revoke_given(api: &Arc<Api>, tokens: &dyn Tokens, asked: &Asked) -> Result<Reply, Refused> {
+    let text = asked.params.get("id");
+    let login = Login { user: String::new(), secret: access::bare(text).to_owned() };
+    let own = &asked.caller.grant;
+    let is_ours = |grant: &access::Grant| {
+        grant.org == own.org && (own.scope.is_whole_org() || is_within(&grant.scope, &whole_life(&own.scope)))
+    };
+    // Of a token of somebody else no more is said than of none.
+    let grant = api.logins.check(&login, unix_s).await.ok().filter(|found| is_ours(&found.grant));
+    let Some(id) = grant.and_then(|found| found.grant.revocation_ids.last().map(ToString::to_string)) else {
+        return Err(Refused::bad(format!(
+            "{} is no good token of this org, nor the id of one: give {LEAST_DIGITS} or more digits of one that /api/v1/tokens lists",
+            short(text)
+        )));
+    };
+    tokens.revoke(login.secret).await.map_err(refusal)?;
+    tracing::info!(org = %own.org, %id, "a token was revoked over HTTP");
+    Ok(reply::ok(reply::JSON, json!({ "revoked": id }).to_string()))
 }
 
 /// A narrower token of the caller's own. Nobody has to be asked for that, so it works without a registry.

@@ -177,3 +177,25 @@ async fn anybody_may_narrow_its_own_token() {
     assert_eq!(post(&api, &admin, "/api/v1/tokens", &json!({})).await.status, 501);
     api.stop().await;
 }
+
+#[tokio::test]
+async fn a_narrowed_token_is_revoked_by_itself() {
+    let (api, registry) = start().await;
+    let admin = api.world.token("k3f9");
+    let narrowed = post(&api, &admin, "/api/v1/tokens/attenuate", &json!({ "apps": ["web"] })).await.json();
+    let token = narrowed["token"].as_str().unwrap().replace('=', "%3D");
+    let of_db = api.world.token_for("k3f9", &scope(&["db"], &[Action::Read, Action::Admin]));
+    let foreign = api.world.token("m7x2");
+    // Whoever may not see it learns nothing of it.
+    for (who, what) in
+        [(&of_db, &token), (&foreign, &token), (&admin, &foreign), (&admin, &"lw1_x".to_owned())]
+    {
+        let refused = api.ask_as(who, &delete(what)).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.json()["error"].as_str().unwrap().contains("no good token of this org"));
+    }
+    let revoked = api.ask_as(&admin, &delete(&token)).await;
+    assert_eq!((revoked.status, &revoked.json()["revoked"]), (200, &narrowed["id"]), "{revoked:?}");
+    assert_eq!(*registry.revoked.lock().unwrap(), [narrowed["token"].as_str().unwrap()]);
+    api.stop().await;
+}

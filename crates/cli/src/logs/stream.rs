@@ -19,7 +19,7 @@ const WAIT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// How long who wants only what is stored tries to reconnect.
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// What an end says that is no end for a reader: the server is going and comes back, or had no more time for this connection.
-const COMES_BACK: [&str; 5] = ["going", "shutting", "shut down", "restart", "stopping"];
+const COMES_BACK: [&str; 6] = ["come again", "going", "shutting", "shut down", "restart", "stopping"];
 
 /// What is asked for.
 #[derive(Debug, Clone)]

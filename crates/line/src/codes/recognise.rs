@@ -9,6 +9,8 @@ use crate::json::Scanner;
 
 /// So much of a line is looked at. Codes stand in front.
 const MAX_BYTES: usize = 8 << 10;
+/// So much behind a code is looked at for what a proxy says beside it.
+const MAX_BESIDE_BYTES: usize = 200;
 /// So many codes that are not meant as such are passed over; then it is something else that looks like them.
 const MAX_CODES: usize = 32;
 /// How deeply fields of JSON are looked into.
@@ -128,6 +130,7 @@ fn stands(provider: Provider, text: &[u8], at: usize, code: &Code) -> bool {
         let word = &before[..before.len() - 1];
         return word.ends_with(b"error") || word.ends_with(b"warning");
     }
+    let after = &after[..after.len().min(MAX_BESIDE_BYTES)];
     has(after, code.title.as_bytes()) || PHRASES.iter().any(|phrase| has(after, phrase))
 }
 

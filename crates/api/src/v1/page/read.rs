@@ -48,7 +48,7 @@ impl Reader {
             let pipes = format!(" | sort by (_time desc, pos desc) limit {limit}");
             match self.ask(store, after, &pipes).await {
                 // They are so long that the question may not hold as many.
-                Err(Failure::Query(query::Error::Memory { .. })) if limit > 1 => limit = limit.div_ceil(10),
+                Err(failure) if failure.is_too_much() && limit > 1 => limit = limit.div_ceil(10),
                 answered => {
                     let (blocks, end) = answered?;
                     return Ok(Found { blocks, next: end.pos, missing: end.missing });
