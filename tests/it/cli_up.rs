@@ -223,7 +223,7 @@ fn a_login_of_the_front_door_that_is_refused_is_named_with_its_file() {
     let test = "a_login_of_the_front_door_that_is_refused_is_named_with_its_file";
     let users = [(Role::Agent, "agent", "secret"), (Role::Registry, "registry", "secret")];
     let Some(server) = NatsServer::start(test, NatsVersion::Current, &nats_conf(&users)) else { return };
-    let mut up = Up::on_servers(&server.url(), |role| format!("{role}:secret"), &[]);
+    let mut up = Up::on_servers(&server.url(), |role| format!("{role}:secret"), &[], &[]);
     let path = up.data().join("bus/proxy").display().to_string();
     let process = up.process();
     process.wait_for_stderr("the warning", |row| {

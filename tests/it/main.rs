@@ -31,6 +31,7 @@ mod promise_6_harms_only_itself;
 mod promise_7_one_binary;
 mod revocations;
 mod roles;
+mod stitched;
 mod stock_clients;
 mod store_format;
 mod stored;

@@ -164,7 +164,7 @@ impl Cluster {
         let certs = self.dir.path().join("certs");
         let files = [("ca.pem", "ca.pem"), ("client.pem", "logway.pem"), ("client.key", "logway.key")];
         let files = files.map(|(name, from)| (name, certs.join(from)));
-        Up::on_servers(&urls.join(","), |role| format!("{role}:{}", password(role)), &files)
+        Up::on_servers(&urls.join(","), |role| format!("{role}:{}", password(role)), &files, &[])
     }
 
     /// Kills a node, as `kill -9` does.

@@ -18,6 +18,7 @@ pub mod network;
 pub mod parts;
 pub mod process;
 pub mod pty;
+pub mod tailing;
 pub mod up;
 pub mod web;
 
@@ -28,6 +29,7 @@ pub use nats::{NatsServer, NatsVersion};
 pub use parts::{logway, logway_init, skip, soak};
 pub use process::Process;
 pub use pty::{Pty, Seat};
+pub use tailing::{Form, Got, Habits, Tailing};
 pub use up::Up;
 pub use web::{Reply, Web};
 

@@ -51,7 +51,7 @@ impl Up {
         let users: Vec<_> = roles.iter().map(|(role, name)| (*role, *name, "secret")).collect();
         let server = NatsServer::start(test, version, &nats_conf(&users))?;
         let url = server.url();
-        let up = Self::on_servers(&url, |role| format!("{role}:secret"), &[]);
+        let up = Self::on_servers(&url, |role| format!("{role}:secret"), &[], &[]);
         Some((server, up, url))
     }
 
@@ -69,8 +69,13 @@ impl Up {
         Self::start_in(dir, &parts::logway(), &options)
     }
 
-    /// Logway on these servers, with a login for each role and further files, by name, in its folder of credentials.
-    pub fn on_servers(urls: &str, login: impl Fn(Role) -> String, files: &[(&str, PathBuf)]) -> Self {
+    /// Logway on these servers, with a login for each role and further files, by name, in its folder of credentials, and with `options`.
+    pub fn on_servers(
+        urls: &str,
+        login: impl Fn(Role) -> String,
+        files: &[(&str, PathBuf)],
+        options: &[&str],
+    ) -> Self {
         let dir = crate::short_dir();
         let bus = dir.path().join("d/bus");
         fs::create_dir_all(&bus).expect("making the folder of credentials");
@@ -81,7 +86,7 @@ impl Up {
             let copied = fs::copy(from, bus.join(name));
             copied.unwrap_or_else(|error| panic!("copying {}: {error}", from.display()));
         }
-        Self::start_in(dir, &parts::logway(), &["--nats", urls])
+        Self::start_in(dir, &parts::logway(), &[&["--nats", urls], options].concat())
     }
 
     /// Its data directory.

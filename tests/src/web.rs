@@ -151,7 +151,11 @@ impl Web {
         stream
     }
 
-    fn head(&self, method: &str, path: &str, more: &str) -> String {
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn head(&self, method: &str, path: &str, more: &str) -> String {
         let Self { token, headers, .. } = self;
         format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}{more}Connection: close\r\n\r\n"

@@ -23,8 +23,10 @@ pub struct Limits {
     /// Queries at once, of all orgs together and of one. Further ones wait, each org for its turn; no org gets more than are
     /// left for others.
     pub queries: PerOrg,
-    /// Live tails at once. Further ones are refused.
+    /// Live tails of `/select` at once, each of which hears the bus for itself. Further ones are refused.
     pub tails: PerOrg,
+    /// Tails of `/api/v1` at once, which share what is heard. Further ones are refused.
+    pub follows: PerOrg,
     /// Inserts at once. Further ones wait.
     pub inserts: PerOrg,
     /// Requests of an org that may wait, of each kind. Further ones are refused with 429.
@@ -60,7 +62,8 @@ impl Default for Limits {
             form_time: Duration::from_secs(20),
             stall: Duration::from_secs(30),
             queries: PerOrg { all: 32, each: 8 },
-            tails: PerOrg { all: 2048, each: 1024 },
+            tails: PerOrg { all: 1024, each: 64 },
+            follows: PerOrg { all: 2048, each: 1024 },
             inserts: PerOrg { all: 32, each: 8 },
             waiting_per_org: 64,
             queue_time: Duration::from_secs(10),
@@ -79,13 +82,14 @@ pub(crate) enum Kind {
     Query,
     Tail,
     Insert,
+    Follow,
 }
 
 /// Gives out places. None of the orgs can take all of them, and of the orgs that wait each has its turn ([`store::fair`]).
 #[derive(Debug)]
 pub(crate) struct Gate {
     queue_time: Duration,
-    kinds: [Places<OrgId>; 3],
+    kinds: [Places<OrgId>; 4],
 }
 
 /// A place; given back when dropped.
@@ -94,7 +98,7 @@ pub(crate) type Place = store::fair::Place<OrgId>;
 impl Gate {
     pub(crate) fn new(limits: Limits) -> Self {
         let places = |bound: PerOrg| Places::new(bound.all, bound.each, limits.waiting_per_org);
-        let kinds = [limits.queries, limits.tails, limits.inserts].map(places);
+        let kinds = [limits.queries, limits.tails, limits.inserts, limits.follows].map(places);
         Self { queue_time: limits.queue_time, kinds }
     }
 
@@ -103,7 +107,7 @@ impl Gate {
         let places = &self.kinds[kind as usize];
         let entered = match kind {
             // A tail does not end by itself: there is nothing to wait for.
-            Kind::Tail => places.try_enter(org),
+            Kind::Tail | Kind::Follow => places.try_enter(org),
             Kind::Query | Kind::Insert => match timeout(self.queue_time, places.enter(org)).await {
                 Ok(entered) => entered,
                 Err(_) => Err(places.full(org).unwrap_or(Full::All)),
@@ -115,16 +119,17 @@ impl Gate {
         })
     }
 
-    /// Places that are taken, by kind in the order query, tail, insert.
+    /// Places that are taken: by queries, tails of both kinds, and inserts.
     pub(crate) fn taken(&self) -> [usize; 3] {
-        self.kinds.each_ref().map(Places::taken)
+        let [queries, tails, inserts, follows] = self.kinds.each_ref().map(Places::taken);
+        [queries, tails + follows, inserts]
     }
 }
 
 fn too_many(kind: Kind) -> Refused {
     let what = match kind {
         Kind::Query => "queries",
-        Kind::Tail => "live tails",
+        Kind::Tail | Kind::Follow => "live tails",
         Kind::Insert => "inserts",
     };
     let text = format!("the org has as many {what} running as it may: end one, or try again later");

@@ -153,10 +153,7 @@ impl V1 {
 
     /// Whether it may ask the store, so that it wants a place among its org's queries.
     pub(crate) const fn is_query(self) -> bool {
-        matches!(
-            self,
-            Self::Page | Self::AppTail | Self::SubjectTail | Self::Apps | Self::Machines | Self::Doctor
-        )
+        matches!(self, Self::Page | Self::Apps | Self::Machines | Self::Doctor)
     }
 
     /// Whether anybody may have it, without a token.

@@ -73,14 +73,19 @@ impl Feeds {
 pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> Result<Reply, Refused> {
     let limits = own_limits(asked);
     let org = limits.org.clone();
+    let place = api.gate.enter(Kind::Follow, &org).await?;
+    // Its expressions may take long to prepare. All others come in at once, as they do when a server comes back.
+    let turn = match asked.args.get("query") {
+        Some(_) => Some(api.gate.enter(Kind::Query, &org).await?),
+        None => None,
+    };
     let (args, headers, now) = (Arc::clone(&asked.args), asked.headers.clone(), asked.now);
     let read = {
         let whose = whose.clone();
-        // Its expressions may take long to prepare.
         tokio::task::spawn_blocking(move || Request::read(&args, &headers, &limits, &whose, now)).await
     };
+    drop(turn);
     let request = read.unwrap_or_else(|_| Err(Refused::bad("the request cannot be read")))?;
-    let place = api.gate.enter(Kind::Tail, &org).await?;
     let feed = api.feeds.get(&api.logs, &org, whose.app.as_ref());
     let health = begun(&feed, BEGIN).await;
     if health == Health::Starting {
@@ -97,8 +102,15 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     let (sender, chunks) = mpsc::channel(MAX_CHUNKS);
     let format = request.format;
     let grant = Arc::clone(&asked.caller.grant);
-    let mut tail =
-        Tail { api: Arc::clone(api), feed, org, request, writer: Writer::new(format, sender), now };
+    let mut tail = Tail {
+        api: Arc::clone(api),
+        feed,
+        org,
+        request,
+        writer: Writer::new(format, sender),
+        now,
+        lacks: false,
+    };
     tokio::spawn(async move {
         let mut ending = tail.api.ending.subscribe();
         let api = Arc::clone(&tail.api);

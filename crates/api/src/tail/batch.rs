@@ -13,7 +13,9 @@ use store::rows::import_head;
 use store::{Rows, Source};
 
 use super::cursor::BootKey;
+use super::request::Format;
 use super::weave::{Id, Origin, Piece};
+use super::writer::Text;
 
 /// What a record takes in memory beside its JSON, about.
 const OVERHEAD_BYTES: usize = 600;
@@ -57,7 +59,12 @@ impl Fresh {
 
     /// As what came live.
     pub(crate) fn into_piece(self, id: Id) -> Piece<Self> {
-        Piece { id, bytes: self.json.len() * 3 + OVERHEAD_BYTES, payload: self }
+        Piece {
+            id,
+            bytes: self.json.len() * 3 + OVERHEAD_BYTES,
+            time: self.message.entry.time,
+            payload: self,
+        }
     }
 }
 
@@ -80,7 +87,12 @@ pub(crate) struct Batch {
     pub(crate) end: Arc<str>,
     pub(crate) records: Vec<Record>,
     groups: Vec<Group>,
+    /// What was written for clients who ask for the same in the same form.
+    texts: Mutex<Texts>,
 }
+
+/// By form and by [`Sieve::key`].
+type Texts = HashMap<(Format, Arc<str>), Arc<Text>>;
 
 /// The rows of one app.
 #[derive(Debug)]
@@ -147,7 +159,7 @@ impl Batcher {
     }
 
     pub(crate) fn finish(self, start: Arc<str>, end: Arc<str>) -> Batch {
-        Batch { start, end, records: self.records, groups: self.groups }
+        Batch { start, end, records: self.records, groups: self.groups, texts: Mutex::default() }
     }
 }
 
@@ -158,9 +170,24 @@ pub(crate) struct Sieve {
     pub(crate) scope: Predicate,
     /// What else is asked for. Gap records pass it always: silence never means loss.
     pub(crate) content: Option<Predicate>,
+    /// The same for those that let the same pass.
+    pub(crate) key: Arc<str>,
 }
 
 impl Batch {
+    /// What passes, as bytes behind the batch's start: written once for all who get the same.
+    pub(crate) fn text(&self, format: Format, sieve: &Sieve) -> Arc<Text> {
+        let key = (format, Arc::clone(&sieve.key));
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = texts.entry(key).or_insert_with(|| {
+            let mut text = Text::new(format, Arc::clone(&self.start));
+            let passing = self.records.iter().zip(self.passing(sieve)).filter(|(_, passes)| *passes);
+            passing.for_each(|(record, _)| text.line(record, None));
+            Arc::new(text)
+        });
+        Arc::clone(text)
+    }
+
     /// For each record whether it passes.
     pub(crate) fn passing(&self, sieve: &Sieve) -> Vec<bool> {
         let rows = |predicate: &Predicate| -> Vec<query::Rows> {

@@ -46,6 +46,12 @@ impl Given {
         self.lines.covers(seq, end) || (is_gap && self.gaps.covers(seq, end))
     }
 
+    /// Whether any number of a record is among them: a gap may be one record live and several in a store.
+    pub(crate) fn touches(&self, seq: u64, end: u64, is_gap: bool) -> bool {
+        let ranges = if is_gap { &self.gaps } else { &self.lines };
+        ranges.end_of(seq).is_some() || ranges.next_from(seq).is_some_and(|at| at < end)
+    }
+
     pub(crate) fn add(&mut self, seq: u64, end: u64, is_gap: bool) {
         if is_gap { self.gaps.add(seq, end) } else { self.lines.add(seq, end) }
     }
@@ -90,24 +96,20 @@ impl Cursor {
         self.given.entry(boot).or_default().add(seq, end, is_gap);
     }
 
-    /// As text of letters, digits, `-` and `_`.
-    pub(crate) fn text(&self) -> String {
-        let mut bytes = Vec::with_capacity(64);
-        varint::put(&mut bytes, self.stores.len() as u64);
-        for (name, pos) in &self.stores {
-            varint::put(&mut bytes, name.as_str().len() as u64);
-            bytes.extend_from_slice(name.as_str().as_bytes());
-            varint::put(&mut bytes, *pos);
-        }
-        match self.history {
-            None => bytes.push(0),
-            Some(last) => {
-                bytes.push(1);
-                write_last(last, &mut bytes);
+    /// The same when these records were given as well.
+    pub(crate) fn with(&self, given: &BTreeMap<BootKey, Given>) -> Self {
+        let mut all = self.clone();
+        for (boot, given) in given {
+            for (ranges, is_gap) in [(&given.lines, false), (&given.gaps, true)] {
+                ranges.iter().for_each(|(start, end)| all.note(*boot, start, end, is_gap));
             }
         }
-        write_given(&self.given, &mut bytes);
-        format!("{VERSION}{}", sealed(bytes))
+        all
+    }
+
+    /// As text of letters, digits, `-` and `_`.
+    pub(crate) fn text(&self) -> String {
+        text(&self.stores, &self.given, self.history)
     }
 
     /// What a text says; `None` for one that is none.
@@ -153,6 +155,30 @@ impl Cursor {
         reader.given(self)?;
         reader.0.is_empty().then_some(())
     }
+}
+
+/// The text of a cursor of these parts.
+pub(crate) fn text(
+    stores: &BTreeMap<Name, u64>,
+    given: &BTreeMap<BootKey, Given>,
+    history: Option<Last>,
+) -> String {
+    let mut bytes = Vec::with_capacity(64);
+    varint::put(&mut bytes, stores.len() as u64);
+    for (name, pos) in stores {
+        varint::put(&mut bytes, name.as_str().len() as u64);
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        varint::put(&mut bytes, *pos);
+    }
+    match history {
+        None => bytes.push(0),
+        Some(last) => {
+            bytes.push(1);
+            write_last(last, &mut bytes);
+        }
+    }
+    write_given(given, &mut bytes);
+    format!("{VERSION}{}", sealed(bytes))
 }
 
 /// What was given since a cursor's text was written.

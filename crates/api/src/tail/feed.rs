@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
-use super::cursor::{BootKey, Cursor};
+use super::cursor::{BootKey, Cursor, text};
 use super::follow::{Follower, Ids, Row};
 use super::weave::{Limits, Origin, Piece, Weave};
 use crate::live::Heard;
@@ -75,6 +75,8 @@ struct Shared {
     inner: Mutex<Inner>,
     batches: broadcast::Sender<Arc<Batch>>,
     health: watch::Sender<Health>,
+    /// How many stores are followed.
+    begun: watch::Sender<usize>,
     /// Somebody wants the stores to be looked at now.
     hurry: Notify,
     /// Nobody wants it any more.
@@ -106,6 +108,7 @@ impl Feed {
             inner: Mutex::new(inner),
             batches: broadcast::Sender::new(MAX_BEHIND),
             health: watch::Sender::new(Health::Starting),
+            begun: watch::Sender::new(0),
             hurry: Notify::new(),
             stop: Notify::new(),
             began: Instant::now(),
@@ -126,13 +129,18 @@ impl Feed {
         self.shared.health.subscribe()
     }
 
+    /// How many stores it follows, from now on.
+    pub(crate) fn begun(&self) -> watch::Receiver<usize> {
+        self.shared.begun.subscribe()
+    }
+
     /// Where it is, and all that it gives from there on.
     pub(crate) fn join(&self) -> Joined {
         let inner = self.shared.lock();
         let ahead = inner.weave.ahead();
         let is_ahead = |record: &Record| {
             record.id.is_none_or(|(boot, seq, end)| {
-                ahead.get(&boot).is_some_and(|given| given.has(seq, end, record.is_gap))
+                ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
             })
         };
         let (mut records, mut recent) = (Vec::new(), Vec::new());
@@ -143,8 +151,13 @@ impl Feed {
                 recent.push(Arc::clone(batch));
             }
         }
-        let cursor = Cursor { stores: inner.stores.clone(), given: ahead, history: None };
+        let cursor = Cursor { stores: inner.stores.clone(), given: ahead.clone(), history: None };
         Joined { cursor, ahead: records, recent, batches: self.shared.batches.subscribe() }
+    }
+
+    /// How many tails it has.
+    pub(crate) fn tails(&self) -> usize {
+        self.shared.batches.receiver_count()
     }
 
     /// Has the stores looked at now.
@@ -262,6 +275,20 @@ impl Shared {
         inner.forget();
     }
 
+    /// Follows a store from `pos` on. Its rows before that go up to what is `known` of each boot.
+    fn begin(&self, store: &Name, pos: u64, known: &HashMap<Origin, u64>) {
+        let mut inner = self.lock();
+        let mut out = std::mem::take(&mut inner.out);
+        for (origin, next) in known.iter().filter(|(_, next)| **next > 1) {
+            inner.weave.settle(origin, *next, &mut out);
+        }
+        inner.stores.insert(store.clone(), pos);
+        inner.cursor = inner.text();
+        self.give_all(&mut inner, out);
+        inner.forget();
+        self.begun.send_replace(inner.stores.len());
+    }
+
     fn learn(&self, known: &HashMap<Origin, u64>) {
         let mut inner = self.lock();
         let mut out = std::mem::take(&mut inner.out);
@@ -271,22 +298,18 @@ impl Shared {
         self.give_all(&mut inner, out);
     }
 
-    fn give_up(&self, patience: Duration) {
+    fn give_up(&self, patience: Duration, since: i64) {
         let now = self.now();
         let mut inner = self.lock();
         let mut out = std::mem::take(&mut inner.out);
-        inner.weave.give_up(now, patience, &mut out);
+        inner.weave.give_up(now, patience, since, &mut out);
         self.give_all(&mut inner, out);
     }
 
+    /// Gives them in one batch: the cursor behind it has all of them.
     fn give_all(&self, inner: &mut Inner, mut out: Vec<Piece<Fresh>>) {
         let mut batcher = Batcher::default();
-        for piece in out.drain(..) {
-            batcher.push(piece.payload);
-            if batcher.bytes() > BATCH_BYTES {
-                self.give(inner, std::mem::take(&mut batcher));
-            }
-        }
+        out.drain(..).for_each(|piece| batcher.push(piece.payload));
         inner.out = out;
         self.give(inner, batcher);
     }
@@ -294,8 +317,7 @@ impl Shared {
 
 impl Inner {
     fn text(&self) -> Arc<str> {
-        let cursor = Cursor { stores: self.stores.clone(), given: self.weave.ahead(), history: None };
-        cursor.text().into()
+        text(&self.stores, self.weave.ahead(), None).into()
     }
 
     /// Lets go of batches that the stores have reached.
@@ -303,7 +325,7 @@ impl Inner {
         let ahead = self.weave.ahead();
         let is_ahead = |record: &Record| {
             let of = |(boot, seq, end): (BootKey, u64, u64)| {
-                ahead.get(&boot).is_some_and(|given| given.has(seq, end, record.is_gap))
+                ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
             };
             record.id.is_some_and(of)
         };
@@ -343,18 +365,20 @@ async fn hear(shared: &Shared, follower: &Follower) {
 /// Follows the stores, for ever.
 async fn follow(shared: &Shared, follower: &Follower) {
     let began = unix_ns();
-    let mut away = AWAY.0;
+    let (mut away, mut since) = (AWAY.0, None);
     loop {
-        let polled = poll(shared, follower, began).await;
+        let polled = poll(shared, follower, since).await;
+        // A store that was not there from the begin on has been missed since then.
+        since = Some(began);
         let wait = match polled {
             Ok(is_all) => {
                 away = AWAY.0;
                 if matches!(*shared.health.borrow(), Health::Starting | Health::Storeless(_)) {
                     shared.say(Health::Live);
                 }
-                shared.give_up(PATIENCE[0]);
+                shared.give_up(PATIENCE[0], began);
                 let inner = shared.lock();
-                match (is_all, inner.weave.is_waiting(), inner.weave.is_ahead()) {
+                match (is_all, inner.weave.is_waiting(), !inner.weave.ahead().is_empty()) {
                     (false, _, _) => Duration::ZERO,
                     (true, true, _) => POLL[0],
                     (true, false, true) => POLL[1],
@@ -363,29 +387,34 @@ async fn follow(shared: &Shared, follower: &Follower) {
             }
             Err(failure) => {
                 shared.say(Health::Storeless(failure.to_string()));
-                shared.give_up(PATIENCE[1]);
+                shared.give_up(PATIENCE[1], first_given(follower, began));
                 away = (away * 2).min(AWAY.1);
                 away
             }
         };
         let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
         let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
-        pause(shared, least, most, is_away).await;
+        pause(shared, least, most, is_away.then(|| first_given(follower, began))).await;
     }
 }
 
+/// From when on records are given of which no store can say whether they were given before. Where there is no store, all are.
+fn first_given(follower: &Follower, began: i64) -> i64 {
+    if follower.logs.stores().is_ok_and(|stores| stores.is_empty()) { i64::MIN } else { began }
+}
+
 /// Waits until `most`, or until somebody is in a hurry, but not less than until `least`. While no store answers, those who wait for one
-/// are let go meanwhile.
-async fn pause(shared: &Shared, least: Instant, most: Instant, is_away: bool) {
+/// are let go meanwhile, from the time `away` on.
+async fn pause(shared: &Shared, least: Instant, most: Instant, away: Option<i64>) {
     sleep_until(least).await;
     loop {
-        let look = if is_away { most.min(Instant::now() + PATIENCE[1]) } else { most };
+        let look = if away.is_some() { most.min(Instant::now() + PATIENCE[1]) } else { most };
         tokio::select! {
             () = sleep_until(look) => {}
-            () = shared.hurry.notified(), if !is_away => return,
+            () = shared.hurry.notified(), if away.is_none() => return,
         }
-        if is_away {
-            shared.give_up(PATIENCE[1]);
+        if let Some(since) = away {
+            shared.give_up(PATIENCE[1], since);
         }
         if Instant::now() >= most {
             return;
@@ -393,8 +422,8 @@ async fn pause(shared: &Shared, least: Instant, most: Instant, is_away: bool) {
     }
 }
 
-/// Reads what the stores have behind the feed's positions. Says whether that is all.
-async fn poll(shared: &Shared, follower: &Follower, began: i64) -> Result<bool, Failure> {
+/// Reads what the stores have behind the feed's positions, and from a store that is new what came `since`. Says whether that is all.
+async fn poll(shared: &Shared, follower: &Follower, since: Option<i64>) -> Result<bool, Failure> {
     let mut is_all = true;
     let stores = follower.logs.stores()?;
     if stores.is_empty() {
@@ -403,7 +432,7 @@ async fn poll(shared: &Shared, follower: &Follower, began: i64) -> Result<bool, 
     for store in &stores {
         let from = shared.lock().stores.get(store).copied();
         let Some(from) = from else {
-            begin(shared, follower, store, began).await?;
+            begin(shared, follower, store, since).await?;
             continue;
         };
         let ids = follower.ids(store, from).await?;
@@ -427,16 +456,23 @@ async fn poll(shared: &Shared, follower: &Follower, began: i64) -> Result<bool, 
     Ok(is_all)
 }
 
-/// Begins to follow a store: where it is. If there was none for a while, where it was when the feed began.
-async fn begin(shared: &Shared, follower: &Follower, store: &Name, began: i64) -> Result<(), Failure> {
-    let is_first = matches!(*shared.health.borrow(), Health::Starting | Health::Deaf(_));
-    let pos = match is_first {
-        true => follower.end(store).await?,
-        false => follower.first_since(store, began).await?,
+/// Begins to follow a store: where it is, or with the first line `since`. What was given ahead of those may be among the rows before that.
+async fn begin(
+    shared: &Shared,
+    follower: &Follower,
+    store: &Name,
+    since: Option<i64>,
+) -> Result<(), Failure> {
+    let pos = match since {
+        None => follower.end(store).await?,
+        Some(since) => follower.first_since(store, since).await?,
     };
-    let mut inner = shared.lock();
-    inner.stores.insert(store.clone(), pos);
-    inner.cursor = inner.text();
+    let origins = shared.lock().weave.origins();
+    let known = match since {
+        Some(_) if !origins.is_empty() => follower.known(store, &origins, pos).await?,
+        _ => HashMap::new(),
+    };
+    shared.begin(store, pos, &known);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ pub(super) const LINES: usize = 100;
 const MAX_LINES: usize = 10_000;
 
 /// In which form lines are sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     /// `text/event-stream`.
     Sse,
@@ -145,6 +145,7 @@ impl Request {
         }
         live.confine(&scope);
         let sieve = Sieve {
+            key: format!("{scope:?} {open:?} {until:?}").into(),
             scope: live.predicate().map_err(said)?,
             content: open.map(|filter| asked(Some(filter))?.predicate().map_err(said)).transpose()?,
         };

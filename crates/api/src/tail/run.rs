@@ -23,10 +23,13 @@ use crate::serve::{Api, unix_ns};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a store may take for a piece of history.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait before a store is asked again that did not answer.
-const AGAIN: Duration = Duration::from_millis(500);
+/// How long to go on without a store that did not answer before it is asked again.
+const AGAIN: Duration = Duration::from_secs(3);
 /// How long before now a store is read from that was not there when a cursor was given.
 const UNKNOWN_STORE: i64 = 600 * 1_000_000_000;
+/// How long lines gather for each tail that there is, and at most.
+const PER_TAIL: Duration = Duration::from_micros(40);
+const LONGEST_REST: Duration = Duration::from_millis(15);
 /// How long after the end of its time a tail waits for lines of that time.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -39,6 +42,8 @@ pub(super) struct Tail {
     pub(super) writer: Writer,
     /// When it was asked, Unix nanoseconds.
     pub(super) now: i64,
+    /// A store did not say yet what the client has not: until it does, the cursor stays where it is, and what is given is noted.
+    pub(super) lacks: bool,
 }
 
 /// Why a tail ends by itself.
@@ -70,7 +75,9 @@ impl Tail {
             Some(cursor) => cursor,
             None => self.first().await?,
         };
+        let mut begun = self.feed.begun();
         loop {
+            begun.mark_unchanged();
             if let Some(last) = cursor.history.take() {
                 self.history(&cursor, Some(last)).await?;
             }
@@ -81,11 +88,17 @@ impl Tail {
             if !self.request.follows {
                 return Err(Over::Done("all was given that was asked for"));
             }
-            let mut beside = cursor.given;
+            let mut beside = std::mem::take(&mut cursor.given);
             let now = health.borrow_and_update().clone();
             self.tell(&now).await?;
-            self.live(&mut batches, &mut health, &mut beside).await?;
-            // It was too slow: what it missed is read.
+            let lacks = self.lacks;
+            tokio::select! {
+                live = self.live(&mut batches, &mut health, &mut beside) => live?,
+                // A store that was away is followed now.
+                Ok(()) = begun.changed(), if lacks => {}
+                () = sleep(AGAIN), if lacks => {}
+            }
+            // It was too slow, or a store was away: what it missed is read.
             self.count();
             self.writer.say(Notice::State("catching-up", None)).await?;
             cursor = Cursor::read(&self.writer.cursor()).unwrap_or_default();
@@ -143,11 +156,13 @@ impl Tail {
 
     /// The newest rows of a store below `pos`, at most `lines`.
     async fn newest(&self, store: &Name, pos: u64, lines: usize) -> Result<Vec<(Last, Record)>, Failure> {
-        let mut limit = lines;
+        let (mut limit, until) = (lines, Instant::now() + PATIENCE);
         loop {
             match self.ask_newest(store, pos, limit).await {
                 // They are so long that there is no room for as many.
                 Err(Failure::Query(query::Error::Memory { .. })) if limit > 1 => limit = limit.div_ceil(4),
+                // Many come at once when a server comes back.
+                Err(Failure::Busy { retry_after, .. }) if Instant::now() < until => sleep(retry_after).await,
                 found => return found,
             }
         }
@@ -198,7 +213,7 @@ impl Tail {
         }
     }
 
-    /// Gives the rows between the cursor and where the feed stands.
+    /// Gives the rows between the cursor and where the feed stands. A store that does not answer is left for later.
     async fn catch_up(&mut self, cursor: &mut Cursor, stands: &Cursor) -> Result<(), Over> {
         for (store, &to) in &stands.stores {
             let from = match cursor.stores.get(store) {
@@ -218,29 +233,33 @@ impl Tail {
                 timeout: PATIENCE,
                 state_bytes: self.api.limits.state_bytes,
             };
-            let mut from = from;
-            while from < to {
-                from = self.page(cursor, &commits, from, to).await?;
+            let mut next = Some(from);
+            while let Some(from) = next.filter(|from| *from < to) {
+                next = self.page(cursor, &commits, from, to).await?;
             }
         }
-        cursor.stores.retain(|store, _| stands.stores.contains_key(store));
+        // One that the registry does not name any more does not come back.
+        let named = self.api.logs.stores();
+        let is_named = |store: &Name| named.as_ref().map_or(true, |named| named.contains(store));
+        cursor.stores.retain(|store, _| stands.stores.contains_key(store) || is_named(store));
+        self.lacks = cursor.stores.iter().any(|(store, pos)| stands.stores.get(store) != Some(pos));
         Ok(())
     }
 
-    /// Gives one page of them, and says where the next one begins.
+    /// Gives one page of them, and says where the next one begins. `None`: the store does not answer.
     async fn page(
         &mut self,
         cursor: &mut Cursor,
         commits: &Commits,
         from: u64,
         to: u64,
-    ) -> Result<u64, Over> {
+    ) -> Result<Option<u64>, Over> {
         let page = match commits.read_between(from..to, MAX_ROWS).await {
             Ok(page) => page,
             Err(failure) => {
+                self.writer.stand(cursor.text().into(), &BTreeMap::new());
                 self.writer.say(Notice::State("store-away", Some(&failure.to_string()))).await?;
-                sleep(AGAIN).await;
-                return Ok(from);
+                return Ok(None);
             }
         };
         self.writer.stand(cursor.text().into(), &BTreeMap::new());
@@ -257,7 +276,7 @@ impl Tail {
         cursor.stores.insert(commits.store.clone(), next);
         self.writer.stand(cursor.text().into(), &BTreeMap::new());
         self.writer.flush().await?;
-        Ok(next)
+        Ok(Some(next))
     }
 
     /// Gives what the feed has given ahead of where it stands, and the client does not have.
@@ -282,7 +301,11 @@ impl Tail {
                 self.writer.line(record, None).await?;
             }
         }
-        self.writer.stand(stands.text().into(), &cursor.given);
+        if self.lacks {
+            self.writer.stand(cursor.with(&stands.given).text().into(), &BTreeMap::new());
+        } else {
+            self.writer.stand(stands.text().into(), &cursor.given);
+        }
         self.writer.flush().await?;
         Ok(())
     }
@@ -314,6 +337,7 @@ impl Tail {
                         if self.writer.flush_lines().await? {
                             beats.reset();
                         }
+                        self.rest().await;
                     }
                     Err(RecvError::Lagged(_)) => return Ok(()),
                     // The feed runs as long as we hold it.
@@ -335,6 +359,15 @@ impl Tail {
         }
     }
 
+    /// Lets lines gather when there are many tails: each chunk costs a call of the system. Who comes alone waits for nothing.
+    async fn rest(&self) {
+        let tails = u32::try_from(self.feed.tails()).unwrap_or(u32::MAX);
+        let rest = PER_TAIL.saturating_mul(tails).min(LONGEST_REST);
+        if rest >= Duration::from_millis(1) {
+            sleep(rest).await;
+        }
+    }
+
     /// How long until its time is over, if it has an end.
     fn left(&self) -> Option<Duration> {
         let until = self.request.until?;
@@ -343,14 +376,22 @@ impl Tail {
     }
 
     async fn batch(&mut self, batch: &Batch, beside: &mut BTreeMap<BootKey, Given>) -> Result<(), Gone> {
-        self.writer.stand(Arc::clone(&batch.start), beside);
+        if !self.lacks && beside.is_empty() {
+            let text = batch.text(self.request.format, &self.request.sieve);
+            return self.writer.shared(&text, Arc::clone(&batch.end)).await;
+        }
+        if !self.lacks {
+            self.writer.stand(Arc::clone(&batch.start), beside);
+        }
         let passing = batch.passing(&self.request.sieve);
         for (record, passes) in batch.records.iter().zip(passing) {
             if take(beside, record) && passes {
                 self.writer.line(record, None).await?;
             }
         }
-        self.writer.stand(Arc::clone(&batch.end), beside);
+        if !self.lacks {
+            self.writer.stand(Arc::clone(&batch.end), beside);
+        }
         Ok(())
     }
 

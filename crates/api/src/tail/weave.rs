@@ -39,6 +39,8 @@ pub(crate) struct Piece<T> {
     pub(crate) id: Id,
     /// What it takes in memory while it waits, about.
     pub(crate) bytes: usize,
+    /// Unix nanoseconds.
+    pub(crate) time: i64,
     pub(crate) payload: T,
 }
 
@@ -63,8 +65,7 @@ impl Limits {
 struct Known<T> {
     /// One past the highest number that was given; `None` while it is not known whether the store has earlier ones.
     next: Option<u64>,
-    /// Given ahead of the store's order.
-    ahead: Given,
+    key: BootKey,
     /// Below `next`, and not given: a live record of those is given yet.
     missing: Ranges,
     held: BTreeMap<u64, Piece<T>>,
@@ -73,14 +74,14 @@ struct Known<T> {
     last_active: Duration,
 }
 
-impl<T> Default for Known<T> {
-    fn default() -> Self {
-        let (ahead, missing, held) = (Given::default(), Ranges::default(), BTreeMap::new());
-        Self { next: None, ahead, missing, held, since: Duration::ZERO, last_active: Duration::ZERO }
-    }
-}
-
 impl<T> Known<T> {
+    fn new(origin: &Origin) -> Self {
+        let (missing, held) = (Ranges::default(), BTreeMap::new());
+        let (since, last_active) = (Duration::ZERO, Duration::ZERO);
+        let key = BootKey::of(&origin.instance, origin.boot);
+        Self { next: None, key, missing, held, since, last_active }
+    }
+
     /// Takes note that a record is given now.
     fn pass(&mut self, id: &Id) {
         let next = self.next.unwrap_or(id.seq);
@@ -90,9 +91,9 @@ impl<T> Known<T> {
     }
 
     /// Whether a live record was given already, live or from the store.
-    fn is_old(&self, id: &Id) -> bool {
+    fn is_old(&self, id: &Id, ahead: &Ahead) -> bool {
         let is_below = self.next.is_some_and(|next| id.end <= next);
-        self.ahead.has(id.seq, id.end, id.is_gap) || (is_below && !self.misses(id))
+        has(ahead, self.key, id) || (is_below && !self.misses(id))
     }
 
     fn misses(&self, id: &Id) -> bool {
@@ -100,10 +101,18 @@ impl<T> Known<T> {
     }
 }
 
+/// What was given ahead of the stores' order, of each boot. None is empty.
+pub(crate) type Ahead = BTreeMap<BootKey, Given>;
+
+fn has(ahead: &Ahead, key: BootKey, id: &Id) -> bool {
+    ahead.get(&key).is_some_and(|given| given.has(id.seq, id.end, id.is_gap))
+}
+
 /// See the module's text. All times are since one moment of the caller's choice.
 #[derive(Debug)]
 pub(crate) struct Weave<T> {
     boots: HashMap<Origin, Known<T>>,
+    ahead: Ahead,
     limits: Limits,
     held: usize,
     held_bytes: usize,
@@ -111,12 +120,12 @@ pub(crate) struct Weave<T> {
 
 impl<T> Weave<T> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { boots: HashMap::new(), limits, held: 0, held_bytes: 0 }
+        Self { boots: HashMap::new(), ahead: Ahead::new(), limits, held: 0, held_bytes: 0 }
     }
 
     /// The store's rows that were given already have numbers of this boot up to `next`, exclusive; 1: it has none of them.
     pub(crate) fn learn(&mut self, origin: &Origin, next: u64, out: &mut Vec<Piece<T>>) {
-        let known = self.boots.entry(origin.clone()).or_default();
+        let known = self.boots.entry(origin.clone()).or_insert_with(|| Known::new(origin));
         if known.next.is_some() {
             return;
         }
@@ -124,12 +133,28 @@ impl<T> Weave<T> {
         self.release(origin, out);
     }
 
+    /// The same of rows that were not followed: what was given ahead of them need not be remembered any more.
+    pub(crate) fn settle(&mut self, origin: &Origin, next: u64, out: &mut Vec<Piece<T>>) {
+        let Some(known) = self.boots.get_mut(origin) else { return };
+        if let Some(given) = self.ahead.get_mut(&known.key) {
+            given.lines.remove(0, next);
+            given.gaps.remove(0, next);
+            if given.is_empty() {
+                self.ahead.remove(&known.key);
+            }
+        }
+        known.missing.remove(0, next);
+        known.next = Some(known.next.map_or(next, |known| known.max(next)));
+        self.release(origin, out);
+    }
+
     /// A record that came live.
     pub(crate) fn live(&mut self, now: Duration, piece: Piece<T>, out: &mut Vec<Piece<T>>) {
         self.make_room(&piece.id.origin);
-        let known = self.boots.entry(piece.id.origin.clone()).or_default();
+        let origin = &piece.id.origin;
+        let known = self.boots.entry(origin.clone()).or_insert_with(|| Known::new(origin));
         known.last_active = now;
-        if known.is_old(&piece.id) || known.held.contains_key(&piece.id.seq) {
+        if known.is_old(&piece.id, &self.ahead) || known.held.contains_key(&piece.id.seq) {
             return;
         }
         // Even the first one of a boot may have been given, with the history.
@@ -137,7 +162,8 @@ impl<T> Weave<T> {
         if is_next {
             let origin = piece.id.origin.clone();
             known.pass(&piece.id);
-            known.ahead.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+            let given = self.ahead.entry(known.key).or_default();
+            given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
             out.push(piece);
             self.release(&origin, out);
         } else if self.held < self.limits.held && self.held_bytes + piece.bytes <= self.limits.held_bytes {
@@ -151,16 +177,21 @@ impl<T> Weave<T> {
 
     /// Whether a row of the store's order, the next one, is to be given.
     pub(crate) fn is_wanted(&self, id: &Id) -> bool {
-        self.boots.get(&id.origin).is_none_or(|known| !known.ahead.has(id.seq, id.end, id.is_gap))
+        self.boots.get(&id.origin).is_none_or(|known| !has(&self.ahead, known.key, id))
     }
 
     /// The next row of the store's order. `true`: it is to be given now, before what is put into `out`.
     pub(crate) fn stored(&mut self, now: Duration, id: &Id, out: &mut Vec<Piece<T>>) -> bool {
         self.make_room(&id.origin);
-        let known = self.boots.entry(id.origin.clone()).or_default();
+        let known = self.boots.entry(id.origin.clone()).or_insert_with(|| Known::new(&id.origin));
         known.last_active = now;
-        let is_wanted = !known.ahead.has(id.seq, id.end, id.is_gap);
-        known.ahead.remove(id.seq, id.end, id.is_gap);
+        let is_wanted = !has(&self.ahead, known.key, id);
+        if let Some(given) = self.ahead.get_mut(&known.key) {
+            given.remove(id.seq, id.end, id.is_gap);
+            if given.is_empty() {
+                self.ahead.remove(&known.key);
+            }
+        }
         if is_wanted {
             known.pass(id);
             // It need not be waited for any more.
@@ -185,16 +216,18 @@ impl<T> Weave<T> {
         {
             let piece = first.remove();
             (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - piece.bytes);
-            if !known.is_old(&piece.id) {
+            if !known.is_old(&piece.id, &self.ahead) {
                 known.pass(&piece.id);
-                known.ahead.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+                let given = self.ahead.entry(known.key).or_default();
+                given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
                 out.push(piece);
             }
         }
     }
 
-    /// Gives what has waited for `patience`: the store does not come. What it says later of the holes is given then.
-    pub(crate) fn give_up(&mut self, now: Duration, patience: Duration, out: &mut Vec<Piece<T>>) {
+    /// Gives what has waited for `patience`: the store does not come. What it says later of the holes is given then. Records from before
+    /// `since` of a boot of which nothing is known may have been given long ago, and were only said again: they are left to the store.
+    pub(crate) fn give_up(&mut self, now: Duration, patience: Duration, since: i64, out: &mut Vec<Piece<T>>) {
         let is_due = |known: &Known<T>| !known.held.is_empty() && known.since + patience <= now;
         let mut due: Vec<_> =
             self.boots.iter().filter(|(_, known)| is_due(known)).map(|(origin, _)| origin.clone()).collect();
@@ -203,12 +236,24 @@ impl<T> Weave<T> {
             while let Some(known) = self.boots.get_mut(&origin)
                 && let Some((&seq, _)) = known.held.first_key_value()
             {
+                if known.next.is_none() && known.held.get(&seq).is_some_and(|piece| piece.time < since) {
+                    let bytes = known.held.remove(&seq).map_or(0, |piece| piece.bytes);
+                    (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - bytes);
+                    continue;
+                }
                 let next = known.next.unwrap_or(seq);
                 known.missing.add(next, seq);
                 known.next = Some(next.max(seq));
                 self.release(&origin, out);
             }
         }
+    }
+
+    /// All boots that are followed.
+    pub(crate) fn origins(&self) -> Vec<Origin> {
+        let mut origins: Vec<_> = self.boots.keys().cloned().collect();
+        origins.sort_unstable();
+        origins
     }
 
     /// Boots of which something waits, and of which it is not known how far the store's rows go that were given.
@@ -226,23 +271,15 @@ impl<T> Weave<T> {
     }
 
     /// What was given ahead of the store's order.
-    pub(crate) fn ahead(&self) -> BTreeMap<BootKey, Given> {
-        let ahead = self.boots.iter().filter(|(_, known)| !known.ahead.is_empty());
-        ahead
-            .map(|(origin, known)| (BootKey::of(&origin.instance, origin.boot), known.ahead.clone()))
-            .collect()
-    }
-
-    /// Whether anything was.
-    pub(crate) fn is_ahead(&self) -> bool {
-        self.boots.values().any(|known| !known.ahead.is_empty())
+    pub(crate) const fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     fn make_room(&mut self, origin: &Origin) {
         if self.boots.len() < self.limits.boots || self.boots.contains_key(origin) {
             return;
         }
-        let is_idle = |known: &Known<T>| known.held.is_empty() && known.ahead.is_empty();
+        let is_idle = |known: &Known<T>| known.held.is_empty() && !self.ahead.contains_key(&known.key);
         let idle = self.boots.iter().filter(|(_, known)| is_idle(known));
         let quietest = idle.min_by_key(|(_, known)| known.last_active).map(|(origin, _)| origin.clone());
         // Nobody that is not idle is forgotten: its lines would come twice.

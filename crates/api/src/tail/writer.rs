@@ -32,33 +32,26 @@ pub(crate) enum Notice<'a> {
     End(&'a str, Option<&'a str>),
 }
 
-/// Writes to a client.
-pub(crate) struct Writer {
+/// Lines as bytes, with where they end.
+#[derive(Debug)]
+pub(crate) struct Text {
     format: Format,
-    out: mpsc::Sender<Bytes>,
-    buffer: Vec<u8>,
+    bytes: Vec<u8>,
     base: Arc<str>,
     since: Since,
     /// Lines were written behind which no cursor stands yet.
     is_behind: bool,
-    /// Lines that were written, since it was asked last.
+    /// Lines that were written.
     lines: u64,
 }
 
-impl Writer {
-    pub(crate) fn new(format: Format, out: mpsc::Sender<Bytes>) -> Self {
-        let (buffer, base, since) = (Vec::new(), Arc::from(""), Since::default());
-        Self { format, out, buffer, base, since, is_behind: false, lines: 0 }
+impl Text {
+    /// None, behind this cursor.
+    pub(crate) fn new(format: Format, base: Arc<str>) -> Self {
+        Self { format, bytes: Vec::new(), base, since: Since::default(), is_behind: false, lines: 0 }
     }
 
-    /// From here on positions are told from this cursor, and what was given of `beside` that it does not know.
-    pub(crate) fn stand(&mut self, base: Arc<str>, beside: &BTreeMap<BootKey, Given>) {
-        self.base = base;
-        self.since = Since::of(beside.clone());
-    }
-
-    /// Where the client stands, as text.
-    pub(crate) fn cursor(&self) -> String {
+    fn cursor(&self) -> String {
         let mut text = self.base.as_bytes().to_vec();
         if !self.since.is_empty() {
             self.since.write(&mut text);
@@ -67,7 +60,7 @@ impl Writer {
     }
 
     /// A line. In history, `last` says which it is.
-    pub(crate) async fn line(&mut self, record: &Record, last: Option<Last>) -> Result<(), Gone> {
+    pub(crate) fn line(&mut self, record: &Record, last: Option<Last>) {
         match (last, record.id) {
             (Some(last), _) => self.since.note_history(last),
             (None, Some((boot, seq, end))) => self.since.note(boot, seq, end, record.is_gap),
@@ -79,43 +72,93 @@ impl Writer {
             if self.base.len() <= MAX_ID_BYTES {
                 self.write_id();
             }
-            self.buffer.extend_from_slice(b"data: ");
+            self.bytes.extend_from_slice(b"data: ");
         }
-        self.buffer.extend_from_slice(&record.json);
-        self.buffer.extend_from_slice(if self.format == Format::Sse { b"\n\n" } else { b"\n" });
-        if self.buffer.len() >= CHUNK_BYTES { self.send().await } else { Ok(()) }
+        self.bytes.extend_from_slice(&record.json);
+        self.bytes.extend_from_slice(if self.format == Format::Sse { b"\n\n" } else { b"\n" });
     }
 
     fn write_id(&mut self) {
-        self.buffer.extend_from_slice(b"id: ");
-        let cursor = self.cursor();
-        self.buffer.extend_from_slice(cursor.as_bytes());
-        self.buffer.push(b'\n');
+        self.bytes.extend_from_slice(b"id: ");
+        self.bytes.extend_from_slice(self.base.as_bytes());
+        if !self.since.is_empty() {
+            self.since.write(&mut self.bytes);
+        }
+        self.bytes.push(b'\n');
         self.is_behind = false;
+    }
+
+    /// Has a cursor stand behind all lines.
+    fn close(&mut self) {
+        if !self.is_behind {
+            return;
+        }
+        match self.format {
+            Format::Sse => {
+                self.write_id();
+                self.bytes.push(b'\n');
+            }
+            Format::Ndjson => {
+                let cursor = self.cursor();
+                self.bytes
+                    .extend_from_slice(format!("{{\"tail\":{{\"cursor\":\"{cursor}\"}}}}\n").as_bytes());
+                self.is_behind = false;
+            }
+        }
+    }
+}
+
+/// Writes to a client.
+pub(crate) struct Writer {
+    out: mpsc::Sender<Bytes>,
+    text: Text,
+}
+
+impl Writer {
+    pub(crate) fn new(format: Format, out: mpsc::Sender<Bytes>) -> Self {
+        Self { out, text: Text::new(format, Arc::from("")) }
+    }
+
+    /// From here on positions are told from this cursor, and what was given of `beside` that it does not know.
+    pub(crate) fn stand(&mut self, base: Arc<str>, beside: &BTreeMap<BootKey, Given>) {
+        self.text.base = base;
+        self.text.since = Since::of(beside.clone());
+    }
+
+    /// Where the client stands, as text.
+    pub(crate) fn cursor(&self) -> String {
+        self.text.cursor()
+    }
+
+    /// A line. In history, `last` says which it is.
+    pub(crate) async fn line(&mut self, record: &Record, last: Option<Last>) -> Result<(), Gone> {
+        self.text.line(record, last);
+        self.send_if_enough().await
+    }
+
+    /// Lines that others get as well, behind where the client stands and up to the cursor `end`.
+    pub(crate) async fn shared(&mut self, lines: &Text, end: Arc<str>) -> Result<(), Gone> {
+        let text = &mut self.text;
+        text.bytes.extend_from_slice(&lines.bytes);
+        text.lines += lines.lines;
+        text.is_behind = if lines.lines > 0 { lines.is_behind } else { text.is_behind };
+        (text.base, text.since) = (end, Since::default());
+        self.send_if_enough().await
+    }
+
+    async fn send_if_enough(&mut self) -> Result<(), Gone> {
+        if self.text.bytes.len() >= CHUNK_BYTES { self.send().await } else { Ok(()) }
     }
 
     /// Sends what was written, with a cursor behind it.
     pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
-        if self.is_behind {
-            match self.format {
-                Format::Sse => {
-                    self.write_id();
-                    self.buffer.push(b'\n');
-                }
-                Format::Ndjson => {
-                    let cursor = self.cursor();
-                    self.buffer
-                        .extend_from_slice(format!("{{\"tail\":{{\"cursor\":\"{cursor}\"}}}}\n").as_bytes());
-                    self.is_behind = false;
-                }
-            }
-        }
-        if self.buffer.is_empty() { Ok(()) } else { self.send().await }
+        self.text.close();
+        if self.text.bytes.is_empty() { Ok(()) } else { self.send().await }
     }
 
     /// The same; says whether there was anything.
     pub(crate) async fn flush_lines(&mut self) -> Result<bool, Gone> {
-        let has_lines = self.is_behind || !self.buffer.is_empty();
+        let has_lines = self.text.is_behind || !self.text.bytes.is_empty();
         self.flush().await?;
         Ok(has_lines)
     }
@@ -123,7 +166,7 @@ impl Writer {
     /// Says something, and sends it with what was written before.
     pub(crate) async fn say(&mut self, notice: Notice<'_>) -> Result<(), Gone> {
         // The cursor that it carries is behind all lines.
-        self.is_behind = false;
+        self.text.is_behind = false;
         let cursor = self.cursor();
         let (name, pairs) = match notice {
             Notice::State(state, why) => {
@@ -138,7 +181,7 @@ impl Writer {
         for (key, value) in pairs {
             let Some(value) = value else { continue };
             // In NDJSON the first one goes by the notice's name.
-            let key = match (self.format, key) {
+            let key = match (self.text.format, key) {
                 (Format::Ndjson, "time") => "heartbeat",
                 (Format::Ndjson, "why") if name == "end" => "end",
                 (_, key) => key,
@@ -149,24 +192,26 @@ impl Writer {
             json.push(b',');
         }
         json.extend_from_slice(format!("\"cursor\":\"{cursor}\"}}").as_bytes());
-        let (before, behind) = match self.format {
+        let (before, behind) = match self.text.format {
             Format::Sse => (format!("event: {name}\nid: {cursor}\ndata: "), "\n\n"),
             Format::Ndjson => ("{\"tail\":".to_owned(), "}\n"),
         };
         for bytes in [before.as_bytes(), &json, behind.as_bytes()] {
-            self.buffer.extend_from_slice(bytes);
+            self.text.bytes.extend_from_slice(bytes);
         }
         self.send().await
     }
 
     async fn send(&mut self) -> Result<(), Gone> {
-        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
-        self.out.send(bytes).await.map_err(|_| Gone)
+        // Whoever ends this while it waits says where the client stands: what was written is not lost then.
+        let place = self.out.reserve().await.map_err(|_| Gone)?;
+        place.send(Bytes::from(std::mem::take(&mut self.text.bytes)));
+        Ok(())
     }
 
     /// How many lines were written since it was asked last.
     pub(crate) fn take_lines(&mut self) -> u64 {
-        std::mem::take(&mut self.lines)
+        std::mem::take(&mut self.text.lines)
     }
 
     /// Resolves when nobody reads any more.

@@ -12,7 +12,7 @@ fn id(boot: u64, seq: u64) -> Id {
 }
 
 fn piece(id: Id) -> Piece<()> {
-    Piece { id, bytes: 100, payload: () }
+    Piece { id, bytes: 100, time: 0, payload: () }
 }
 
 /// What a reader was given, in its order.
@@ -48,7 +48,7 @@ impl Reader {
 
     fn give_up(&mut self) -> Vec<u64> {
         let mut out = Vec::new();
-        self.weave.give_up(self.now, PATIENCE, &mut out);
+        self.weave.give_up(self.now, PATIENCE, 0, &mut out);
         self.take(None, out)
     }
 
@@ -67,9 +67,9 @@ fn live_lines_of_a_new_boot_are_given_at_once_and_once() {
     assert_eq!(reader.learn(1, 1), [1]);
     assert_eq!(reader.live(id(1, 2)), [2]);
     assert_eq!(reader.live(id(1, 2)), [0; 0]);
-    assert!(reader.weave.is_ahead());
+    assert!(!reader.weave.ahead().is_empty());
     assert_eq!((reader.stored(id(1, 1)), reader.stored(id(1, 2))), (vec![], vec![]));
-    assert!(!reader.weave.is_ahead());
+    assert!(reader.weave.ahead().is_empty());
     assert_eq!(reader.live(id(1, 2)), [0; 0]);
     assert_eq!(reader.stored(id(1, 3)), [3]);
     assert_eq!(reader.live(id(1, 3)), [0; 0]);
@@ -120,7 +120,33 @@ fn where_no_store_comes_it_is_given_after_a_while_and_the_rest_when_it_comes() {
     for (seq, wanted) in [(1, vec![]), (2, vec![2]), (3, vec![]), (4, vec![4]), (5, vec![]), (6, vec![])] {
         assert_eq!(reader.stored(id(1, seq)), wanted, "{seq}");
     }
-    assert!(!reader.weave.is_ahead());
+    assert!(reader.weave.ahead().is_empty());
+}
+
+#[test]
+fn what_was_given_without_a_store_is_not_remembered_when_it_comes_with_its_rows() {
+    let mut reader = Reader::new();
+    let old = Piece { time: -1, ..piece(id(1, 3)) };
+    let mut out = Vec::new();
+    // It may have been given before this began.
+    reader.weave.live(reader.now, old, &mut out);
+    for seq in [5, 6, 9] {
+        reader.live(id(1, seq));
+    }
+    reader.now = PATIENCE;
+    assert_eq!(reader.give_up(), [5, 6, 9]);
+    assert!(!reader.weave.is_waiting());
+    // Its rows up to 6 are such that nobody waits for.
+    reader.weave.settle(&origin(1), 7, &mut out);
+    assert!(out.is_empty());
+    let ahead = reader.weave.ahead().values().next().unwrap();
+    assert!(!ahead.has(5, 6, false) && !ahead.has(6, 7, false) && ahead.has(9, 10, false));
+    assert_eq!(reader.live(id(1, 4)), [0; 0]);
+    for (seq, wanted) in [(7, vec![7]), (8, vec![8]), (9, vec![]), (10, vec![10])] {
+        assert_eq!(reader.stored(id(1, seq)), wanted, "{seq}");
+    }
+    reader.weave.settle(&origin(2), 7, &mut out);
+    assert_eq!(reader.weave.origins(), [origin(1)]);
 }
 
 #[test]
@@ -259,7 +285,7 @@ proptest! {
             reader.learn(boot, records.last().map_or(1, |id| id.end));
         }
         prop_assert!(!reader.weave.is_waiting());
-        prop_assert!(gives_up || !reader.weave.is_ahead());
+        prop_assert!(gives_up || reader.weave.ahead().is_empty());
         for boot in 0..3 {
             let mut given: Vec<_> =
                 reader.given.iter().filter(|id| id.origin == origin(boot as u64 + 1)).cloned().collect();
