@@ -1,11 +1,13 @@
 // A dialog: the browser's own, which keeps the focus inside and gives it back.
 
-import { html, useEffect, useRef } from './ui.js';
+import { html, useContext, useEffect, useRef } from './ui.js';
 import { Icon } from './icons.js';
+import { Depth } from './keys.js';
 
 /** @param {{title: string, close: () => void, wide?: boolean, children: any}} props */
 export function Dialog({ title, close, wide = false, children }) {
   const ref = useRef(null);
+  const depth = useContext(Depth);
   useEffect(() => {
     const dialog = ref.current;
     dialog.showModal();
@@ -19,7 +21,7 @@ export function Dialog({ title, close, wide = false, children }) {
         <h2>${title}</h2>
         <button class="button bare" onClick=${close} aria-label="Close"><${Icon} name="close" /></button>
       </header>
-      ${children}
+      <${Depth.Provider} value=${depth + 1}>${children}<//>
     </div>
   </dialog>`;
 }

@@ -32,7 +32,7 @@ export function Shell() {
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to the page</a>
     <${Bar} />
-    <main id="main" class="main" tabindex="-1"><${Boundary} key=${route.value.page}><${Page} /><//></main>
+    <main id="main" class="main" tabindex="-1"><${Boundary} key=${`${token.value} ${route.value.page}`}><${Page} /><//></main>
     <${Keys} />
     ${isHelpOpen.value && html`<${Help} />`}
     <${Notices} />`;
@@ -117,9 +117,15 @@ function Keys() {
 
 const NAMES = { ' ': 'Space', ArrowUp: '↑', ArrowDown: '↓', Escape: 'Esc' };
 
+/** The key that opened it closes it. */
+function HelpKeys({ close }) {
+  useKeys('This list', [{ keys: '?', does: '', act: close }]);
+  return null;
+}
+
 function Help() {
   const close = () => { isHelpOpen.value = false; };
-  return html`<${Dialog} title="Keys" close=${close}>
+  return html`<${Dialog} title="Keys" close=${close}><${HelpKeys} close=${close} />
     <div class="keys">
       ${offered.value.filter((group) => group.keys.some((key) => key.does)).map((group) => html`<section key=${group.title}>
         <h3>${group.title}</h3>

@@ -3,9 +3,9 @@
 import htm from '../vendor/htm.js';
 import { h } from '../vendor/preact.js';
 
-export { h, render, Fragment, Component, createRef } from '../vendor/preact.js';
+export { h, render, Fragment, Component, createContext, createRef } from '../vendor/preact.js';
 export {
-  useCallback, useEffect, useId, useLayoutEffect, useMemo, useReducer, useRef, useState,
+  useCallback, useContext, useEffect, useId, useLayoutEffect, useMemo, useReducer, useRef, useState,
 } from '../vendor/hooks.js';
 export {
   batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect,

@@ -1,6 +1,7 @@
 // What may stand at the caret of a query: names of fields, their values, pipes, functions, filters.
 
 import { get } from '../api.js';
+import { token } from '../session.js';
 import { pieces, quote } from './logsql.js';
 
 /**
@@ -109,14 +110,19 @@ const MOST = 60;
 /** Fields and values are asked for once in this long, in ms. */
 const FRESH = 60_000;
 const known = new Map();
+/** With whose token that was asked. */
+let owner = '';
 
 async function values(path, args, signal) {
+  const asked = token.peek();
+  if (owner !== asked) known.clear();
+  owner = asked;
   const key = `${path} ${JSON.stringify(args)}`;
   const kept = known.get(key);
   if (kept && performance.now() - kept.at < FRESH) return kept.values;
   const { values: found } = await get(path, { form: { ...args, allow_partial_response: 1 }, signal });
   if (known.size > 200) known.clear();
-  known.set(key, { at: performance.now(), values: found });
+  if (owner === asked) known.set(key, { at: performance.now(), values: found });
   return found;
 }
 
