@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} Line
- * @property {string} id        instance, boot and seq: the same line has the same one everywhere
+ * @property {string} id        instance, boot and seq, and `gap` for a record of lost lines: the same line has the same one everywhere
  * @property {string} time      RFC 3339 with nanoseconds
  * @property {number} ms        the same as Unix milliseconds
  * @property {string} level     debug, info, warn or error
@@ -14,7 +14,7 @@
  * @property {string} stream    stdout or stderr, or what else there is
  * @property {string} message
  * @property {string} code      of the catalogue; empty mostly
- * @property {{reason: string, hop: string} | null} gap  lines that are missing: `span` of them
+ * @property {{reason: string, hop: string} | null} gap  lines that are missing: `span` of them; 0: nobody knows how many
  * @property {string} boot
  * @property {number} seq
  * @property {number} span
@@ -39,7 +39,7 @@ export function fromTail(json) {
   const { fly = {}, log = {}, event = {}, logway = {}, gap = null } = json;
   const instance = fly.app?.instance ?? '';
   return {
-    id: idOf(instance, logway.boot, logway.seq),
+    id: idOf(instance, logway.boot, logway.seq, gap),
     time: json.timestamp ?? '',
     ms: Date.parse(json.timestamp) || 0,
     level: log.level ?? 'info',
@@ -68,7 +68,7 @@ export function fromRow(row) {
   }
   const seq = Number(row.seq) || 0;
   return {
-    id: idOf(row.instance, row.boot, seq),
+    id: idOf(row.instance, row.boot, seq, row['gap.reason']),
     time: row._time ?? '',
     ms: Date.parse(row._time) || 0,
     level: row.level ?? 'info',
@@ -89,8 +89,26 @@ export function fromRow(row) {
   };
 }
 
-/** A row that was made of many, or whose fields are hidden, has no id of its own. */
-const idOf = (instance, boot, seq) => (boot && seq ? `${instance}:${boot}:${seq}` : `row:${(nameless += 1)}`);
+/**
+ * A row that was made of many, or whose fields are hidden, has no id of its own. The record of a gap has the number of the
+ * first line that is missing, which may come after all.
+ */
+const idOf = (instance, boot, seq, gap) => (boot && seq ? `${instance}:${boot}:${seq}${gap ? ':gap' : ''}` : `row:${(nameless += 1)}`);
+
+/** A rule across the list that no server sent. @param {string} message @param {number} ms @param {string} time @returns {Line} */
+export const ruleOf = (message, ms, time) => ({
+  id: idOf(), time, ms, level: 'warn', app: '', region: '', instance: '', host: '', provider: '', stream: '', message, code: '',
+  gap: { reason: '', hop: '' }, boot: '', seq: 0, span: 0, own: null, raw: null,
+});
+
+/** A line as a row of a query has it, wherever it came from. @param {Line} line */
+export function toRow(line) {
+  const { app, region, instance, host, provider, level, stream, code, boot } = line;
+  const own = Object.fromEntries(Object.entries(line.own ?? {}).map(([name, value]) => [name, String(value)]));
+  const gap = line.gap && { 'gap.reason': line.gap.reason, 'gap.hop': line.gap.hop };
+  const row = { _time: line.time, _msg: line.message, app, region, instance, host, provider, level, stream, code, boot, seq: String(line.seq), span: String(line.span), ...gap, ...own };
+  return Object.fromEntries(Object.entries(row).filter(([, value]) => value !== ''));
+}
 
 /** What a tail's line says beside its message: fields of a row that came over HTTP, and facts of an event. */
 function ownOf({ fields, event }) {
@@ -118,23 +136,24 @@ const IN_COLUMNS = new Set(['level', 'severity', 'lvl', 'time', 'ts', 'timestamp
 export function said(line) {
   const text = line.message;
   if (text.length > MAX_PARSED) return null;
-  if (text[0] === '{' && text.trimEnd().endsWith('}')) return saidJson(text);
+  try {
+    if (text[0] === '{' && text.trimEnd().endsWith('}')) return saidJson(text);
+  } catch {
+    // It is no JSON, or so deep that nothing can be made of it.
+    return null;
+  }
   return /^[A-Za-z_][\w.@/-]*=\S/.test(text) ? saidLogfmt(text) : null;
 }
 
 function saidJson(text) {
-  let value;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
+  const value = JSON.parse(text);
   const pairs = [];
   flatten(value, '', pairs);
   return { kind: 'json', value, ...divided(pairs) };
 }
 
-const PAIR = /([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*|)(?=\s|$)/g;
+/** A name begins behind a blank and is not long: else one long word is looked at from each of its letters. */
+const PAIR = /(?<!\S)([A-Za-z_@][\w.@/-]{0,127})=("(?:[^"\\]|\\.)*"|[^\s"]\S*|)(?=\s|$)/g;
 
 function saidLogfmt(text) {
   const pairs = [];
@@ -150,12 +169,15 @@ function divided(pairs) {
   return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest, names };
 }
 
+/** How deep a document is looked into: what lies deeper stays as it is written. */
+export const DEEPEST = 32;
+
 /** Nested objects become names with dots; lists stay as they are written; what is empty is no field. */
-function flatten(value, path, pairs) {
+function flatten(value, path, pairs, depth = 1) {
   for (const [name, inner] of Object.entries(value)) {
     const full = path ? `${path}.${name}` : name;
     if (inner === null || inner === '') continue;
-    if (typeof inner === 'object' && !Array.isArray(inner)) flatten(inner, full, pairs);
+    if (typeof inner === 'object' && !Array.isArray(inner) && depth < DEEPEST) flatten(inner, full, pairs, depth + 1);
     else pairs.push([full, typeof inner === 'object' ? JSON.stringify(inner) : String(inner)]);
   }
 }
@@ -182,10 +204,19 @@ export function codeOf(line) {
 /** The name under which an app's field is stored: it can be none of the platform's. */
 export const storedName = (name) => (PLATFORM.has(name) || RESERVED.test(name) ? `app.${name}` : name);
 
-/** Whether a line goes on with the one before it: a frame of a stack trace, or what is indented. */
+/** What goes on with the line before it: a frame of a stack trace, or what is indented. */
+const NEXT = /^(\s+\S|at |Caused by: |\.\.\. \d+ more|goroutine \d+ \[|Traceback )/;
+/** How a traceback of Python ends, and a frame of one: a frame has at most three lines, so one stands so near to the end. */
+const RAISED = /^[A-Za-z_][\w.]*(: |$)/;
+const FRAME = /^\s+File ".*", line \d+/;
+
+/** Whether a line goes on with the last one of those before it, the newest three of which are enough. @param {Line} line @param {Line[]} before */
 export function goesOn(line, before) {
-  return Boolean(before) && !line.gap && !before.gap && line.instance === before.instance && line.stream === before.stream
-    && line.boot === before.boot && /^(\s+\S|at |Caused by: |\.\.\. \d+ more|goroutine \d+ \[|Traceback )/.test(line.message);
+  const isWith = (one) => !one.gap && line.instance === one.instance && line.stream === one.stream && line.boot === one.boot;
+  const last = before.at(-1);
+  if (!last || line.gap || !isWith(last)) return false;
+  if (NEXT.test(line.message)) return true;
+  return RAISED.test(line.message) && /^\s/.test(last.message) && before.slice(-3).some((one) => isWith(one) && FRAME.test(one.message));
 }
 
 /** Which of 12 colours an instance has, here and in the next visit. */

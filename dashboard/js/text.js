@@ -4,8 +4,11 @@
 const COLOURS = /\u001b\[[0-9;:]*m/g;
 
 /** Control characters but tab and line feed; marks that turn text around or have no width; separators of lines. */
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const HAS_HIDDEN = new RegExp(HIDDEN.source);
+const ALWAYS = '[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]';
+/** What a joiner (U+200D) or a non-joiner (U+200C) belongs between: letters of scripts that are written with them, and emoji. */
+const JOINED = '(?![\\p{sc=Latin}\\p{sc=Greek}\\p{sc=Cyrillic}])[\\p{L}\\p{M}\\p{ExtPict}\\p{EMod}]';
+const HIDDEN = new RegExp(`${ALWAYS}|(?<!${JOINED})[\\u200c\\u200d]|[\\u200c\\u200d](?!${JOINED})`, 'gu');
+const HAS_HIDDEN = new RegExp(HIDDEN.source, 'u');
 
 /** A character that is not to be seen: `\x1b` for escape, as the command line has it, and `[U+202E]` for one that turns text around. */
 function symbol(letter) {

@@ -3,7 +3,7 @@
 import { html, render, useState } from '../ui.js';
 import { Icon } from '../icons.js';
 import { bytes } from '../format.js';
-import { codeOf, said, storedName } from '../line.js';
+import { codeOf, DEEPEST, said, storedName } from '../line.js';
 import { copy } from '../notice.js';
 import { link } from '../router.js';
 import { visible } from '../text.js';
@@ -82,7 +82,7 @@ export function Fields({ all, offers, isStored = false }) {
 function Tree({ value, path, offers, depth = 0 }) {
   return html`<ul class="tree">${Object.entries(value).map(([name, inner]) => {
     const full = path ? `${path}.${name}` : name;
-    if (inner !== null && typeof inner === 'object') {
+    if (inner !== null && typeof inner === 'object' && depth < DEEPEST) {
       const isList = Array.isArray(inner);
       const size = Object.keys(inner).length;
       return html`<li key=${name}><details open=${depth < 2 && size <= 50}>
@@ -91,10 +91,20 @@ function Tree({ value, path, offers, depth = 0 }) {
       </details></li>`;
     }
     const kind = inner === null ? 'null' : typeof inner;
+    const text = kind === 'object' ? written(inner) : String(inner);
     return html`<li key=${name} class="field-row"><span class="tree-name">${visible(name)}</span>
-      <span class=${`tree-value ${kind}`}><bdi dir="auto">${visible(String(inner))}</bdi>
-        <${Acts} field=${storedName(full)} value=${String(inner)} offers=${inner === null ? {} : offers} /></span></li>`;
+      <span class=${`tree-value ${kind}`}><bdi dir="auto">${visible(text)}</bdi>
+        <${Acts} field=${storedName(full)} value=${text} offers=${inner === null ? {} : offers} /></span></li>`;
   })}</ul>`;
+}
+
+/** What is too deep for the tree, as JSON. */
+function written(value) {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return 'too deep to be shown: see the message as it was written';
+  }
 }
 
 /** Only lines with this value, or none with it. */

@@ -96,10 +96,13 @@ export class LineList {
     on('wheel', (event) => { if (event.deltaY < 0) this.pauseIfLong(); });
     on('touchmove', () => this.pauseIfLong());
     on('click', (event) => this.clicked(event));
-    on('pointerdown', () => { this.isPressed = true; });
-    on('pointercancel', () => { this.isPressed = false; });
+    // Where text is marked: not on the bar that scrolls, nor with a button that opens a menu, whose end is not heard here.
+    on('pointerdown', (event) => { this.isPressed = event.button === 0 && this.box.contains(event.target); });
+    const release = () => { this.isPressed = false; };
+    for (const name of ['pointercancel', 'contextmenu']) on(name, release);
+    addEventListener('blur', release, { signal: this.off.signal });
     addEventListener('pointerup', () => {
-      this.isPressed = false;
+      release();
       // Who marks text wants it to stay.
       if (this.following && String(getSelection()) && this.host?.contains(getSelection().anchorNode)) this.follow(false);
       this.draw();
@@ -114,7 +117,7 @@ export class LineList {
     this.widen(fresh);
     for (const line of fresh) this.heights.push(this.guess(line));
     // What somebody reads stays, if whoever brings lines minds `isFull`.
-    if (this.following || this.held.length > this.held.most * SLACK) this.trim();
+    if (this.following || this.held.isOver(SLACK)) this.trim();
     if (!this.following) {
       this.fresh += fresh.length;
       this.tell();
@@ -161,7 +164,7 @@ export class LineList {
 
   /** Whether there is no room for further lines without letting go of those that somebody reads. */
   get isFull() {
-    return !this.following && this.held.length >= this.held.most;
+    return !this.following && (this.held.length >= this.held.most || this.held.isOver());
   }
 
   /** Columns are as wide as what stands in them. @param {Line[]} lines */
@@ -346,7 +349,7 @@ export class LineList {
 
   make(number, index) {
     const line = this.held.at(index);
-    const element = makeRow(line, this.look, goesOn(line, this.held.at(index - 1)));
+    const element = makeRow(line, this.look, goesOn(line, this.held.lines.slice(Math.max(0, index - 3), index)));
     const row = { line, element };
     element.dataset.number = String(number);
     if (line.id === this.selected) element.classList.add('selected');

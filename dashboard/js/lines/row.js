@@ -41,13 +41,13 @@ export function makeRow(line, look, isNext) {
     instance.title = `${line.instance} in ${line.region}`;
     head.append(instance);
   }
-  head.append(element('span', 'row-level', line.level), message(line, look));
+  head.append(element('span', 'row-level', line.level), message(line, look, isNext));
   row.append(head);
   return row;
 }
 
 /** What the line says: its sentence, and dimmer the fields beside it. */
-function message(line, look) {
+function message(line, look, isNext) {
   const box = element('span', 'row-message');
   const about = codeOf(line);
   if (about) {
@@ -58,7 +58,8 @@ function message(line, look) {
     code.setAttribute('aria-label', `What ${about} means`);
     box.append(code, ' ');
   }
-  if (line.stream === 'stderr') {
+  // The line that it goes on with says it already.
+  if (line.stream === 'stderr' && !isNext) {
     const mark = element('span', 'row-stderr', 'stderr');
     mark.title = 'Written to the standard error output, which says nothing about how grave it is';
     box.append(mark, ' ');
@@ -103,7 +104,8 @@ function gapRow(line, look) {
   // The record says it in a sentence; its number is grouped here.
   const why = (/^[\d,]+ lines? lost: (.*)$/s.exec(line.message)?.[1] ?? line.message).replace(` (${line.code})`, '');
   const text = element('span', 'gap-why');
-  text.append(element('b', '', `${plural(line.span, 'line')} lost`), `: ${shown(why, 300)}`);
+  if (line.span) text.append(element('b', '', `${plural(line.span, 'line')} lost`), `: ${shown(why, 300)}`);
+  else text.append(shown(why, 300));
   box.append(text);
   if (line.code) {
     const code = element('a', 'code', line.code);

@@ -48,7 +48,7 @@ export function LineView({ lines, children }) {
     { keys: 'ArrowUp', does: '', act: () => list.move(-1) },
     { keys: 'Enter', does: 'Open or close the line', act: selected((line) => list.toggle(line.id)) },
     { keys: 'y', does: 'Copy the message', act: selected((line) => copy(line.message, 'Message')) },
-    { keys: 'l', does: 'Copy a link to the line', act: selected((line) => offers().linkOf && copy(new URL(offers().linkOf(line), location.href).href, 'Link')) },
+    { keys: 'l', does: 'Copy a link to the line', act: selected((line) => line.boot && offers().linkOf && copy(new URL(offers().linkOf(line), location.href).href, 'Link')) },
     { keys: 'G', does: 'Go to the end', act: () => { list.follow(true); } },
   ]);
   return html`<div class="lines-frame">

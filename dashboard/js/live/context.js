@@ -34,7 +34,8 @@ export function Context({ app, at, title }) {
     try {
       if (!boot || !seq) throw new Error('The address of the line is not whole: it has to end in at=INSTANCE:BOOT:SEQ');
       list.replace(await ask(Math.max(1, seq - STEP), seq + STEP));
-      const index = list.held.lines.findIndex((line) => line.seq <= seq && seq < line.seq + line.span);
+      const exact = list.held.indexOf(at);
+      const index = exact >= 0 ? exact : list.held.lines.findIndex((line) => line.seq <= seq && seq < line.seq + line.span);
       if (index < 0) throw new Error('The line is not there: it is older than lines are kept, or this token may not see it');
       const line = list.held.at(index);
       setFound({ line, error: null, isBusy: false, first: Math.max(1, seq - STEP), last: seq + STEP });
@@ -80,8 +81,8 @@ export function Context({ app, at, title }) {
   </div>`;
 }
 
-/** `instance:boot:seq` */
+/** `instance:boot:seq`, and `:gap` behind it for a record of lost lines. */
 function split(at) {
-  const [seq = '', boot = '', ...rest] = at.split(':').reverse();
+  const [seq = '', boot = '', ...rest] = at.replace(/:gap$/, '').split(':').reverse();
   return [rest.reverse().join(':'), boot, Number(seq) || 0];
 }

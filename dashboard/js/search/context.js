@@ -16,9 +16,9 @@ const SIDES = [20, 100, 500];
 /** How far beyond the searched time a line's neighbours are looked for: a day, in ms. */
 const REACH = 864e5;
 
-/** `instance:boot:seq` in its parts; null if it is none. */
+/** `instance:boot:seq`, and `:gap` for a record of lost lines, in its parts; null if it is none. */
 export function lineId(text) {
-  const match = /^(.+):([0-9a-f]{16}):(\d+)$/.exec(text);
+  const match = /^(.+):([0-9a-f]{16}):(\d+)(?::gap)?$/.exec(text);
   return match && { instance: match[1], boot: match[2], seq: Number(match[3]) };
 }
 
