@@ -22,8 +22,9 @@ const LOOK = 5_000;
 export class Tail {
   /**
    * @param {string} path  as `/api/v1/apps/web/logs/tail`
-   * @param {object} args  of the request; `lines` counts for the first time only
-   * @param {{onLines: (lines: import('./line.js').Line[]) => void, onState: (state: TailState) => void}} hooks
+   * @param {object} args  of the request; `lines` counts where there is no cursor
+   * @param {{onLines: (lines: import('./line.js').Line[]) => void, onState: (state: TailState) => void, onLost?: (why: string) => void}} hooks
+   *   `onLost`: it goes on from another place than where it was
    */
   constructor(path, args, hooks) {
     this.path = path;
@@ -69,7 +70,7 @@ export class Tail {
     const resume = this.cursor;
     try {
       const response = await send(this.path, {
-        args: resume ? { ...this.args, lines: 0 } : this.args,
+        args: this.args,
         headers: { Accept: 'text/event-stream', ...(resume ? { 'Last-Event-ID': resume } : {}) },
         signal: cut.signal,
       });
@@ -131,6 +132,7 @@ export class Tail {
       // A cursor that the server does not know any more: from now on, and the hole is said.
       this.cursor = '';
       this.say('reconnecting', 'the place where it was is not known any more: lines between may be missing');
+      this.hooks.onLost?.(`Lines between may be missing: the cursor was refused (${error.message})`);
       return FIRST_WAIT;
     }
     if ([400, 401, 403, 404, 405, 501].includes(status)) {
@@ -193,6 +195,11 @@ function parsed(text) {
 }
 
 const sleep = (ms, signal) => new Promise((done) => {
-  const timer = setTimeout(done, ms);
-  signal.addEventListener('abort', () => { clearTimeout(timer); done(); }, { once: true });
+  const end = () => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
+    done();
+  };
+  const timer = setTimeout(end, ms);
+  signal.addEventListener('abort', end, { once: true });
 });

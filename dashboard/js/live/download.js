@@ -2,14 +2,15 @@
 
 import { send } from '../api.js';
 import { bytes } from '../format.js';
+import { toRow } from '../line.js';
 import { say } from '../notice.js';
 
 /** How much time one question is about: milliseconds. A server sorts so much at once without trouble. */
 const SLICE = 15 * 60_000;
 
-/** The lines that are held. @param {import('../line.js').Line[]} lines */
+/** The lines that are held, as rows of a query have them. @param {import('../line.js').Line[]} lines */
 export function downloadHeld(name, lines) {
-  const parts = lines.map((line) => `${JSON.stringify(line.raw)}\n`);
+  const parts = lines.filter((line) => line.raw).map((line) => `${JSON.stringify(toRow(line))}\n`);
   save(name, new Blob(parts, { type: 'application/x-ndjson' }));
 }
 

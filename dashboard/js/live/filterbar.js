@@ -53,6 +53,7 @@ function TextFilter({ value, textRef, pause }) {
   const timer = useRef(0);
   // The address has changed in another way: back, or all filters taken away.
   useEffect(() => { setText(value); }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const send = (now) => {
     clearTimeout(timer.current);
     setArgs({ text: now });

@@ -60,11 +60,20 @@ export function tailArgs(filters) {
 
 /** The same as LogsQL, for what is stored. @param {string} app @param {Filters} filters */
 export function logsql(app, filters) {
-  return all(
-    is('app', app), filters.region && is('region', filters.region), filters.instance && is('instance', filters.instance), atLeast(filters.level),
-    filters.provider && is('provider', filters.provider), filters.text && says(filters.text), fieldConditions(filters),
-  );
+  return all(placeOf(app, filters), contentOf(filters));
 }
+
+/** The same with the records of lost lines, which a tail gives whatever the lines have to say. @param {string} app @param {Filters} filters */
+export function logsqlWithGaps(app, filters) {
+  const content = contentOf(filters);
+  return all(placeOf(app, filters), content.length > 0 && `gap.reason:* or (${all(content)})`);
+}
+
+const placeOf = (app, { region, instance }) => [is('app', app), region && is('region', region), instance && is('instance', instance)];
+
+const contentOf = (filters) => [
+  atLeast(filters.level), filters.provider && is('provider', filters.provider), filters.text && says(filters.text), fieldConditions(filters),
+].flat().filter(Boolean);
 
 /** What is marked in messages. */
 export const markOf = (filters) => (filters.text ? new RegExp(filters.text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'), 'gi') : null);

@@ -12,8 +12,8 @@ import { keptWrap, keepWrap } from './wrap.js';
 import { Feed } from './feed.js';
 import { FilterBar } from './filterbar.js';
 import { downloadHeld, downloadStored, fileName } from './download.js';
-import { fromArgs, isAny, logsql, markOf, withField } from './filters.js';
-import { State } from './state.js';
+import { fromArgs, isAny, logsql, logsqlWithGaps, markOf, withField } from './filters.js';
+import { isLive, State } from './state.js';
 
 /** How long somebody has stopped typing before the filter is sent: milliseconds. */
 const PAUSE = 250;
@@ -117,7 +117,7 @@ function useCounts(list, set) {
 /** What stands where lines would be. */
 function Idle({ app, state, isAny: hasNone }) {
   if (state.name === 'ended') return html`<div class="idle"><strong>The tail has ended</strong><p>${state.why}</p></div>`;
-  if (state.name !== 'live' && state.name !== 'store-away') return null;
+  if (!isLive(state) && state.name !== 'store-away') return null;
   if (!hasNone) {
     return html`<div class="idle"><strong>Nothing matches yet</strong><p>Connected. A line that matches is shown when it comes.</p>
       <button class="button" onClick=${() => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' })}>Take all filters away</button></div>`;
@@ -127,7 +127,7 @@ function Idle({ app, state, isAny: hasNone }) {
 }
 
 function Download({ app, filters, list }) {
-  const stored = (minutes) => downloadStored(fileName(app), logsql(app, filters), minutes).catch((error) => say(error.message));
+  const stored = (minutes) => downloadStored(fileName(app), logsqlWithGaps(app, filters), minutes).catch((error) => say(error.message));
   return html`<${Menu} label="Download" icon="down" items=${[
     [`The ${plural(list.length, 'line')} shown here`, () => downloadHeld(fileName(app), list.held.lines)],
     ['The last 15 minutes', () => stored(15)],
