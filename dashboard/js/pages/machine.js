@@ -1,11 +1,12 @@
 // A Machine: what it is, its starts and how they ended, and its lines.
 
-import { html, useEffect, useState } from '../ui.js';
+import { html, useEffect, useRef, useState } from '../ui.js';
 import { get } from '../api.js';
 import { ago, count, plural, span, stamp } from '../format.js';
 import { Live } from '../live/live.js';
 import { Problem } from '../notice.js';
 import { link } from '../router.js';
+import { visible } from '../text.js';
 
 /** How often the page looks again, while it is looked at: milliseconds. */
 const EVERY = 15_000;
@@ -18,22 +19,32 @@ const STATES = {
   unknown: ['', 'not heard of lately'],
 };
 
+const NONE = { id: '', machine: null, isLoaded: false, error: null };
+
 export default function Machine({ parts, args }) {
   const [id = ''] = parts;
-  const [found, setFound] = useState({ machine: null, isLoaded: false, error: null });
-  const load = () => get('/api/v1/machines').then(
-    ({ machines }) => setFound({ machine: machines.find((one) => one.instance === id) ?? null, isLoaded: true, error: null }),
-    (error) => setFound((now) => ({ ...now, error })),
+  const [known, setFound] = useState(NONE);
+  // What is of another Machine is not shown as this one's.
+  const found = known.id === id ? known : NONE;
+  const now = useRef(id);
+  now.current = id;
+  const set = (part) => { if (now.current === id) setFound((old) => ({ ...(old.id === id ? old : NONE), id, ...part })); };
+  // Which app it is of says the first answer; then that app's alone are asked for.
+  const load = (app = '') => get('/api/v1/machines', { args: { app } }).then(
+    ({ machines }) => set({ machine: machines.find((one) => one.instance === id) ?? null, isLoaded: true, error: null }),
+    (error) => set({ error }),
   );
+  const app = useRef('');
+  app.current = found.machine?.app ?? '';
   useEffect(() => {
     load();
-    const timer = setInterval(() => { if (!document.hidden) load(); }, EVERY);
+    const timer = setInterval(() => { if (!document.hidden) load(app.current); }, EVERY);
     return () => clearInterval(timer);
   }, [id]);
 
   const { machine, isLoaded, error } = found;
   if (!machine) {
-    if (error) return html`<div class="content"><${Problem} error=${error} again=${load} /></div>`;
+    if (error) return html`<div class="content"><${Problem} error=${error} again=${() => load()} /></div>`;
     if (!isLoaded) return html`<p class="loading" aria-busy="true">Loading</p>`;
     return html`<div class="empty"><h1>No Machine ${id}</h1><p>It has not written a line in the time that lines are kept, or this token may not see it. <a href="#/apps">All apps</a></p></div>`;
   }
@@ -65,7 +76,7 @@ const when = (time) => (time ? html`<time title=${stamp(Date.parse(time))}>${ago
 function Exit({ exit }) {
   const text = exit.oom ? 'out of memory' : exit.signal ? `signal ${exit.signal}` : `code ${exit.code}`;
   const isBad = exit.oom || exit.signal || exit.code !== 0;
-  return html`<span class=${`chip ${isBad ? 'error' : 'good'}`} title=${exit.message}>${text}</span>`;
+  return html`<span class=${`chip ${isBad ? 'error' : 'good'}`} title=${visible(exit.message ?? '')}>${visible(text)}</span>`;
 }
 
 function Boots({ machine }) {
@@ -78,7 +89,7 @@ function Boots({ machine }) {
         <td class="num">${boot.started ? stamp(Date.parse(boot.started)) : 'not known'}</td>
         <td class="num">${boot.started && boot.exit?.time ? span((Date.parse(boot.exit.time) - Date.parse(boot.started)) / 1000) : ''}</td>
         <td class="num">${boot.exit?.time ? stamp(Date.parse(boot.exit.time)) : ''}</td>
-        <td>${boot.exit ? html`<${Exit} exit=${boot.exit} /> <span class="dim">${boot.exit.message}</span>` : boot.vanished ? html`<span class="chip error">vanished</span>` : html`<span class="dim">${boot.boot === machine.boot && machine.state === 'running' ? 'still running' : 'not known'}</span>`}</td>
+        <td>${boot.exit ? html`<${Exit} exit=${boot.exit} /> <span class="dim">${visible(boot.exit.message ?? '')}</span>` : boot.vanished ? html`<span class="chip error">vanished</span>` : html`<span class="dim">${boot.boot === machine.boot && machine.state === 'running' ? 'still running' : 'not known'}</span>`}</td>
         <td class="mono dim">${boot.boot}</td>
       </tr>`)}</tbody></table></div>
   </details>`;

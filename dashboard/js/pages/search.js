@@ -19,7 +19,7 @@ import { Context } from '../search/context.js';
 import { Share } from '../search/share.js';
 import { SavedSearches } from '../search/savedmenu.js';
 import { download } from '../search/download.js';
-import { MOST_RESULTS, filterOf, useRun } from '../search/run.js';
+import { MOST_LINES, MOST_RESULTS, filterOf, useRun } from '../search/run.js';
 import { hash, iso, read, zoomed, zoomedOut } from '../search/state.js';
 import { hasOrder, isTable } from '../search/logsql.js';
 
@@ -91,6 +91,7 @@ export default function Search({ args }) {
 
 function Gathered({ run }) {
   if (run.state === 'busy' && !run.rows.length) return html`<p class="loading" aria-busy="true">Searching</p>`;
+  if (!run.rows.length && run.state === 'ended') return html`<div class="search-none"><h2>Stopped</h2><p>It was stopped before a result came.</p></div>`;
   if (!run.rows.length) return html`<div class="search-none"><h2>No results</h2><p>No line of this time matches, so there is nothing to gather.</p></div>`;
   return html`<${Results} rows=${run.rows} />`;
 }
@@ -140,6 +141,7 @@ function Status({ run, state, table, change, wrap, setWrap }) {
     ${areLines && html`<button class="button bare" aria-pressed=${wrap} title="Wrap long lines (w)" onClick=${() => setWrap(!wrap)}><${Icon} name="wrap" /><span class="found-word">Wrap</span></button>
       ${!hasOrder(state.q) && html`<button class="button bare" title="Change the order (o)" onClick=${() => change({ order: state.order === 'asc' ? 'desc' : 'asc' })}>${state.order === 'asc' ? 'Oldest first' : 'Newest first'} <span aria-hidden="true">↓</span></button>`}`}
     ${run.rows.length >= MOST_RESULTS && (table || hasOrder(state.q)) && html`<span class="chip warn">only ${count(MOST_RESULTS)} rows are shown</span>`}
+    ${areLines && run.rows.length >= MOST_LINES && html`<span class="chip warn">the list ends here, at ${count(MOST_LINES)} lines: choose a shorter time for others</span>`}
     ${run.lacking.length > 0 && html`<div class="lacking" role="status"><b>Not all of it:</b> ${run.lacking.join('; ')}</div>`}
   </div>`;
 }

@@ -5,6 +5,7 @@ import { Icon } from '../icons.js';
 import { link } from '../router.js';
 import { short } from '../format.js';
 import { complete } from './complete.js';
+import { visible } from '../text.js';
 
 /** How long typing must rest before the server is asked, in ms. */
 const REST = 120;
@@ -118,7 +119,7 @@ function Offers({ id, list, active, take }) {
   // Preventing the default keeps the focus in the text.
   return html`<ul class="offers" id=${`${id}-list`} ref=${ref} role="listbox" aria-label="What can stand here" hidden=${list.length === 0} onMouseDown=${(event) => event.preventDefault()}>
     ${list.map((offer, n) => html`<li key=${`${offer.kind} ${offer.text}`} id=${`${id}-${n}`} role="option" aria-selected=${n === active} class="offer" onClick=${() => take(offer)}>
-      <span class="offer-text mono" dir="auto">${offer.text}</span>
+      <span class="offer-text mono" dir="auto">${visible(offer.text)}</span>
       <span class="offer-detail">${typeof offer.detail === 'number' ? short(offer.detail) : offer.detail}</span>
       <span class=${`chip offer-kind kind-${offer.kind}`}>${offer.kind}</span>
     </li>`)}

@@ -1,10 +1,12 @@
 // The lines that were found, with what can be done with each.
 
 import { html, useEffect, useMemo, useRef } from '../ui.js';
+import { plural } from '../format.js';
 import { fromRow } from '../line.js';
-import { LineView, useLines } from '../lines/view.js';
+import { LineView, linkOfLine, useLines } from '../lines/view.js';
 import { Examples } from './examples.js';
 import { toggled } from './logsql.js';
+import { PAGE } from './run.js';
 import { hash, iso, zoomedOut } from './state.js';
 
 /** How near to the end further lines are asked for, in pixels. */
@@ -14,6 +16,7 @@ const NEAR_END = 1200;
 export function Found({ run, state, change, wrap }) {
   const lines = useMemo(() => run.rows.map(lineOf), [run.rows]);
   if (!lines.length && run.state === 'busy') return html`<p class="loading" aria-busy="true">Searching</p>`;
+  if (!lines.length && run.state === 'ended') return html`<div class="search-none"><h2>Stopped</h2><p>It was stopped before a line came.</p></div>`;
   if (!lines.length) return html`<${Nothing} state=${state} change=${change} />`;
   return html`<div class=${run.isStale ? 'found-lines stale' : 'found-lines'} aria-busy=${run.state === 'busy'}><${List} lines=${lines} run=${run} state=${state} change=${change} wrap=${wrap} /></div>`;
 }
@@ -32,7 +35,8 @@ function List({ lines, run, state, change, wrap }) {
   const view = useLines({
     label: 'Found lines', follow: false, look: { apps: true, dates: true, wrap },
     onFilter: (field, value, isNot) => change({ q: toggled(state.q, field, value, isNot) }),
-    linkOf: (line) => hash({ ...fixed, at: line.id }),
+    // Whoever opens the link has the first lines alone: one beyond them is shown in the page of its app.
+    linkOf: (line) => (list.held.indexOf(line.id) < PAGE ? hash({ ...fixed, at: line.id }) : linkOfLine(line)),
     contextOf: (line) => hash({ ...state, at: line.id, around: line.id }),
   });
   const { list } = view;
@@ -57,7 +61,9 @@ function List({ lines, run, state, change, wrap }) {
     return whenShown(list, () => { if (list.revealId(state.at, { middle: true }) && !state.around) list.toggle(state.at, true); });
   }, [state.at, lines]);
   // A list that scrolls tells nobody above it, but who listens on the way down.
-  return html`<div class="found-list" onScrollCapture=${near}><${LineView} lines=${view} /></div>`;
+  const isElsewhere = state.at && !state.around && run.state === 'done' && !run.isStale && !lines.some(({ id }) => id === state.at);
+  return html`${isElsewhere && html`<p class="lacking" role="status">The line of the link is not among the ${plural(lines.length, 'line')} that are loaded. <a href=${hash({ ...state, around: state.at })}>Show it with the lines around it</a></p>`}
+    <div class="found-list" onScrollCapture=${near}><${LineView} lines=${view} /></div>`;
 }
 
 /** Acts as soon as a list is in the page; gives what takes that back. */

@@ -64,8 +64,8 @@ export function parts(query) {
   return { filter: texts[0], pipes: texts.slice(1) };
 }
 
-/** The query of this filter and these pipes. */
-export const joined = (filter, pipes) => [filter || '*', ...pipes].join(' | ');
+/** The query of this filter and these pipes. Behind a comment a pipe needs a line of its own. */
+export const joined = (filter, pipes) => [filter || '*', ...pipes].reduce((query, pipe) => `${query}${query.includes('#') ? '\n' : ' '}| ${pipe}`);
 
 /** Whether an `or` stands in the filter outside of brackets, so that it must be bracketed before something is put beside it. */
 function hasOr(filter) {

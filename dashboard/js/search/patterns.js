@@ -7,6 +7,7 @@ import { readRows } from './run.js';
 import { joined, parts, templateClause, withClause } from './logsql.js';
 import { LEVELS, levelGroup } from './histogram.js';
 import { link } from '../router.js';
+import { visible } from '../text.js';
 
 /** Most templates that are asked for. */
 const MOST = 500;
@@ -78,7 +79,7 @@ function Pattern({ one, sum, top, keep }) {
     <td class="right num">${count(one.hits)}</td>
     <td class="patterns-share"><${Share} one=${one} sum=${sum} top=${top} /></td>
     <td><button class="pattern mono" dir="auto" title="Show these lines" onClick=${() => keep(one, false)}>${slots(one.template)}</button></td>
-    <td class="patterns-apps">${[...one.apps].map((app) => html`<a key=${app} class="chip" href=${link('app', app)}>${app}</a>`)}</td>
+    <td class="patterns-apps">${[...one.apps].map((app) => html`<a key=${app} class="chip" href=${link('app', app)}>${visible(app)}</a>`)}</td>
     <td class="num dim nowrap patterns-last" title=${one.last}>${ago(last)}</td>
     <td><button class="button bare" title="Hide lines like this" aria-label="Hide lines like this" onClick=${() => keep(one, true)}>≠</button></td>
   </tr>`;
@@ -103,6 +104,6 @@ const LONG = 600;
 
 /** A template with its slots marked. */
 function slots(template) {
-  const text = template.length > LONG ? `${template.slice(0, LONG)}…` : template;
+  const text = visible(template.length > LONG ? `${template.slice(0, LONG)}…` : template);
   return text.split(/(<(?:N|UUID|IP4|DATE|TIME|DATETIME)>)/).map((part, n) => (n % 2 ? html`<span class="slot" key=${n}>${part.slice(1, -1)}</span>` : part));
 }

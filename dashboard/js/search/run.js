@@ -29,11 +29,12 @@ const EACH = 120;
  * @property {[number, number]} span
  */
 
-/** Reads rows of an answer; those that say what it lacks are kept apart. */
+/** Reads rows of an answer; those that say what it lacks are kept apart. `see` gets those that have come, now and then. */
 export async function readRows(form, signal, see) {
   const response = await send('/select/logsql/query', { form, signal });
   const lacking = [response.headers.get('Logway-Partial')].filter(Boolean);
   const rows = [];
+  see?.(rows);
   let shown = performance.now();
   try {
     for await (const line of lines(response.body)) {
@@ -43,7 +44,7 @@ export async function readRows(form, signal, see) {
       else rows.push(row);
       if (see && performance.now() - shown > EACH) {
         shown = performance.now();
-        see(rows.length);
+        see(rows);
       }
     }
   } catch (error) {
@@ -78,6 +79,9 @@ async function countBars(state, [from, to], signal) {
   return { bars: barsOf(await response.json(), from, to, step), lacking: response.headers.get('Logway-Partial') };
 }
 
+/** Rows in the order in which they are shown: a page of the newest comes oldest first. */
+const inOrder = (rows, isForward) => (isForward ? rows : rows.toReversed());
+
 const EMPTY = { state: 'busy', rows: [], error: null, lacking: [], ms: 0, coming: 0, hasMore: false, isTable: false, bars: null, barsError: null, isMoreBusy: false };
 
 /**
@@ -87,6 +91,7 @@ const EMPTY = { state: 'busy', rows: [], error: null, lacking: [], ms: 0, coming
 export function useRun(state, turn) {
   const [run, setRun] = useState({ ...EMPTY, span: span(state) });
   const ender = useRef(null);
+  const seen = useRef([]);
   useEffect(() => {
     const abort = new AbortController();
     ender.current = abort;
@@ -94,13 +99,19 @@ export function useRun(state, turn) {
     const table = isTable(state.q);
     // Such a query is asked once, and what comes is shown as it comes.
     const isWhole = table || hasOrder(state.q);
+    const isForward = isWhole || state.order === 'asc';
     const begun = performance.now();
+    seen.current = [];
     const change = (part) => { if (!abort.signal.aborted) setRun((old) => ({ ...old, ...(typeof part === 'function' ? part(old) : part) })); };
-    setRun((old) => ({ ...EMPTY, isTable: table, span: bounds, bars: old.bars, rows: old.isTable === table ? old.rows : [], isStale: true }));
+    const see = (came) => {
+      if (!abort.signal.aborted) seen.current = came;
+      change({ coming: came.length });
+    };
+    setRun((old) => ({ ...EMPTY, isTable: table, span: bounds, bars: old.bars, rows: old.isTable === table ? old.rows : [], isStale: true, areBarsStale: true }));
     if (state.view === 'lines') {
-      readRows(pageForm(state, bounds, 0, isWhole), abort.signal, (coming) => change({ coming })).then(
+      readRows(pageForm(state, bounds, 0, isWhole), abort.signal, see).then(
         ({ rows, lacking }) => change((old) => ({
-          state: 'done', rows: isWhole || state.order === 'asc' ? rows : rows.toReversed(), lacking: [...new Set([...old.lacking, ...lacking])],
+          state: 'done', rows: inOrder(rows, isForward), lacking: [...new Set([...old.lacking, ...lacking])],
           ms: performance.now() - begun, hasMore: !isWhole && rows.length >= PAGE, isStale: false,
         })),
         (error) => { if (error.name !== 'AbortError') change({ state: 'failed', error, rows: [], bars: null, ms: performance.now() - begun, isStale: false }); },
@@ -109,7 +120,7 @@ export function useRun(state, turn) {
       change({ state: 'done' });
     }
     countBars(state, bounds, abort.signal).then(
-      ({ bars, lacking }) => change((old) => ({ bars, lacking: lacking ? [...new Set([...old.lacking, lacking])] : old.lacking })),
+      ({ bars, lacking }) => change((old) => ({ bars, areBarsStale: false, lacking: lacking ? [...new Set([...old.lacking, lacking])] : old.lacking })),
       // A query that is wrong is said once, by the other question.
       (error) => { if (error.name !== 'AbortError') change(state.view === 'lines' ? { bars: null, barsError: error } : { bars: null, state: 'failed', error }); },
     );
@@ -122,7 +133,7 @@ export function useRun(state, turn) {
     setRun((old) => ({ ...old, isMoreBusy: true }));
     try {
       const { rows, lacking } = await readRows(pageForm(state, run.span, run.rows.length, false), abort.signal);
-      const next = state.order === 'asc' ? rows : rows.toReversed();
+      const next = inOrder(rows, state.order === 'asc');
       if (!abort.signal.aborted) {
         setRun((old) => ({
           ...old, rows: [...old.rows, ...next], hasMore: rows.length >= PAGE && old.rows.length + rows.length < MOST_LINES, isMoreBusy: false, lacking: [...new Set([...old.lacking, ...lacking])],
@@ -134,7 +145,12 @@ export function useRun(state, turn) {
   };
   const stop = () => {
     ender.current?.abort();
-    setRun((old) => ({ ...old, state: 'ended', isStale: false }));
+    // What is there from the search before goes; what came of this one is shown.
+    const isForward = state.order === 'asc' || isTable(state.q) || hasOrder(state.q);
+    setRun((old) => ({
+      ...old, state: 'ended', isStale: false, areBarsStale: false, isMoreBusy: false,
+      rows: old.isStale ? inOrder([...seen.current], isForward) : old.rows, bars: old.areBarsStale ? null : old.bars,
+    }));
   };
   return { ...run, stop, more };
 }

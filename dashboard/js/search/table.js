@@ -7,6 +7,7 @@ import { isLevel, levelGroup } from './histogram.js';
 import { axisLook, styleOf, useScheme, useWidth } from './plot.js';
 import { shortTime } from './state.js';
 import { timeLabels } from './times.js';
+import { visible } from '../text.js';
 
 /** Most rows in the page: more can be downloaded. */
 const SHOWN = 500;
@@ -48,7 +49,7 @@ export function Results({ rows }) {
     ${hasChart && html`<${Chart} rows=${rows} columns=${columns} />`}
     <div class="scroll-x" tabindex="0" role="region" aria-label="Table of results"><table class="table results-table">
       <thead><tr>${columns.map((column) => html`<th key=${column.name} class=${column.isNumber ? 'right' : ''} aria-sort=${order?.name === column.name ? (order.isDown ? 'descending' : 'ascending') : 'none'}>
-        <button class="results-head" onClick=${() => turn(column)}><span dir="auto">${column.name}</span>${order?.name === column.name && html`<span aria-hidden="true">${order.isDown ? ' ↓' : ' ↑'}</span>`}</button></th>`)}</tr></thead>
+        <button class="results-head" onClick=${() => turn(column)}><span dir="auto">${visible(column.name)}</span>${order?.name === column.name && html`<span aria-hidden="true">${order.isDown ? ' ↓' : ' ↑'}</span>`}</button></th>`)}</tr></thead>
       <tbody>${sorted.slice(0, SHOWN).map((row, n) => html`<tr key=${n}>${columns.map(({ name, isNumber }) => html`<td key=${name} class=${isNumber ? 'right' : 'mono'} dir="auto">${shown(name, row[name], isNumber)}</td>`)}</tr>`)}</tbody>
     </table></div>
     ${rows.length > SHOWN && html`<p class="dim patterns-more">The first ${count(SHOWN)} of ${count(rows.length)} rows. Download has all of them.</p>`}
@@ -62,7 +63,7 @@ function shown(name, value, isNumber) {
   if (value === undefined) return '';
   if (name === '_time' && !Number.isNaN(Date.parse(value))) return html`<time datetime=${value} title=${value}>${shortTime(Date.parse(value))}</time>`;
   if (isNumber && /^-?\d{4,15}$/.test(value)) return count(Number(value));
-  return value.length > LONG ? `${value.slice(0, LONG)}…` : value;
+  return visible(value.length > LONG ? `${value.slice(0, LONG)}…` : value);
 }
 
 /** Rows by time as lines: one for each number and each combination of the other columns.  @returns {{names: string[], data: number[][]}} */
@@ -110,6 +111,6 @@ function Chart({ rows, columns }) {
   if (series.data[0].length < 2) return null;
   return html`<figure class="chart">
     <div ref=${place} aria-hidden="true"></div>
-    <figcaption class="chart-names">${series.names.map((name, n) => html`<span key=${name} class=${`key ${colorOf(name, n).replace('bar-', 'key-')}`}>${name || '(empty)'}</span>`)}${series.left > 0 && html`<span class="dim">and ${series.left} more in the table</span>`}</figcaption>
+    <figcaption class="chart-names">${series.names.map((name, n) => html`<span key=${name} class=${`key ${colorOf(name, n).replace('bar-', 'key-')}`}>${visible(name) || '(empty)'}</span>`)}${series.left > 0 && html`<span class="dim">and ${series.left} more in the table</span>`}</figcaption>
   </figure>`;
 }
