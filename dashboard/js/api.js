@@ -1,7 +1,8 @@
 // Requests to the server that the page came from, with the token of who is signed in.
 
 import { heard } from './clock.js';
-import { signOut, token } from './session.js';
+import { say } from './notice.js';
+import { refused as outOf, token } from './session.js';
 
 /** What a request came to that did not go well. `message` is a sentence that says what to do. */
 export class ApiError extends Error {
@@ -40,8 +41,13 @@ export async function send(path, { args, form, json, method, signal, headers = {
   if (response.ok) return response;
   const error = await refused(response);
   // Only the token that is in use: an older request may come back when somebody else has signed in.
-  if (error.status === 401 && other === undefined && used === token.value) signOut(error.message);
+  if (error.status === 401 && other === undefined && used === token.value) turnedOut(error.message);
   throw error;
+}
+
+/** The token in use is refused: out, or back to the one from before. */
+export function turnedOut(why) {
+  if (outOf(why)) say(`The token of the link was refused: ${why}. You are signed in as before.`);
 }
 
 /** A request whose answer is one JSON document. */

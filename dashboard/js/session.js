@@ -3,6 +3,8 @@
 import { signal } from '../vendor/signals.js';
 
 const KEY = 'logway.token';
+/** The token of this tab from before a link brought another one. */
+let before = '';
 
 /**
  * @typedef {object} Who  what GET /api/v1/whoami says
@@ -31,6 +33,7 @@ export function takeLinked() {
   const linked = fromAddress();
   if (!linked) return;
   // In this tab alone: somebody else's link must not replace what the browser keeps.
+  if (linked !== token.value) before = kept(sessionStorage);
   keep(sessionStorage, linked);
   reason.value = '';
   who.value = null;
@@ -48,11 +51,28 @@ export function signIn(text, found, stay) {
 
 /** Signs out; `why` is shown where one signs in again. */
 export function signOut(why = '') {
+  before = '';
   forget(sessionStorage);
   forget(localStorage);
   reason.value = why;
   who.value = null;
   token.value = '';
+}
+
+/**
+ * The token in use is good no more. Whoever was signed in with another one before is so again: a link that is over ends
+ * nobody else's visit. Gives whether there is one.
+ */
+export function refused(why) {
+  const bad = token.value;
+  for (const storage of [sessionStorage, localStorage]) if (kept(storage) === bad) forget(storage);
+  if (before && before !== bad) keep(sessionStorage, before);
+  before = '';
+  const left = kept(sessionStorage) || kept(localStorage);
+  reason.value = left ? '' : why;
+  who.value = null;
+  token.value = left;
+  return Boolean(left);
 }
 
 /** Whether the token may do `action` (read, write, ship, admin). */
@@ -67,7 +87,12 @@ function fromAddress() {
   if (!found) return '';
   const rest = location.hash.replace(/([#?&])token=[^&]*&?/, '$1').replace(/[?&#]$/, '');
   history.replaceState(null, '', rest || '#/apps');
-  return decodeURIComponent(found[1]).trim();
+  try {
+    return decodeURIComponent(found[1]).trim();
+  } catch {
+    // A link that was cut within an escape is no link.
+    return '';
+  }
 }
 
 // A browser may be set to keep nothing; then a reload signs out.

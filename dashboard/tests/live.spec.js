@@ -207,9 +207,9 @@ test('gaps are shown, and nothing is said before there is something', async ({ p
   await expect(rows(page)).toHaveCount(3);
   await expect(page.locator('.row.gap')).toContainText('1,204 lines lost: the Machine\'s buffer was full');
   await expect(page.locator('.row.gap').getByRole('link', { name: 'LI04' })).toBeVisible();
-  // It came again from its cursor, with no history asked for, and each line is there once.
+  // It came again from its cursor, and each line is there once.
   expect(asked[0]).toEqual(['', '500']);
-  expect(asked[1]).toEqual(['c0', '0']);
+  expect(asked[1]).toEqual(['c0', '500']);
   await shots(page, 'live-gap');
   await page.unroute(`**/api/v1/apps/${app}/logs/tail*`);
   await page.evaluate((to) => { location.hash = to; }, `#/app/${app}-quiet`);
@@ -283,4 +283,68 @@ test('a list that is full waits while somebody reads, and goes back as far as on
   expect(found.reading).toEqual({ isSame: true, isHeld: true, states: ['held'] });
   expect(found.back).toEqual({ length: 1000, first: 'line -1000', isCut: true });
   expect(found.anew).toEqual({ length: 0, states: ['started'] });
+});
+
+test('keys press what has the focus, and leave alone what lies behind a dialog', async ({ page }) => {
+  await signIn(page, '#/app/web?text=PU02');
+  await expect(rows(page).last()).toBeVisible();
+  const wrap = page.getByRole('button', { name: 'Wrap long lines' });
+  await wrap.focus();
+  await page.keyboard.press('Enter');
+  await expect(wrap).toHaveAttribute('aria-pressed', 'true');
+  await page.keyboard.press(' ');
+  await expect(wrap).toHaveAttribute('aria-pressed', 'false');
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('button', { name: 'Download' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'The last hour' })).toBeVisible();
+  await page.keyboard.press('ArrowDown');
+  await expect(page.getByRole('button', { name: 'The last 15 minutes' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  // A link.
+  await page.getByRole('link', { name: 'Search', exact: true }).last().focus();
+  // In a dialog nothing behind it is meant.
+  await rows(page).last().getByRole('button', { name: 'What PU02 means' }).click();
+  const help = page.getByRole('dialog', { name: /^PU02/ });
+  await expect(help).toContainText('What to do');
+  for (const key of ['j', 'w', 'x', 'G', '/']) await page.keyboard.press(key);
+  await expect(page.locator('.lines.wrap')).toHaveCount(0);
+  await expect(page.locator('.row.selected')).toHaveCount(0);
+  expect(new URL(page.url()).hash).toContain('text=PU02');
+  await help.getByRole('button', { name: 'Close' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(help).toHaveCount(0);
+  // A line's own buttons, and its message, which scrolls by itself.
+  await page.keyboard.press('k');
+  await page.keyboard.press('Enter');
+  const row = page.locator('.row.open');
+  await expect(row).toHaveCount(1);
+  const chosen = await page.locator('.row.selected').getAttribute('data-number');
+  await row.getByRole('group', { name: 'Message' }).first().focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press(' ');
+  expect(await page.locator('.row.selected').getAttribute('data-number')).toBe(chosen);
+  await row.getByRole('link', { name: 'Lines around it' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('with those before and behind it')).toBeVisible();
+});
+
+test('a cursor that is refused is said in the list', async ({ page }, info) => {
+  const app = name(info);
+  const line = (seq) => ({
+    event: { provider: 'app' }, fly: { app: { name: app, instance: 'a1' }, region: 'lhr' }, log: { level: 'info' }, message: `line ${seq}`,
+    timestamp: new Date(Date.UTC(2026, 10, 26, 10, 0, seq)).toISOString(), logway: { boot: '019ac0ffee000001', seq, span: 1, stream: 'stdout' },
+  });
+  const asked = [];
+  await page.route(`**/api/v1/apps/${app}/logs/tail*`, (route) => {
+    const cursor = route.request().headers()['last-event-id'] ?? '';
+    asked.push(cursor);
+    if (cursor) return route.fulfill({ status: 400, json: { error: 'this cursor is of another store', code: 'LR09' } });
+    const seq = asked.length;
+    return route.fulfill({ contentType: 'text/event-stream', body: `event: state\ndata: {"state":"store-only"}\n\nid: c${seq}\ndata: ${JSON.stringify(line(seq))}\n\n` });
+  });
+  await signIn(page, `#/app/${app}`);
+  await expect(page.locator('.row.gap').first()).toContainText('Lines between may be missing: the cursor was refused (this cursor is of another store)');
+  await expect(rows(page).filter({ hasText: 'line 3' })).toBeVisible();
+  expect(asked.slice(0, 3)).toEqual(['', 'c1', '']);
 });

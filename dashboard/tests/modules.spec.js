@@ -123,3 +123,129 @@ test('conditions cannot be anything else', async ({ page }) => {
   ]);
   expect(found.route).toEqual({ page: 'app', parts: ['a/b?c#d%'], args: { text: 'x=&y', f: '[["a","é"]]' } });
 });
+
+test('what tries a page: deep documents, long words, joiners, and more letters than there is room for', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { fromRow, goesOn, said } = await import('/js/line.js');
+    const { makeRow } = await import('/js/lines/row.js');
+    const { openDetail } = await import('/js/lines/detail.js');
+    const { Held } = await import('/js/lines/held.js');
+    const { visible } = await import('/js/text.js');
+    const look = { wrap: false, dates: false, apps: false, instances: true, mark: null };
+    const deep = (depth) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+    const rows = [40, 300, 3000, 10_000].map((depth) => {
+      const line = fromRow({ _time: '2026-11-26T10:00:00Z', _msg: deep(depth), instance: 'i', boot: 'b', seq: '1' });
+      openDetail(line, document.createElement('div'), {})();
+      return makeRow(line, look, false).textContent.length > 0;
+    });
+    const begun = performance.now();
+    for (const text of [`a=b ${'x'.repeat(60_000)}`, `a=b ${'x.'.repeat(30_000)}=`, 'a="b '.repeat(12_000)]) said({ message: text });
+    const took = performance.now() - begun;
+    const trace = ['Traceback (most recent call last):', '  File "a.py", line 3, in <module>', '    f()', '    ^^^', 'pkg.CustomTimeout: no answer', 'ready: yes']
+      .map((message) => ({ message, instance: 'i', stream: 'stderr', boot: 'b', gap: null }));
+    const held = new Held(1000, 20_000);
+    held.push(Array.from({ length: 10 }, (_, at) => ({ id: String(at), message: 'x'.repeat(4_000 - 256) })));
+    const full = [held.isOver(), held.trim(), held.length, held.letters, held.over([{ id: 'n', message: 'y'.repeat(6_000 - 256) }])];
+    held.clear();
+    return {
+      rows, isFast: took < 1_000, depth: said({ message: deep(40) }).pairs[0][0].split('.').length, full, empty: held.letters,
+      next: trace.map((line, at) => goesOn(line, trace.slice(Math.max(0, at - 3), at))),
+      ids: [fromRow({ instance: 'i', boot: 'b', seq: '4' }).id, fromRow({ instance: 'i', boot: 'b', seq: '4', 'gap.reason': 'ring_full' }).id],
+      joiners: ['\u06a9\u0647\u200c\u0647\u0627', '\u{1f469}\u200d\u{1f4bb}', 'pass\u200dword', '\u200d', 'a\u200c'].map(visible),
+    };
+  });
+  expect(found.rows).toEqual([true, true, true, true]);
+  expect(found.isFast).toBe(true);
+  expect(found.depth).toBe(32);
+  expect(found.full).toEqual([true, 5, 5, 20_000, 2]);
+  expect(found.empty).toBe(0);
+  expect(found.next).toEqual([false, true, true, true, true, false]);
+  expect(found.ids).toEqual(['i:b:4', 'i:b:4:gap']);
+  expect(found.joiners).toEqual(['\u06a9\u0647\u200c\u0647\u0627', '\u{1f469}\u200d\u{1f4bb}', 'pass[U+200D]word', '[U+200D]', 'a[U+200C]']);
+});
+
+test('filters as LogsQL, with the records of lost lines', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { fromArgs, logsql, logsqlWithGaps } = await import('/js/live/filters.js');
+    return [{}, { region: 'lhr', level: 'warn', text: 'x', f: '[["a","b",1]]' }].map((args) => [logsql('web', fromArgs(args)), logsqlWithGaps('web', fromArgs(args))]);
+  });
+  expect(found).toEqual([
+    ['app:="web"', 'app:="web"'],
+    [
+      'app:="web" region:="lhr" level:in(warn, error) _msg:~"(?i)x" !a:="b"',
+      'app:="web" region:="lhr" (gap.reason:* or (level:in(warn, error) _msg:~"(?i)x" !a:="b"))',
+    ],
+  ]);
+});
+
+test('a feed says what it passed over, goes back by time, and rests while nobody looks', async ({ page }) => {
+  await page.clock.install();
+  await page.evaluate(async () => {
+    const { LineList } = await import('/js/lines/list.js');
+    const { Feed } = await import('/js/live/feed.js');
+    const { fromRow } = await import('/js/line.js');
+    const line = (seq, ms) => fromRow({ _time: new Date(Date.UTC(2026, 10, 26) + ms).toISOString(), _msg: `line ${seq}`, instance: 'i', boot: 'b', seq: String(seq + 10_000) });
+    const range = (from, to, ms) => Array.from({ length: to - from }, (_, at) => line(from + at, ms ?? from + at));
+    const list = new LineList({ label: 'test', follow: false });
+    const t = { list, range, states: [], starts: 0, hidden: false };
+    t.feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [] }, ({ name }) => t.states.push(name));
+    t.feed.tail.start = () => { t.starts += 1; };
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => t.hidden });
+    t.hide = (is) => { t.hidden = is; document.dispatchEvent(new Event('visibilitychange')); };
+    t.feed.start();
+    t.feed.came(range(0, 600, 0));
+    window.t = t;
+  });
+  // The newest 500 of the one time are all there already, so more are asked for; then there are no more, until some are let go.
+  expect(await page.evaluate(async () => {
+    const { feed, list, range } = window.t;
+    const asked = [];
+    feed.stored = async (condition, limit) => { asked.push([condition, limit]); return limit <= 500 ? range(100, 600, 0) : range(-20, 600, 0); };
+    await feed.older();
+    const first = [asked, list.length, feed.hasOlder];
+    feed.stored = async () => [];
+    await feed.older();
+    list.held.gone += 1;
+    feed.stored = async () => range(-30, -20, -1);
+    await feed.older();
+    return [...first, list.length];
+  })).toEqual([[['_time:<=2026-11-26T00:00:00.000Z', 500], ['_time:<=2026-11-26T00:00:00.000Z', 1000]], 620, false, 630]);
+  // Other lines came while it asked: what it got belongs elsewhere.
+  expect(await page.evaluate(async () => {
+    const { feed, list, range } = window.t;
+    list.held.gone += 1;
+    feed.stored = async () => { list.clear(); list.append(range(0, 10)); return range(-40, -30); };
+    await feed.older();
+    return list.length;
+  })).toBe(10);
+  expect(await page.evaluate(() => {
+    window.t.feed.tail.hooks.onLost('Lines between may be missing: the cursor was refused (x)');
+    const last = window.t.list.held.at(10);
+    return [last.message, last.span, Boolean(last.gap)];
+  })).toEqual(['Lines between may be missing: the cursor was refused (x)', 0, true]);
+  const hidden = (is) => page.evaluate((to) => window.t.hide(to), is);
+  const now = () => page.evaluate(() => [window.t.states.at(-1), window.t.starts, window.t.feed.tail.cursor]);
+  await page.evaluate(() => { window.t.feed.tail.cursor = 'c1'; window.t.states.push('live'); });
+  await hidden(true);
+  await page.clock.runFor(20_000);
+  await hidden(false);
+  await page.clock.runFor(20_000);
+  expect(await now()).toEqual(['live', 1, 'c1']);
+  await hidden(true);
+  await page.clock.runFor(31_000);
+  expect(await now()).toEqual(['resting', 1, 'c1']);
+  await hidden(false);
+  expect(await now()).toEqual(['resting', 2, 'c1']);
+  // After minutes it begins anew, and says what it passed over.
+  await hidden(true);
+  await page.clock.runFor(31_000);
+  await page.clock.fastForward(600_000);
+  await hidden(false);
+  expect(await now()).toEqual(['resting', 3, '']);
+  expect(await page.evaluate(() => {
+    const { feed, list, range } = window.t;
+    feed.came(range(5_000, 5_010));
+    feed.stop();
+    return list.held.at(11).message;
+  })).toMatch(/^Lines from .* were passed over/);
+});

@@ -322,8 +322,8 @@ test('what an answer lacks is said, and a search can be stopped', async ({ page 
   await page.route('**/select/logsql/query*', async (route) => { await held; await route.abort().catch(() => {}); });
   await editor(page).fill('two');
   await editor(page).press('Enter');
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(page.getByText('stopped')).toBeVisible();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByText('stopped', { exact: true })).toBeVisible();
   release();
 });
 
@@ -372,4 +372,39 @@ test('a link shares a search, and no more than it says', async ({ page, browser 
   await expect(guest.locator('.mine')).toContainText('app web');
   await expect(guest.locator('.mine')).toContainText('read');
   await other.close();
+});
+
+test('what came before a stop stays, and what was there before goes', async ({ page }) => {
+  const row = (n) => JSON.stringify({ _time: `2026-11-26T12:00:0${n}Z`, _msg: `came ${n}`, app: 'web', instance: 'i', level: 'info', region: 'lhr', boot: '019a0c3f2b7c0001', seq: String(n) });
+  // An answer that goes on: a server of its own, as Playwright gives a body only whole.
+  await page.evaluate(([first, second]) => {
+    const real = window.fetch;
+    window.fetch = (path, options) => {
+      const isHits = String(path).includes('logsql/hits');
+      if (!isHits && !String(path).includes('logsql/query')) return real(path, options);
+      const body = new ReadableStream({
+        start(to) {
+          options.signal.addEventListener('abort', () => { try { to.error(new DOMException('', 'AbortError')); } catch { /* it is over */ } });
+          if (!isHits) to.enqueue(new TextEncoder().encode(`${first}\n${second}\n`));
+        },
+      });
+      return Promise.resolve(new Response(body));
+    };
+  }, [row(1), row(2)]);
+  await editor(page).fill('came');
+  await editor(page).press('Enter');
+  const stop = page.getByRole('button', { name: 'Stop', exact: true });
+  await expect(stop).toBeVisible();
+  await page.evaluate(() => new Promise((done) => { setTimeout(done, 100); }));
+  await stop.click();
+  await expect(page.locator('.found-says')).toContainText('stopped');
+  await expect(page.locator('.found-list .row')).toHaveCount(2);
+  await expect(page.locator('.found-list .row').first()).toContainText('came 2');
+});
+
+test('a link to a line that is not loaded leads to it', async ({ page }) => {
+  await page.goto('/#/search?from=-3h&q=app%3A%3Dweb&at=web-148e0f%3A019a0c3f2b7c0001%3A7');
+  await expect(page.getByText('The line of the link is not among the')).toBeVisible();
+  await page.getByRole('link', { name: 'Show it with the lines around it' }).click();
+  await expect(page.getByRole('dialog', { name: 'Around the line' })).toBeVisible();
 });

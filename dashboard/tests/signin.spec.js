@@ -94,3 +94,15 @@ test('files come from here alone, and nobody may frame them', async ({ request }
   expect((await request.get('/', { headers: { 'If-None-Match': reply.headers().etag } })).status()).toBe(304);
   expect((await request.get('/tests/package.json')).ok()).toBe(false);
 });
+
+test('a link whose token is refused takes nobody’s own token away', async ({ page }) => {
+  await signIn(page);
+  await page.goto('/#token=logway.nonsense');
+  await expect(page.getByText('The token of the link was refused')).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Apps' })).toBeVisible();
+  expect(await page.evaluate(() => sessionStorage['logway.token'])).toBe(token);
+  // One that was cut is none.
+  await page.goto('/#token=%E0');
+  await expect(page.getByRole('heading', { name: 'Apps' })).toBeVisible();
+  expect(new URL(page.url()).hash).not.toContain('token');
+});

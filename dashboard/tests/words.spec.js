@@ -39,6 +39,7 @@ each('a clause goes in once and comes out again', [
   ['web | stats count()', 'level:=error', 'web level:=error | stats count()'],
   ['web level:=error', 'level:=error', 'web level:=error'],
   ['web #why', 'level:=error', 'web #why\nlevel:=error'],
+  ['web #why\n| limit 3', 'level:=error', 'web #why\nlevel:=error\n| limit 3'],
 ], (query, text, wanted) => {
   expect(withClause(query, text)).toBe(wanted);
   expect(hasClause(wanted, text)).toBe(true);
