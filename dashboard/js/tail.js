@@ -23,8 +23,8 @@ export class Tail {
   /**
    * @param {string} path  as `/api/v1/apps/web/logs/tail`
    * @param {object} args  of the request; `lines` counts where there is no cursor
-   * @param {{onLines: (lines: import('./line.js').Line[]) => void, onState: (state: TailState) => void, onLost?: (why: string) => void}} hooks
-   *   `onLost`: it goes on from another place than where it was
+   * @param {{onLines: (lines: import('./line.js').Line[]) => void, onState: (state: TailState) => void, onLost?: (why: string) => void, onAway?: (ms: number) => void}} hooks
+   *   `onLost`: it goes on from another place than where it was; `onAway`: it comes again after so long, and the cursor may be taken from it
    */
   constructor(path, args, hooks) {
     this.path = path;
@@ -34,6 +34,8 @@ export class Tail {
     this.cursor = '';
     this.wait = FIRST_WAIT;
     this.name = 'stopped';
+    /** When something was heard the last time. */
+    this.heard = 0;
   }
 
   /** Begins, or goes on where it was stopped. */
@@ -65,8 +67,9 @@ export class Tail {
     const cut = new AbortController();
     const stop = () => cut.abort();
     signal.addEventListener('abort', stop, { once: true });
-    let heard = Date.now();
-    const watch = setInterval(() => { if (Date.now() - heard > SILENCE) cut.abort(); }, LOOK);
+    if (this.cursor) this.hooks.onAway?.(Date.now() - this.heard);
+    const begun = Date.now();
+    const watch = setInterval(() => { if (Date.now() - Math.max(begun, this.heard) > SILENCE) cut.abort(); }, LOOK);
     const resume = this.cursor;
     try {
       const response = await send(this.path, {
@@ -75,7 +78,7 @@ export class Tail {
         signal: cut.signal,
       });
       for await (const events of batches(response.body)) {
-        heard = Date.now();
+        this.heard = Date.now();
         const ended = this.take(events);
         if (ended) return this.end(ended);
       }

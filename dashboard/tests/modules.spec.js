@@ -242,6 +242,13 @@ test('a feed says what it passed over, goes back by time, and rests while nobody
   await page.clock.fastForward(600_000);
   await hidden(false);
   expect(await now()).toEqual(['resting', 3, '']);
+  // So it does when there was no connection for very long.
+  expect(await page.evaluate(() => [600_000, 1_000_000].map((ms) => {
+    const { feed: { tail } } = window.t;
+    tail.cursor = 'c2';
+    tail.hooks.onAway(ms);
+    return tail.cursor;
+  }))).toEqual(['c2', '']);
   expect(await page.evaluate(() => {
     const { feed, list, range } = window.t;
     feed.came(range(5_000, 5_010));

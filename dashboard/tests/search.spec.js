@@ -398,6 +398,7 @@ test('what came before a stop stays, and what was there before goes', async ({ p
   await page.evaluate(() => new Promise((done) => { setTimeout(done, 100); }));
   await stop.click();
   await expect(page.locator('.found-says')).toContainText('stopped');
+  await expect(page.locator('.histogram-says')).toContainText('not counted: the search was stopped');
   await expect(page.locator('.found-list .row')).toHaveCount(2);
   await expect(page.locator('.found-list .row').first()).toContainText('came 2');
 });

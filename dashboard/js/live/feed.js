@@ -14,8 +14,9 @@ const OLDER = 500;
 const MOST_OLDER = 16_000;
 /** How long a page is hidden until its connection is given back, of which a browser has six: milliseconds. */
 const HIDDEN = 30_000;
-/** After so long a pause not all that came meanwhile is fetched, but the newest: milliseconds. */
+/** After so long a pause, or with no connection for so long, not all that came meanwhile is fetched, but the newest: milliseconds. */
 const LONG = 180_000;
+const LONG_AWAY = 900_000;
 
 /**
  * @typedef {object} FeedState
@@ -42,6 +43,7 @@ export class Feed {
       onLines: (lines) => this.came(lines),
       onState: (state) => { if (!this.isAway || state.name !== 'stopped') this.onState(state); },
       onLost: (why) => this.rule(why),
+      onAway: (ms) => { if (ms > LONG_AWAY) this.anew(); },
     });
   }
 
@@ -116,12 +118,15 @@ export class Feed {
 
   resume() {
     if (this.isAway) return this.onState({ name: this.isHeld ? 'held' : 'resting', why: '' });
-    if (this.pausedAt && Date.now() - this.pausedAt > LONG) {
-      this.tail.cursor = '';
-      this.isAnew = true;
-    }
+    if (this.pausedAt && Date.now() - this.pausedAt > LONG) this.anew();
     this.pausedAt = 0;
     return this.tail.name === 'ended' ? undefined : this.tail.start();
+  }
+
+  /** The next lines are the newest, whatever came since. */
+  anew() {
+    this.tail.cursor = '';
+    this.isAnew = true;
   }
 
   /** The newest lines after a long pause: if none of the first ones is there already, some between were passed over. */

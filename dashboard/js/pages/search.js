@@ -70,7 +70,7 @@ export default function Search({ args }) {
         <${More} state=${state} bounds=${bounds} fetchAll=${fetchAll} open=${setDialog} />
       </div>
     </div>
-    ${!isBroken && html`<${Histogram} bars=${run.bars} error=${run.barsError} isBusy=${run.state === 'busy'} zoom=${(a, b) => change(zoomed(state, a, b))} />`}
+    ${!isBroken && html`<${Histogram} bars=${run.bars} error=${run.barsError} isBusy=${run.state === 'busy'} isOver=${run.state === 'ended'} zoom=${(a, b) => change(zoomed(state, a, b))} />`}
     <div class="search-body">
       <aside class="search-side only-wide" aria-label="Fields"><${Fields} query=${state.q} filter=${filter} bounds=${bounds} change=${change} /></aside>
       <section class="search-found" aria-label="Found">

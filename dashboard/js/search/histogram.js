@@ -82,9 +82,9 @@ function options(width, bars, zoom, point) {
 const brief = (number) => (number >= 1e6 ? `${number / 1e6}M` : number >= 1e3 ? `${number / 1e3}k` : String(number));
 
 /**
- * @param {{bars: Bars | null, zoom: (from: number, to: number) => void, isBusy: boolean, error: any}} props
+ * @param {{bars: Bars | null, zoom: (from: number, to: number) => void, isBusy: boolean, isOver: boolean, error: any}} props
  */
-export function Histogram({ bars, zoom, isBusy, error }) {
+export function Histogram({ bars, zoom, isBusy, isOver, error }) {
   const place = useRef(null);
   const width = useWidth(place);
   const scheme = useScheme();
@@ -115,7 +115,7 @@ export function Histogram({ bars, zoom, isBusy, error }) {
     <div class="histogram-plot" ref=${place} tabindex="0" role="group" aria-label="Rows over time. Arrow keys choose a bar, with Shift several, Enter zooms in" aria-describedby="histogram-says" onKeyDown=${keys} onBlur=${() => setPicked(null)}>
       ${picked && bars && html`<${Picked} bars=${bars} picked=${picked} width=${width} />`}
     </div>
-    <p class="histogram-says" id="histogram-says" aria-live=${picked ? 'polite' : 'off'}>${shown && bars ? html`<${Says} bars=${bars} picked=${shown} />` : html`<${Sum} bars=${bars} error=${error} />`}</p>
+    <p class="histogram-says" id="histogram-says" aria-live=${picked ? 'polite' : 'off'}>${shown && bars ? html`<${Says} bars=${bars} picked=${shown} />` : html`<${Sum} bars=${bars} error=${error} isOver=${isOver} />`}</p>
   </div>`;
 }
 
@@ -142,9 +142,9 @@ function Says({ bars, picked }) {
     <b class="num">${count(all)}</b> ${parts.map(([level, number]) => html`<span key=${level} class=${`key key-${level}`}>${level} <span class="num">${count(number)}</span></span>`)}`;
 }
 
-function Sum({ bars, error }) {
+function Sum({ bars, error, isOver }) {
   if (error) return html`<span class="level-warn">These could not be counted: ${error.message}</span>`;
-  if (!bars) return html`<span class="dim">counting</span>`;
+  if (!bars) return html`<span class="dim">${isOver ? 'not counted: the search was stopped' : 'counting'}</span>`;
   return LEVELS.map((level) => [level, sumOf(bars.levels[level], 0, bars.times.length)]).filter(([, number]) => number)
     .map(([level, number]) => html`<span key=${level} class=${`key key-${level}`}>${level} <span class="num">${count(number)}</span></span>`);
 }
