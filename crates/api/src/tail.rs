@@ -29,7 +29,7 @@ use hyper::body::{Bytes, Frame};
 use line::{Name, OrgId};
 use tokio::sync::mpsc;
 
-use crate::limits::{Kind, Place};
+use crate::limits::Kind;
 use crate::logs::{Failure, Logs};
 use crate::reply::{self, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
 use crate::select::own_limits;
@@ -112,6 +112,8 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
         lacks: false,
     };
     tokio::spawn(async move {
+        // As long as something is done for it.
+        let _place = place;
         let mut ending = tail.api.ending.subscribe();
         let api = Arc::clone(&tail.api);
         let end = tokio::select! {
@@ -128,7 +130,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
         // Nobody may be there to read it.
         let _gone = tail.writer.say(Notice::End(end.0, end.1)).await;
     });
-    let mut reply = reply::streaming(format.content_type(), Chunks { chunks, _place: place });
+    let mut reply = reply::streaming(format.content_type(), Chunks { chunks });
     // What stands between keeps nothing back.
     set_header(&mut reply, "x-accel-buffering", "no");
     Ok(reply)
@@ -170,7 +172,6 @@ pub(crate) fn probe_cursor(bytes: &[u8]) {
 /// What a tail writes, on its way.
 struct Chunks {
     chunks: mpsc::Receiver<Bytes>,
-    _place: Place,
 }
 
 impl Stream for Chunks {

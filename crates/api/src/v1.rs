@@ -67,6 +67,10 @@ pub(crate) async fn answer(
             if let Some(app) = &whose.app {
                 must_see(&asked.caller, app.as_str())?;
             }
+            // Who may see one app alone hears that one: no cursor tells of others.
+            let only = asked.caller.grant.scope.apps.as_ref().filter(|apps| apps.len() == 1);
+            let only = only.and_then(|apps| apps.first().cloned());
+            let whose = Whose { app: whose.app.or(only), ..whose };
             tail::answer(api, &mut asked, &whose).await
         }
         V1::Apps => apps::answer(api, &mut asked).await,

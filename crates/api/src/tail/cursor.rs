@@ -13,7 +13,7 @@ use store::Ranges;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The longest text of a cursor that is read.
-pub(crate) const MAX_TEXT_BYTES: usize = 16 << 10;
+pub(crate) const MAX_TEXT_BYTES: usize = 48 << 10;
 /// Most boots of whose lines ahead a cursor tells. Of more, those of the others come twice.
 const MAX_BOOTS: usize = 512;
 const VERSION: char = '1';
@@ -94,17 +94,6 @@ impl Cursor {
     /// Notes that a record was given.
     pub(crate) fn note(&mut self, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
         self.given.entry(boot).or_default().add(seq, end, is_gap);
-    }
-
-    /// The same when these records were given as well.
-    pub(crate) fn with(&self, given: &BTreeMap<BootKey, Given>) -> Self {
-        let mut all = self.clone();
-        for (boot, given) in given {
-            for (ranges, is_gap) in [(&given.lines, false), (&given.gaps, true)] {
-                ranges.iter().for_each(|(start, end)| all.note(*boot, start, end, is_gap));
-            }
-        }
-        all
     }
 
     /// As text of letters, digits, `-` and `_`.

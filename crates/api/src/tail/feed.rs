@@ -1,6 +1,8 @@
 //! The lines of an org or of one of its apps, once for all tails that want them: heard on the bus, followed in the stores, put into one
 //! order.
 
+mod following;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,15 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use line::{Address, Name};
 use tokio::sync::{Notify, broadcast, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
-use super::cursor::{BootKey, Cursor, text};
+use super::cursor::{BootKey, Cursor, Given, text};
 use super::follow::{Follower, Ids, Row};
 use super::weave::{Limits, Origin, Piece, Weave};
 use crate::live::Heard;
 use crate::logs::Failure;
-use crate::serve::unix_ns;
 
 /// Batches that a tail may be behind. One that is further behind reads from the store until it has caught up.
 const MAX_BEHIND: usize = 512;
@@ -24,14 +25,8 @@ const MAX_BEHIND: usize = 512;
 const BATCH_BYTES: usize = 128 << 10;
 /// Records given ahead of the stores that are kept for tails that begin. Older ones are in the stores soon, or no store is there.
 const MAX_RECENT_BYTES: usize = 16 << 20;
-/// How long after a poll the next one comes: when something waits for it, when something was given ahead, and when nothing is known to be
-/// there.
-const POLL: [Duration; 3] =
-    [Duration::from_millis(15), Duration::from_millis(250), Duration::from_millis(1000)];
 /// How long to wait when a store or the bus is away, at first and at most.
 const AWAY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// How long a record waits for those before it: while the stores answer, and while they do not.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(300)];
 
 /// How a feed is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +62,8 @@ pub(crate) struct Joined {
     pub(crate) ahead: Vec<Record>,
     /// The batch of each of them, for filters.
     pub(crate) recent: Vec<Arc<Batch>>,
+    /// They are all that were given ahead. Else the stores are so far behind that some are kept here no more.
+    pub(crate) is_complete: bool,
     /// Everything from here on.
     pub(crate) batches: broadcast::Receiver<Arc<Batch>>,
 }
@@ -118,7 +115,7 @@ impl Feed {
             tokio::select! {
                 () = shared.stop.notified() => {}
                 () = hear(&shared, &follower) => {}
-                () = follow(&shared, &follower) => {}
+                () = following::follow(&shared, &follower) => {}
             }
         });
         Arc::new(feed)
@@ -143,16 +140,22 @@ impl Feed {
                 ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
             })
         };
-        let (mut records, mut recent) = (Vec::new(), Vec::new());
+        let (mut records, mut recent, mut left) = (Vec::new(), Vec::new(), ahead.clone());
         for (_, batch) in &inner.recent {
             let found = batch.records.iter().filter(|record| record.id.is_some() && is_ahead(record));
             for record in found {
+                if let Some((boot, seq, end)) = record.id
+                    && let Some(of_boot) = left.get_mut(&boot)
+                {
+                    of_boot.remove(seq, end, record.is_gap);
+                }
                 records.push(record.clone());
                 recent.push(Arc::clone(batch));
             }
         }
         let cursor = Cursor { stores: inner.stores.clone(), given: ahead.clone(), history: None };
-        Joined { cursor, ahead: records, recent, batches: self.shared.batches.subscribe() }
+        let is_complete = left.values().all(Given::is_empty);
+        Joined { cursor, ahead: records, recent, is_complete, batches: self.shared.batches.subscribe() }
     }
 
     /// How many tails it has.
@@ -360,133 +363,4 @@ async fn hear(shared: &Shared, follower: &Follower) {
         sleep(away).await;
         away = (away * 2).min(AWAY.1);
     }
-}
-
-/// Follows the stores, for ever.
-async fn follow(shared: &Shared, follower: &Follower) {
-    let began = unix_ns();
-    let (mut away, mut since) = (AWAY.0, None);
-    loop {
-        let polled = poll(shared, follower, since).await;
-        // A store that was not there from the begin on has been missed since then.
-        since = Some(began);
-        let wait = match polled {
-            Ok(is_all) => {
-                away = AWAY.0;
-                if matches!(*shared.health.borrow(), Health::Starting | Health::Storeless(_)) {
-                    shared.say(Health::Live);
-                }
-                shared.give_up(PATIENCE[0], began);
-                let inner = shared.lock();
-                match (is_all, inner.weave.is_waiting(), !inner.weave.ahead().is_empty()) {
-                    (false, _, _) => Duration::ZERO,
-                    (true, true, _) => POLL[0],
-                    (true, false, true) => POLL[1],
-                    (true, false, false) => POLL[2],
-                }
-            }
-            Err(failure) => {
-                shared.say(Health::Storeless(failure.to_string()));
-                shared.give_up(PATIENCE[1], first_given(follower, began));
-                away = (away * 2).min(AWAY.1);
-                away
-            }
-        };
-        let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
-        let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
-        pause(shared, least, most, is_away.then(|| first_given(follower, began))).await;
-    }
-}
-
-/// From when on records are given of which no store can say whether they were given before. Where there is no store, all are.
-fn first_given(follower: &Follower, began: i64) -> i64 {
-    if follower.logs.stores().is_ok_and(|stores| stores.is_empty()) { i64::MIN } else { began }
-}
-
-/// Waits until `most`, or until somebody is in a hurry, but not less than until `least`. While no store answers, those who wait for one
-/// are let go meanwhile, from the time `away` on.
-async fn pause(shared: &Shared, least: Instant, most: Instant, away: Option<i64>) {
-    sleep_until(least).await;
-    loop {
-        let look = if away.is_some() { most.min(Instant::now() + PATIENCE[1]) } else { most };
-        tokio::select! {
-            () = sleep_until(look) => {}
-            () = shared.hurry.notified(), if away.is_none() => return,
-        }
-        if let Some(since) = away {
-            shared.give_up(PATIENCE[1], since);
-        }
-        if Instant::now() >= most {
-            return;
-        }
-    }
-}
-
-/// Reads what the stores have behind the feed's positions, and from a store that is new what came `since`. Says whether that is all.
-async fn poll(shared: &Shared, follower: &Follower, since: Option<i64>) -> Result<bool, Failure> {
-    let mut is_all = true;
-    let stores = follower.logs.stores()?;
-    if stores.is_empty() {
-        return Err(Failure::Away("there is none".into()));
-    }
-    for store in &stores {
-        let from = shared.lock().stores.get(store).copied();
-        let Some(from) = from else {
-            begin(shared, follower, store, since).await?;
-            continue;
-        };
-        let ids = follower.ids(store, from).await?;
-        if !ids.missing.is_empty() {
-            tracing::warn!(store = %store, missing = ?ids.missing, "rows may be missing in a tail");
-        }
-        is_all &= ids.is_last;
-        give_rows(shared, follower, store, &ids).await?;
-    }
-    let unknown = shared.lock().weave.unknown();
-    if !unknown.is_empty() {
-        let mut all: HashMap<Origin, u64> = HashMap::new();
-        for store in &stores {
-            let below = shared.lock().stores.get(store).copied().unwrap_or(0);
-            for (origin, next) in follower.known(store, &unknown, below).await? {
-                all.entry(origin).and_modify(|known| *known = next.max(*known)).or_insert(next);
-            }
-        }
-        shared.learn(&all);
-    }
-    Ok(is_all)
-}
-
-/// Begins to follow a store: where it is, or with the first line `since`. What was given ahead of those may be among the rows before that.
-async fn begin(
-    shared: &Shared,
-    follower: &Follower,
-    store: &Name,
-    since: Option<i64>,
-) -> Result<(), Failure> {
-    let pos = match since {
-        None => follower.end(store).await?,
-        Some(since) => follower.first_since(store, since).await?,
-    };
-    let origins = shared.lock().weave.origins();
-    let known = match since {
-        Some(_) if !origins.is_empty() => follower.known(store, &origins, pos).await?,
-        _ => HashMap::new(),
-    };
-    shared.begin(store, pos, &known);
-    Ok(())
-}
-
-/// Gives the rows of `ids` that were not given yet.
-async fn give_rows(shared: &Shared, follower: &Follower, store: &Name, ids: &Ids) -> Result<(), Failure> {
-    let mut rows = ids.rows.as_slice();
-    while let Some((first, last)) = shared.wanted(&Ids { rows: rows.to_vec(), ..Ids::default() }) {
-        let (page, fresh) = follower.rows(store, first, last + 1).await?;
-        let next = if page.is_last { last + 1 } else { page.next.clamp(first + 1, last + 1) };
-        let count = rows.partition_point(|row| row.pos < next);
-        let (now, later) = rows.split_at(count);
-        shared.stored(store, now, next, &mut fresh.into_iter().collect());
-        rows = later;
-    }
-    shared.stored(store, rows, ids.next, &mut HashMap::new());
-    Ok(())
 }

@@ -12,6 +12,7 @@ use super::batch::Fresh;
 use super::weave::{Id, Origin};
 use crate::commits::{Commits, Page};
 use crate::logs::{ALL_POSITIONS, Ask, Failure, Logs, Piece};
+use crate::serve::unix_ns;
 
 /// Rows whose ids are read at once.
 const MAX_IDS: usize = 4096;
@@ -19,6 +20,8 @@ const MAX_IDS: usize = 4096;
 pub(crate) const MAX_ROWS: usize = 512;
 /// How long a store may take for one of these questions.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How far back the end of a boot is looked for first: all of its rows may be very many. Nanoseconds.
+const RECENT: i64 = 900 * 1_000_000_000;
 /// Most bytes that one may take in the store.
 const STATE_BYTES: usize = 64 << 20;
 
@@ -117,12 +120,33 @@ impl Follower {
         origins: &[Origin],
         below: u64,
     ) -> Result<HashMap<Origin, u64>, Failure> {
+        let recent = unix_ns() - RECENT;
+        let mut known = self.known_since(store, origins, below, Some(recent)).await?;
+        // Times rise with the numbers of a boot: what is found in the last minutes is the end of all.
+        let rest: Vec<Origin> =
+            origins.iter().filter(|origin| known.get(*origin) == Some(&1)).cloned().collect();
+        if !rest.is_empty() {
+            known.extend(self.known_since(store, &rest, below, None).await?);
+        }
+        Ok(known)
+    }
+
+    async fn known_since(
+        &self,
+        store: &Name,
+        origins: &[Origin],
+        below: u64,
+        since: Option<i64>,
+    ) -> Result<HashMap<Origin, u64>, Failure> {
         let mut query =
             self.query("* | math seq + (span default 1) as end | stats by (instance, boot) max(end) end")?;
         let instances: BTreeSet<String> = origins.iter().map(|origin| origin.instance.to_string()).collect();
         let boots: BTreeSet<String> = origins.iter().map(|origin| origin.boot.to_string()).collect();
         query.narrow(Filter::one_of("instance", instances));
         query.narrow(Filter::one_of("boot", boots));
+        if let Some(since) = since {
+            query.add_time(since, i64::MAX);
+        }
         let (blocks, _) = self.ask(store, query, 0..below).await?;
         let mut known: HashMap<Origin, u64> = origins.iter().map(|origin| (origin.clone(), 1)).collect();
         for block in &blocks {

@@ -25,6 +25,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to go on without a store that did not answer before it is asked again.
 const AGAIN: Duration = Duration::from_secs(3);
+/// How long to wait for the stores when the feed has let go of what they do not have yet.
+const SOON: Duration = Duration::from_millis(50);
 /// How long before now a store is read from that was not there when a cursor was given.
 const UNKNOWN_STORE: i64 = 600 * 1_000_000_000;
 /// How long lines gather for each tail that there is, and at most.
@@ -82,8 +84,17 @@ impl Tail {
                 self.history(&cursor, Some(last)).await?;
             }
             let joined = self.join(&cursor).await?;
-            let Joined { cursor: stands, ahead, recent, mut batches } = joined;
+            let Joined { cursor: stands, ahead, recent, is_complete, mut batches } = joined;
             self.catch_up(&mut cursor, &stands).await?;
+            if !is_complete {
+                if !matches!(*health.borrow(), Health::Storeless(_)) {
+                    // The stores have what the feed has no more, in a moment.
+                    self.feed.hurry();
+                    sleep(SOON).await;
+                    continue;
+                }
+                self.lacks = true;
+            }
             self.ahead(&mut cursor, &stands, &ahead, &recent).await?;
             if !self.request.follows {
                 return Err(Over::Done("all was given that was asked for"));
@@ -109,19 +120,20 @@ impl Tail {
     async fn first(&mut self) -> Result<Cursor, Over> {
         let joined = self.feed.join();
         let mut cursor = Cursor { stores: joined.cursor.stores, ..Cursor::default() };
+        if let (None, Some(since)) = (self.request.lines, self.request.since) {
+            for (store, pos) in &mut cursor.stores {
+                let first = self.feed.follower().first_since(store, since).await;
+                // Without an answer it is looked for from the beginning: what is older does not match.
+                *pos = first.unwrap_or(0).min(*pos);
+            }
+            self.writer.stand(cursor.text().into(), &BTreeMap::new());
+            self.writer.say(Notice::State("history", None)).await?;
+            return Ok(cursor);
+        }
         let begin = Cursor { history: Some(Last::BEFORE_ALL), ..cursor.clone() };
         self.writer.stand(begin.text().into(), &BTreeMap::new());
         self.writer.say(Notice::State("history", None)).await?;
-        match (self.request.lines, self.request.since) {
-            (None, Some(since)) => {
-                for (store, pos) in &mut cursor.stores {
-                    let first = self.feed.follower().first_since(store, since).await;
-                    // Without an answer there is none when it is read, either.
-                    *pos = first.unwrap_or(*pos).min(*pos);
-                }
-            }
-            _ => self.history(&cursor, None).await?,
-        }
+        self.history(&cursor, None).await?;
         Ok(cursor)
     }
 
@@ -237,6 +249,9 @@ impl Tail {
             while let Some(from) = next.filter(|from| *from < to) {
                 next = self.page(cursor, &commits, from, to).await?;
             }
+            if next.is_some() {
+                self.pass(cursor, store, from, to).await;
+            }
         }
         // One that the registry does not name any more does not come back.
         let named = self.api.logs.stores();
@@ -244,6 +259,27 @@ impl Tail {
         cursor.stores.retain(|store, _| stands.stores.contains_key(store) || is_named(store));
         self.lacks = cursor.stores.iter().any(|(store, pos)| stands.stores.get(store) != Some(pos));
         Ok(())
+    }
+
+    /// Takes off the list of what was given what has passed though it does not match: it would be in each further cursor.
+    async fn pass(&self, cursor: &mut Cursor, store: &Name, from: u64, to: u64) {
+        let mut from = from;
+        while from < to && !cursor.given.is_empty() {
+            // Without an answer it stays on the list.
+            let Ok(ids) = self.feed.follower().ids(store, from).await else { return };
+            for row in ids.rows.iter().filter(|row| row.pos < to) {
+                let Some(id) = &row.id else { continue };
+                let boot = BootKey::of(&id.origin.instance, id.origin.boot);
+                if let Some(given) = cursor.given.get_mut(&boot) {
+                    given.remove(id.seq, id.end, id.is_gap);
+                }
+            }
+            cursor.given.retain(|_, given| !given.is_empty());
+            if ids.is_last {
+                return;
+            }
+            from = ids.next.max(from + 1);
+        }
     }
 
     /// Gives one page of them, and says where the next one begins. `None`: the store does not answer.
@@ -301,9 +337,8 @@ impl Tail {
                 self.writer.line(record, None).await?;
             }
         }
-        if self.lacks {
-            self.writer.stand(cursor.with(&stands.given).text().into(), &BTreeMap::new());
-        } else {
+        // While it lacks something, where it stands is what was noted here.
+        if !self.lacks {
             self.writer.stand(stands.text().into(), &cursor.given);
         }
         self.writer.flush().await?;
@@ -371,8 +406,9 @@ impl Tail {
     /// How long until its time is over, if it has an end.
     fn left(&self) -> Option<Duration> {
         let until = self.request.until?;
-        let nanos = u64::try_from(until.saturating_sub(unix_ns())).unwrap_or(0);
-        Some(Duration::from_nanos(nanos) + LATE)
+        let late = i64::try_from(LATE.as_nanos()).unwrap_or(i64::MAX);
+        let left = until.saturating_add(late).saturating_sub(unix_ns());
+        Some(Duration::from_nanos(u64::try_from(left).unwrap_or(0)))
     }
 
     async fn batch(&mut self, batch: &Batch, beside: &mut BTreeMap<BootKey, Given>) -> Result<(), Gone> {

@@ -166,6 +166,7 @@ impl<T> Weave<T> {
             given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
             out.push(piece);
             self.release(&origin, out);
+            self.wait_anew(&origin, now);
         } else if self.held < self.limits.held && self.held_bytes + piece.bytes <= self.limits.held_bytes {
             if known.held.is_empty() {
                 known.since = now;
@@ -205,7 +206,15 @@ impl<T> Weave<T> {
             }
         }
         self.release(&id.origin, out);
+        self.wait_anew(&id.origin, now);
         is_wanted
+    }
+
+    /// What still waits does so behind another hole than before.
+    fn wait_anew(&mut self, origin: &Origin, now: Duration) {
+        if let Some(known) = self.boots.get_mut(origin) {
+            known.since = now;
+        }
     }
 
     /// Gives what waits behind a hole no longer.

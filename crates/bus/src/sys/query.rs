@@ -40,11 +40,16 @@ pub struct QueryBegin {
     /// How long the search may take, in milliseconds.
     pub timeout_ms: u64,
     /// Only rows whose pos is at least that.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub pos_from: u64,
     /// Only rows whose pos is below; without it all behind `pos_from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pos_to: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Which answer, and which page of it.

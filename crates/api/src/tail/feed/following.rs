@@ -1,0 +1,189 @@
+//! Follows the stores: what each has behind the feed's position there is given, when it was not yet.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use line::Name;
+use tokio::time::{Instant, sleep_until};
+
+use super::{AWAY, Health, Shared};
+use crate::logs::Failure;
+use crate::serve::unix_ns;
+use crate::tail::follow::{Follower, Ids};
+use crate::tail::weave::Origin;
+
+/// How long after a poll the next one comes: when something waits for it, when something was given ahead, and when nothing is known to be
+/// there.
+const POLL: [Duration; 3] =
+    [Duration::from_millis(15), Duration::from_millis(250), Duration::from_millis(1000)];
+/// How long a record waits for those before it: while the stores answer, and while they do not.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(300)];
+
+/// Follows the stores, for ever.
+pub(super) async fn follow(shared: &Shared, follower: &Follower) {
+    let began = unix_ns();
+    let (mut away, mut since, mut absent) = (AWAY.0, None, Absent::new());
+    loop {
+        let polled = poll(shared, follower, since, &mut absent).await;
+        // A store that was not there from the begin on has been missed since then.
+        since = Some(began);
+        let wait = match polled {
+            Ok(is_all) => {
+                away = AWAY.0;
+                let lacks = absent.values().next().map(|(why, _)| why.clone());
+                match lacks {
+                    Some(why) => shared.say(Health::Storeless(why)),
+                    None if matches!(*shared.health.borrow(), Health::Starting | Health::Storeless(_)) => {
+                        shared.say(Health::Live);
+                    }
+                    None => {}
+                }
+                shared.give_up(PATIENCE[0], began);
+                let inner = shared.lock();
+                match (is_all, inner.weave.is_waiting(), !inner.weave.ahead().is_empty()) {
+                    (false, _, _) => Duration::ZERO,
+                    (true, true, _) => POLL[0],
+                    (true, false, true) => POLL[1],
+                    (true, false, false) => POLL[2],
+                }
+            }
+            Err(failure) => {
+                shared.say(Health::Storeless(failure.to_string()));
+                shared.give_up(PATIENCE[1], first_given(follower, began));
+                away = (away * 2).min(AWAY.1);
+                away
+            }
+        };
+        let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
+        let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
+        pause(shared, least, most, is_away.then(|| first_given(follower, began))).await;
+    }
+}
+
+/// From when on records are given of which no store can say whether they were given before. Where there is no store, all are.
+fn first_given(follower: &Follower, began: i64) -> i64 {
+    if follower.logs.stores().is_ok_and(|stores| stores.is_empty()) { i64::MIN } else { began }
+}
+
+/// Waits until `most`, or until somebody is in a hurry, but not less than until `least`. While no store answers, those who wait for one
+/// are let go meanwhile, from the time `away` on.
+async fn pause(shared: &Shared, least: Instant, most: Instant, away: Option<i64>) {
+    sleep_until(least).await;
+    loop {
+        let look = if away.is_some() { most.min(Instant::now() + PATIENCE[1]) } else { most };
+        tokio::select! {
+            () = sleep_until(look) => {}
+            () = shared.hurry.notified(), if away.is_none() => return,
+        }
+        if let Some(since) = away {
+            shared.give_up(PATIENCE[1], since);
+        }
+        if Instant::now() >= most {
+            return;
+        }
+    }
+}
+
+/// Stores that did not answer: why, and when to ask them again. The others are followed meanwhile.
+type Absent = BTreeMap<Name, (String, Instant)>;
+
+/// Reads what the stores have behind the feed's positions, and from a store that is new what came `since`. Says whether that is all. Fails
+/// when none answers.
+async fn poll(
+    shared: &Shared,
+    follower: &Follower,
+    since: Option<i64>,
+    absent: &mut Absent,
+) -> Result<bool, Failure> {
+    let (mut is_all, mut failed) = (true, None);
+    let mut stores = follower.logs.stores()?;
+    absent.retain(|store, _| stores.contains(store));
+    let now = Instant::now();
+    let is_alone = stores.len() == 1;
+    stores.retain(|store| is_alone || absent.get(store).is_none_or(|(_, again)| *again <= now));
+    let mut answered = Vec::new();
+    for store in stores {
+        match poll_one(shared, follower, &store, since).await {
+            Ok(is_last) => {
+                is_all &= is_last;
+                absent.remove(&store);
+                answered.push(store);
+            }
+            Err(failure) => {
+                absent.insert(store, (failure.to_string(), Instant::now() + AWAY.1));
+                failed = Some(failure);
+            }
+        }
+    }
+    if answered.is_empty() {
+        return Err(failed.unwrap_or_else(|| Failure::Away("there is none".into())));
+    }
+    let stores = answered;
+    let unknown = shared.lock().weave.unknown();
+    if !unknown.is_empty() {
+        let mut all: HashMap<Origin, u64> = HashMap::new();
+        for store in &stores {
+            let below = shared.lock().stores.get(store).copied().unwrap_or(0);
+            for (origin, next) in follower.known(store, &unknown, below).await? {
+                all.entry(origin).and_modify(|known| *known = next.max(*known)).or_insert(next);
+            }
+        }
+        shared.learn(&all);
+    }
+    Ok(is_all)
+}
+
+/// The same of one store.
+async fn poll_one(
+    shared: &Shared,
+    follower: &Follower,
+    store: &Name,
+    since: Option<i64>,
+) -> Result<bool, Failure> {
+    let from = shared.lock().stores.get(store).copied();
+    let Some(from) = from else {
+        begin(shared, follower, store, since).await?;
+        return Ok(true);
+    };
+    let ids = follower.ids(store, from).await?;
+    if !ids.missing.is_empty() {
+        tracing::warn!(store = %store, missing = ?ids.missing, "rows may be missing in a tail");
+    }
+    give_rows(shared, follower, store, &ids).await?;
+    Ok(ids.is_last)
+}
+
+/// Begins to follow a store: where it is, or with the first line `since`. What was given ahead of those may be among the rows before that.
+async fn begin(
+    shared: &Shared,
+    follower: &Follower,
+    store: &Name,
+    since: Option<i64>,
+) -> Result<(), Failure> {
+    let pos = match since {
+        None => follower.end(store).await?,
+        Some(since) => follower.first_since(store, since).await?,
+    };
+    let origins = shared.lock().weave.origins();
+    let known = match since {
+        Some(_) if !origins.is_empty() => follower.known(store, &origins, pos).await?,
+        _ => HashMap::new(),
+    };
+    shared.begin(store, pos, &known);
+    Ok(())
+}
+
+/// Gives the rows of `ids` that were not given yet.
+async fn give_rows(shared: &Shared, follower: &Follower, store: &Name, ids: &Ids) -> Result<(), Failure> {
+    let mut rows = ids.rows.as_slice();
+    while let Some((first, last)) = shared.wanted(&Ids { rows: rows.to_vec(), ..Ids::default() }) {
+        let (page, fresh) = follower.rows(store, first, last + 1).await?;
+        let next = if page.is_last { last + 1 } else { page.next.clamp(first + 1, last + 1) };
+        let count = rows.partition_point(|row| row.pos < next);
+        let (now, later) = rows.split_at(count);
+        shared.stored(store, now, next, &mut fresh.into_iter().collect());
+        rows = later;
+    }
+    shared.stored(store, rows, ids.next, &mut HashMap::new());
+    Ok(())
+}
