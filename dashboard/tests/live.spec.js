@@ -348,3 +348,26 @@ test('a cursor that is refused is said in the list', async ({ page }, info) => {
   await expect(rows(page).filter({ hasText: 'line 3' })).toBeVisible();
   expect(asked.slice(0, 3)).toEqual(['', 'c1', '']);
 });
+
+test('a page that nobody looks at gives its connection back, and misses nothing', async ({ page, request }, info) => {
+  const app = name(info);
+  await page.clock.install();
+  await signIn(page, `#/app/${app}`);
+  await expect(state(page)).toContainText('live');
+  const look = (is) => page.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, !is);
+  await say(request, [{ _msg: 'seen', app }]);
+  await expect(rows(page)).toHaveCount(1);
+  const over = page.waitForEvent('requestfailed', (one) => one.url().includes('/logs/tail'));
+  await look(false);
+  await page.clock.runFor(31_000);
+  await over;
+  await expect(state(page)).toContainText('waiting until the page is looked at');
+  await say(request, [{ _msg: 'meanwhile 1', app }, { _msg: 'meanwhile 2', app }]);
+  await look(true);
+  await expect(rows(page).filter({ hasText: 'meanwhile' })).toHaveCount(2);
+  await expect(rows(page)).toHaveCount(3);
+  await expect(state(page)).toHaveText('live');
+});
