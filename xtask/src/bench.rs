@@ -18,6 +18,7 @@ mod searchable;
 mod stage;
 mod store;
 mod table;
+mod tail;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ Benches (all of them without NAME; the calibration always runs first):
   store      CPU per line of inserts over HTTP, disk, memory, and queries over 3 million lines, before and after days are closed;
              with VICTORIA_LOGS_BIN set, then the same of that VictoriaLogs
   pages      requests/s of the Logs API, with lines and without news, and CPU of each
+  tail       from stdout to readers of the tail over HTTP, one and 500 of an app, and what they cost
   dashboard  first line, latency, frames and memory of the page of an app's lines, in Chromium
   proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
 
@@ -111,7 +113,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 8] = [
+const BENCHES: [Named; 9] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -137,6 +139,11 @@ const BENCHES: [Named; 8] = [
         name: "pages",
         title: "pages: the Logs API as flyctl asks it, 300,000 lines of 16 apps stored",
         measure: pages::measure,
+    },
+    Named {
+        name: "tail",
+        title: "tail: from stdout to readers of the tail over HTTP",
+        measure: tail::measure,
     },
     Named {
         name: "dashboard",
