@@ -192,6 +192,15 @@ mod tests {
             crate::live::deaf(Failure::Broken)
         }
 
+        fn recent(
+            &self,
+            _: line::OrgId,
+            _: Option<line::Name>,
+            _: i64,
+        ) -> Pending<Vec<(line::Address, bytes::Bytes)>> {
+            Box::pin(std::future::ready(Vec::new()))
+        }
+
         fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
             Box::pin(std::future::ready(Err(Failure::Broken)))
         }

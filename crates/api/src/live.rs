@@ -5,14 +5,16 @@
 
 mod hearing;
 mod raw;
+mod recent;
 mod subject;
 
 use bus::client::{Client, Delivery, Status};
+use bytes::Bytes;
 use line::time::write_rfc3339;
-use line::{Gap, GapReason, Hop, Level, Name, OrgId, Provider};
+use line::{Address, Gap, GapReason, Hop, Level, Name, OrgId, Provider};
 use query::{Block, Column, Flow};
 
-use crate::logs::{Answer, Answering, Failure, Listen};
+use crate::logs::{Answer, Answering, Failure, Listen, Pending};
 use crate::serve::unix_ns;
 use hearing::Hearing;
 pub use raw::{Heard, Hearing as Ears, deaf};
@@ -41,6 +43,11 @@ impl Live {
     /// What [`crate::Logs::hear`] is to give. Must be called in a tokio runtime.
     pub fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
         raw::hear(self.client.clone(), org, app)
+    }
+
+    /// What [`crate::Logs::recent`] is to give.
+    pub fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>> {
+        Box::pin(recent::ask(self.client.clone(), org, app, since))
     }
 
     /// What [`crate::Logs::tail`] is to give. Must be called in a tokio runtime. Each tail is a subscription of its own, as narrow as

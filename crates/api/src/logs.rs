@@ -14,7 +14,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::{Name, OrgId};
+use bytes::Bytes;
+use line::{Address, Name, OrgId};
 use query::Query;
 
 use crate::live::Ears;
@@ -164,6 +165,10 @@ pub trait Logs: Send + Sync + 'static {
     /// Messages of the org, or of one app of it, as they come on the bus and from now on. Who takes them too slowly misses some, and hears how
     /// many; the rows of all of them are found by their positions.
     fn hear(&self, org: OrgId, app: Option<Name>) -> Ears;
+
+    /// Messages that agents have, written at `since` (Unix nanoseconds) or later: the stores may not have them yet. Soon, and as far as they
+    /// answer.
+    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>>;
 
     /// Keeps the rows, and tells those who listen. It resolves when they are on disk.
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>>;

@@ -115,11 +115,19 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     if let Some(file) = &args.config {
         args.app = Some(fly_toml::app(file)?);
     }
+    let mut note = None;
     if args.nats.is_none() {
         match args.server.server(data, args.data.is_named(), stream::PATIENCE) {
             Ok(server) => match Box::pin(over_http::run(args.clone(), &server, &mut signals)).await? {
                 Outcome::Done(exit) => return Ok(exit),
-                Outcome::Absent(trouble) => args.falls_back(&server, &trouble)?,
+                Outcome::Absent(trouble) => {
+                    let text = args.falls_back(&server, &trouble)?;
+                    // Of an API that was only guessed nothing is said unless lines come without it.
+                    match args.server.guesses_api() {
+                        true => note = Some(text),
+                        false => notice(&text),
+                    }
+                }
             },
             // Without a token of its own there is the bus, for whoever has its credentials.
             Err(error) if args.only_over_http().is_some() => return Err(error),
@@ -127,17 +135,16 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         }
     }
     args.refuse_over_nats()?;
-    over_nats(&args, data, signals).await
+    over_nats(&args, data, signals, note).await
 }
 
 impl Args {
-    /// Says that lines come another way, or that there is none for what was asked for.
-    fn falls_back(&self, server: &Server, trouble: &Trouble) -> Result<()> {
+    /// What to say when lines come another way; or that there is none for what was asked for.
+    fn falls_back(&self, server: &Server, trouble: &Trouble) -> Result<String> {
         if self.only_over_http().is_some() {
             return trouble.fail(server.address()).err();
         }
-        notice(&format!("note: reading over NATS: {}", trouble.fail(server.address())));
-        Ok(())
+        Ok(format!("note: reading over NATS: {}", trouble.fail(server.address())))
     }
 
     fn refuse_over_nats(&self) -> Result<()> {
@@ -148,8 +155,8 @@ impl Args {
     }
 }
 
-/// Shows the lines that come over the bus or through a front door.
-async fn over_nats(args: &Args, data: &Data, mut signals: Signals) -> Result<Exit> {
+/// Shows the lines that come over the bus or through a front door, and says why they come that way.
+async fn over_nats(args: &Args, data: &Data, mut signals: Signals, note: Option<String>) -> Result<Exit> {
     let chosen = match &args.nats {
         Some(_) => Chosen::Local,
         None => args.server.chosen(data, args.data.is_named())?,
@@ -165,6 +172,9 @@ async fn over_nats(args: &Args, data: &Data, mut signals: Signals) -> Result<Exi
         connected = connect(args, data, &chosen) => connected?,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
+    if let Some(note) = note {
+        notice(&note);
+    }
     let (scope, now) = (args.scope(org.clone(), way)?, now()?);
     let filter = Filter::new(args.level, args.grep.as_deref(), args.invert, args.ignore_case);
     let printer = args.printer_with(org, now, filter);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use line::{Name, OrgId};
+use bytes::Bytes;
+use line::{Address, Name, OrgId};
 use query::{Limits, Side};
 use store::search::Partial;
 use store::stage::{Question, Store};
@@ -91,6 +92,10 @@ impl Logs for Local {
 
     fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
         self.live.hear(org, app)
+    }
+
+    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>> {
+        self.live.recent(org, app, since)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

@@ -9,7 +9,7 @@ use bus::sys::{
     append_subject, read_page,
 };
 use bytes::Bytes;
-use line::{Name, OrgId};
+use line::{Address, Name, OrgId};
 use query::{Flow, Limits, Pipeline, Pool, Share, Side};
 use store::Request;
 use store::wire::{Piece, Pieces};
@@ -288,6 +288,10 @@ impl Logs for Remote {
 
     fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
         self.live.hear(org, app)
+    }
+
+    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>> {
+        self.live.recent(org, app, since)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

@@ -1,6 +1,7 @@
 //! The store of this process beside others: it is asked directly as long as it is the only one that there is.
 
-use line::{Name, OrgId};
+use bytes::Bytes;
+use line::{Address, Name, OrgId};
 use tokio::sync::watch;
 
 use super::{Answer, Ask, Batch, Failure, Listen, Local, Logs, Pending, Receipt, Remote};
@@ -56,6 +57,10 @@ impl Logs for Routed {
 
     fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
         self.local.hear(org, app)
+    }
+
+    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>> {
+        self.local.recent(org, app, since)
     }
 
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {

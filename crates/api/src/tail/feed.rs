@@ -17,7 +17,8 @@ use super::cursor::{BootKey, Cursor, Given, text};
 use super::follow::{Follower, Ids, Row};
 use super::weave::{Limits, Origin, Piece, Weave};
 use crate::live::Heard;
-use crate::logs::Failure;
+use crate::logs::{Failure, Pending};
+use crate::serve::unix_ns;
 
 /// Batches that a tail may be behind. One that is further behind reads from the store until it has caught up.
 const MAX_BEHIND: usize = 512;
@@ -25,6 +26,8 @@ const MAX_BEHIND: usize = 512;
 const BATCH_BYTES: usize = 128 << 10;
 /// Records given ahead of the stores that are kept for tails that begin. Older ones are in the stores soon, or no store is there.
 const MAX_RECENT_BYTES: usize = 16 << 20;
+/// How old lines may be that agents are asked for when it begins: stores have older ones. Nanoseconds.
+const RECENT: i64 = 60 * 1_000_000_000;
 /// How long to wait when a store or the bus is away, at first and at most.
 const AWAY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -76,6 +79,8 @@ struct Shared {
     begun: watch::Sender<usize>,
     /// Somebody wants the stores to be looked at now.
     hurry: Notify,
+    /// The agents were asked for what the stores may not have yet, or cannot be.
+    asked: Notify,
     /// Nobody wants it any more.
     stop: Notify,
     began: Instant,
@@ -107,6 +112,7 @@ impl Feed {
             health: watch::Sender::new(Health::Starting),
             begun: watch::Sender::new(0),
             hurry: Notify::new(),
+            asked: Notify::new(),
             stop: Notify::new(),
             began: Instant::now(),
         });
@@ -337,15 +343,34 @@ impl Inner {
     }
 }
 
+/// Nothing, ever.
+fn never<T: Send + 'static>() -> Pending<T> {
+    Box::pin(std::future::pending())
+}
+
 /// Hears the bus, for ever.
 async fn hear(shared: &Shared, follower: &Follower) {
     let mut away = AWAY.0;
     loop {
         let mut ears = follower.logs.hear(follower.org.clone(), follower.app.clone());
+        let mut recent = None;
         let failure = loop {
-            match ears.recv().await {
+            let heard = tokio::select! {
+                heard = ears.recv() => heard,
+                messages = async { recent.as_mut().unwrap_or(&mut never()).await }, if recent.is_some() => {
+                    recent = None;
+                    shared.live(messages);
+                    shared.asked.notify_one();
+                    shared.hurry.notify_one();
+                    continue;
+                }
+            };
+            match heard {
                 Some(Heard::Begun) => {
                     away = AWAY.0;
+                    // What was said before is in a store soon, and until then agents have it.
+                    let since = unix_ns() - RECENT;
+                    recent = Some(follower.logs.recent(follower.org.clone(), follower.app.clone(), since));
                     shared.hurry.notify_one();
                     if matches!(*shared.health.borrow(), Health::Deaf(_)) {
                         shared.say(Health::Live);
@@ -357,6 +382,7 @@ async fn hear(shared: &Shared, follower: &Follower) {
                 None => break Failure::Broken,
             }
         };
+        shared.asked.notify_one();
         if !matches!(*shared.health.borrow(), Health::Starting) {
             shared.say(Health::Deaf(failure.to_string()));
         }

@@ -68,6 +68,12 @@ fn api_of(context: &Context) -> Result<Address, NoApi> {
 }
 
 impl ContextArgs {
+    /// Whether where the API is was only guessed: somebody named a front door, and it may stand beside that.
+    pub(crate) fn guesses_api(&self) -> bool {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        self.api.is_none() && !is_set(API) && (self.server.is_some() || is_set(SERVER))
+    }
+
     /// The HTTP API to talk to. With a data directory that was named, no login counts. It may think about a question for
     /// `patience`.
     ///

@@ -20,7 +20,7 @@ use crate::output::notice;
 
 /// How long nothing must have come; how long if nothing came at all; and after which time it is over all the same.
 const QUIET: Duration = Duration::from_millis(250);
-const NOTHING: Duration = Duration::from_secs(1);
+const NOTHING: Duration = Duration::from_millis(400);
 const MOST: Duration = Duration::from_secs(2);
 /// How long a store that is away is waited for.
 const STORE_AWAY: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use line::Name;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{AWAY, Health, Shared};
 use crate::logs::Failure;
@@ -16,6 +16,8 @@ use crate::tail::weave::Origin;
 /// there.
 const POLL: [Duration; 3] =
     [Duration::from_millis(15), Duration::from_millis(250), Duration::from_millis(1000)];
+/// How long agents may take to say what stores may not have yet.
+const ASKED: Duration = Duration::from_millis(500);
 /// How long a record waits for those before it: while the stores answer, and while they do not.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(300)];
 
@@ -23,6 +25,8 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(
 pub(super) async fn follow(shared: &Shared, follower: &Follower) {
     let began = unix_ns();
     let (mut away, mut since, mut absent) = (AWAY.0, None, Absent::new());
+    // What agents have comes first, so that the first tail has it, too.
+    let _late = timeout(ASKED, shared.asked.notified()).await;
     loop {
         let polled = poll(shared, follower, since, &mut absent).await;
         // A store that was not there from the begin on has been missed since then.
