@@ -111,6 +111,8 @@ impl Stage {
     pub(super) fn tail(&self, args: &[&str], outlet: Outlet) -> Result<Tail> {
         let (stdout, open) = outlet.open()?;
         let mut logs = self.command("logs");
+        // Colours would stand within the times.
+        logs.env("NO_COLOR", "1");
         let mut running = Running::start("logway logs", logs.args(args), stdout)?;
         // The command holds our end of the terminal: without it the reader would never see the end.
         drop(logs);
