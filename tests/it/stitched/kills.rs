@@ -147,9 +147,11 @@ fn clients(args: &str) -> Vec<Habits> {
 
 /// Those that come later, and want all that there was.
 fn late_clients() -> Vec<Habits> {
+    // A long game has more lines than are given as the newest ones.
+    let all = if soak() { "since=-2h" } else { "lines=10000" };
     vec![
-        habits("late, history", Form::Sse, "lines=10000"),
-        Habits { leaves: 200, ..habits("late, history, leaves", Form::Ndjson, "lines=10000") },
+        habits("late, history", Form::Sse, all),
+        Habits { leaves: 200, ..habits("late, history, leaves", Form::Ndjson, all) },
         Habits { leaves: 50, ..habits("late, since, leaves", Form::Sse, "since=-1h") },
     ]
 }
