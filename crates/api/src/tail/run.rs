@@ -172,7 +172,7 @@ impl Tail {
         loop {
             match self.ask_newest(store, pos, limit).await {
                 // They are so long that there is no room for as many.
-                Err(Failure::Query(query::Error::Memory { .. })) if limit > 1 => limit = limit.div_ceil(4),
+                Err(failure) if failure.is_too_much() && limit > 1 => limit = limit.div_ceil(4),
                 // Many come at once when a server comes back.
                 Err(Failure::Busy { retry_after, .. }) if Instant::now() < until => sleep(retry_after).await,
                 found => return found,

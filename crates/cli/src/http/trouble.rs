@@ -90,10 +90,13 @@ fn refused(status: u16, text: &str, server: &Address) -> Fail {
     match status {
         400 | 422 => {
             let (code, text) = coded(&text);
+            // Only of a query it is shown where it is wrong. Of all else, as a cursor, the server says what to do.
+            let is_query = text.contains('^');
             let fail = Fail::new(Exit::Usage, text);
             match code {
                 Some(code) => fail.code(code),
-                None => fail.hint("'logway search --help' has examples of queries"),
+                None if is_query => fail.hint("'logway search --help' has examples of queries"),
+                None => fail,
             }
         }
         401 => Fail::new(Exit::Refused, format!("{server} does not let this token in")).code("LR13"),
