@@ -1,9 +1,10 @@
 //! Three real nats-servers with the configuration of `deploy/nats`, its certificates and its roles, that can be killed and cut off.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bus::client::{Credentials, Options, ServerAddr};
 use bus::roles::Role;
@@ -209,7 +210,7 @@ struct Place {
     address: String,
     /// For the other nodes.
     among_nodes: String,
-    listen: &'static str,
+    listen: String,
     port: u16,
     route_port: u16,
     leaf_port: u16,
@@ -217,31 +218,30 @@ struct Place {
 
 impl Place {
     fn new(number: u8, has_host: bool) -> Self {
-        let (name, loopback) = (format!("node{number}"), "127.0.0.1".to_owned());
-        if has_host {
+        let (host, address, among_nodes, listen) = if has_host {
             let (address, among_nodes) = (format!("10.1.0.{number}"), format!("10.2.0.{number}"));
-            let (host, listen) = (Some(Host::new(number)), "0.0.0.0");
-            return Self {
-                name,
-                host,
-                address,
-                among_nodes,
-                listen,
-                port: 4222,
-                route_port: 6222,
-                leaf_port: 7422,
-            };
-        }
-        let [port, route_port, leaf_port] = free_ports();
-        let (address, listen) = (loopback.clone(), "127.0.0.1");
-        Self { name, host: None, address, among_nodes: loopback, listen, port, route_port, leaf_port }
+            (Some(Host::new(number)), address, among_nodes, "0.0.0.0".to_owned())
+        } else {
+            let address = own_loopback().to_string();
+            (None, address.clone(), address.clone(), address)
+        };
+        let name = format!("node{number}");
+        // Not the usual ones, which a server of this machine may have on all addresses.
+        let (port, route_port, leaf_port) = (14222, 16222, 17422);
+        Self { name, host, address, among_nodes, listen, port, route_port, leaf_port }
     }
 }
 
-/// Ports that nobody has at this moment. The others must know a node's before it runs, and it keeps them when it is killed.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("binding a port"));
-    listeners.map(|listener| listener.local_addr().expect("a listener has an address").port())
+/// An address of the loopback interface that no other server of this run of tests has.
+///
+/// The others must know a node's ports before it runs, and it keeps them while it is killed. On 127.0.0.1 another server or a client could
+/// be given one of them in between.
+fn own_loopback() -> Ipv4Addr {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let nth = TAKEN.fetch_add(1, Ordering::Relaxed);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let nth = u8::try_from(nth).ok().filter(|nth| *nth < 200).expect("a run starts some ten servers");
+    Ipv4Addr::new(127, 50 + nth, high, low)
 }
 
 fn password(role: Role) -> String {
