@@ -27,7 +27,7 @@ use crate::select::json::time;
 use crate::serve::{Api, Asked};
 pub(crate) use quiet::Quiet;
 use read::{Found, Reader, pos, refused};
-use token::{At, Cursor, Token, digest};
+use token::{Cursor, Token, digest};
 
 /// Most lines of a page.
 const MAX_LINES: usize = 100;
@@ -142,27 +142,13 @@ async fn behind(reader: &Reader, stores: &[Name], after: i64) -> Result<Page, Re
 async fn on(reader: &Reader, stores: &[Name], cursor: &Cursor) -> Result<Page, Refused> {
     let mut page = Page::new(cursor.after);
     for store in stores {
-        let at = match (&cursor.at, stores.len()) {
-            (At::One(pos), 1) => *pos,
-            (At::One(_), _) => return Err(of_one_store(cursor)),
-            // Of a store that was not there yet nothing was given.
-            (At::Each(all), _) => {
-                let known = all.iter().find(|(name, _)| *name == digest(store.as_str()));
-                known.map_or(0, |(_, pos)| *pos)
-            }
-        };
+        let known = cursor.stores.iter().find(|(name, _)| *name == digest(store.as_str()));
+        // Of a store that was not there yet nothing was given.
+        let at = known.map_or(0, |(_, pos)| *pos);
         page.forward(reader, store, at).await?;
     }
     page.must_have_a_store(stores)?;
     Ok(page)
-}
-
-fn of_one_store(cursor: &Cursor) -> Refused {
-    Refused::bad(format!(
-        "the argument next_token is of a time when there was one store, and now there are more: go on with a time in Unix nanoseconds, \
-         as {:019}",
-        cursor.after.max(0)
-    ))
 }
 
 /// A line on its way into a page.
@@ -211,11 +197,7 @@ impl Page {
 
     /// The token behind it.
     fn cursor(&self) -> String {
-        let at = match &*self.read {
-            [(_, pos)] => At::One(*pos),
-            all => At::Each(all.to_vec()),
-        };
-        Cursor { after: self.after, at }.to_string()
+        Cursor { after: self.after, stores: self.read.clone() }.to_string()
     }
 
     /// The whole of it.

@@ -4,11 +4,10 @@
 //! |---|---|
 //! | none | the newest lines of a day |
 //! | up to 19 | a time in Unix nanoseconds: lines after it |
-//! | 39 | ours: the time in 19 digits, then in 20 a position in the store's commit order: lines after that time, committed from there on |
-//! | 19 + 30 for each store | ours too, where there are more stores than one: 10 digits for the store's name before each position |
+//! | 19 + 30 for each store | ours: the time in 19 digits, then for each store 10 digits that stand for its name and in 20 a position in its commit order: lines after that time, committed from there on |
 //!
 //! A position, unlike a time, stands between any two lines: those of one nanosecond are neither lost nor given twice, and a line that
-//! comes late is behind it, however old it is.
+//! comes late is behind it, however old it is. A store that was added since is read from its beginning.
 
 use std::fmt;
 
@@ -38,16 +37,8 @@ pub(super) enum Token {
 pub(super) struct Cursor {
     /// Only lines after this time, Unix nanoseconds.
     pub(super) after: i64,
-    pub(super) at: At,
-}
-
-/// How far, by store: a position is one of its store's alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum At {
-    /// In the only store that there was.
-    One(u64),
-    /// By the store's name, as [`digest`] gives it.
-    Each(Vec<(u64, u64)>),
+    /// The [`digest`] of each store's name, and the position up to which it was read.
+    pub(super) stores: Vec<(u64, u64)>,
 }
 
 impl Token {
@@ -68,13 +59,11 @@ impl Token {
         }
         let Some((time, rest)) = text.split_at_checked(TIME) else { return Ok(Self::After(time_of(text))) };
         let after = time_of(time);
-        let at = match rest.len() {
-            0 => return Ok(Self::After(after)),
-            POS => At::One(pos_of(rest)),
-            len if len % (NAME + POS) == 0 => At::Each(each(rest).ok_or_else(bad)?),
-            _ => return Err(bad()),
-        };
-        Ok(Self::From(Cursor { after, at }))
+        if rest.is_empty() {
+            return Ok(Self::After(after));
+        }
+        let stores = each(rest).ok_or_else(bad)?;
+        Ok(Self::From(Cursor { after, stores }))
     }
 }
 
@@ -103,10 +92,7 @@ fn each(mut rest: &str) -> Option<Vec<(u64, u64)>> {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:0TIME$}", self.after.max(0))?;
-        match &self.at {
-            At::One(pos) => write!(f, "{pos:0POS$}"),
-            At::Each(all) => all.iter().try_for_each(|(name, pos)| write!(f, "{name:0NAME$}{pos:0POS$}")),
-        }
+        self.stores.iter().try_for_each(|(name, pos)| write!(f, "{name:0NAME$}{pos:0POS$}"))
     }
 }
 
@@ -122,23 +108,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn one(after: i64, pos: u64) -> Token {
-        Token::From(Cursor { after, at: At::One(pos) })
-    }
-
     #[test]
     fn tokens() {
-        let each = |all: &[(u64, u64)]| Token::From(Cursor { after: 5, at: At::Each(all.to_vec()) });
+        let each = |all: &[(u64, u64)]| Token::From(Cursor { after: 5, stores: all.to_vec() });
         for (text, wanted) in [
             ("", Some(Token::Newest)),
             ("0", Some(Token::After(0))),
             ("1795341600000000000", Some(Token::After(1_795_341_600_000_000_000))),
             ("0000000000000000005", Some(Token::After(5))),
             ("9999999999999999999", Some(Token::After(i64::MAX))),
-            ("000000000000000000500000000000000000042", Some(one(5, 42))),
-            ("999999999999999999900000000000000000042", Some(one(i64::MAX, 42))),
-            ("000000000000000000518446744073709551615", Some(one(5, u64::MAX))),
-            ("000000000000000000599999999999999999999", Some(one(5, u64::MAX))),
+            (
+                "9999999999999999999000000000700000000000000000042",
+                Some(Token::From(Cursor { after: i64::MAX, stores: vec![(7, 42)] })),
+            ),
+            ("0000000000000000005000000000718446744073709551615", Some(each(&[(7, u64::MAX)]))),
+            ("0000000000000000005000000000799999999999999999999", Some(each(&[(7, u64::MAX)]))),
             ("0000000000000000005000000000700000000000000000042", Some(each(&[(7, 42)]))),
             (
                 "0000000000000000005000000000700000000000000000042429496729500000000000000000043",
@@ -146,7 +130,7 @@ mod tests {
             ),
             ("0000000000000000005999999999900000000000000000042", Some(each(&[(9_999_999_999, 42)]))),
             ("00000000000000000050", None),
-            ("0000000000000000005000000000000000000421", None),
+            ("000000000000000000500000000000000000042", None),
             ("-5", None),
             ("+5", None),
             (" 5", None),
@@ -169,13 +153,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_handed_out_comes_back(after in 0..=i64::MAX, pos: u64, all in prop::collection::vec((0..=u64::from(u32::MAX), any::<u64>()), 1..4)) {
-            for at in [At::One(pos), At::Each(all)] {
-                let cursor = Cursor { after, at };
-                let text = cursor.to_string();
-                prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit()));
-                prop_assert_eq!(Token::read(&text), Ok(Token::From(cursor)));
-            }
+        fn what_is_handed_out_comes_back(after in 0..=i64::MAX, stores in prop::collection::vec((0..=u64::from(u32::MAX), any::<u64>()), 1..4)) {
+            let cursor = Cursor { after, stores };
+            let text = cursor.to_string();
+            prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit()));
+            prop_assert_eq!(Token::read(&text), Ok(Token::From(cursor)));
         }
 
         #[test]
