@@ -27,6 +27,9 @@ pub struct Limits {
     pub tails: PerOrg,
     /// Tails of `/api/v1` at once, which share what is heard. Further ones are refused.
     pub follows: PerOrg,
+    /// How long a tail waits for what was heard live and that no store has, though they answer and have what was heard later. Then it is
+    /// taken for lost, and is in no cursor any more.
+    pub lost_after: Duration,
     /// Inserts at once. Further ones wait.
     pub inserts: PerOrg,
     /// Requests of an org that may wait, of each kind. Further ones are refused with 429.
@@ -64,6 +67,7 @@ impl Default for Limits {
             queries: PerOrg { all: 32, each: 8 },
             tails: PerOrg { all: 1024, each: 64 },
             follows: PerOrg { all: 2048, each: 1024 },
+            lost_after: Duration::from_secs(600),
             inserts: PerOrg { all: 32, each: 8 },
             waiting_per_org: 64,
             queue_time: Duration::from_secs(10),

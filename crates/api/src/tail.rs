@@ -30,7 +30,7 @@ use line::{Name, OrgId};
 use tokio::sync::mpsc;
 
 use crate::limits::Kind;
-use crate::logs::{Failure, Logs};
+use crate::logs::Failure;
 use crate::reply::{self, BrokenOff, Refused, Reply, Stream, refusal_of, set_header};
 use crate::select::own_limits;
 use crate::serve::{Api, Asked};
@@ -56,14 +56,16 @@ type Key = (OrgId, Option<Name>);
 
 impl Feeds {
     /// The feed of an org, or of an app of it.
-    fn get(&self, logs: &Arc<dyn Logs>, org: &OrgId, app: Option<&Name>) -> Arc<Feed> {
+    fn get(&self, api: &Api, org: &OrgId, app: Option<&Name>) -> Arc<Feed> {
         let key: Key = (org.clone(), app.cloned());
         let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = feeds.get(&key).and_then(Weak::upgrade) {
             return feed;
         }
         feeds.retain(|_, feed| feed.strong_count() > 0);
-        let feed = Feed::start(Follower { logs: Arc::clone(logs), org: key.0.clone(), app: key.1.clone() });
+        let follower = Follower { logs: Arc::clone(&api.logs), org: key.0.clone(), app: key.1.clone() };
+        let limits = weave::Limits { lost_after: api.limits.lost_after, ..weave::Limits::USUAL };
+        let feed = Feed::start(follower, limits);
         feeds.insert(key, Arc::downgrade(&feed));
         feed
     }
@@ -86,7 +88,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     };
     drop(turn);
     let request = read.unwrap_or_else(|_| Err(Refused::bad("the request cannot be read")))?;
-    let feed = api.feeds.get(&api.logs, &org, whose.app.as_ref());
+    let feed = api.feeds.get(api, &org, whose.app.as_ref());
     let health = begun(&feed, BEGIN).await;
     if health == Health::Starting {
         let failure = Failure::Away("it did not say in time how far it is".into());
@@ -110,6 +112,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
         writer: Writer::new(format, sender),
         now,
         lacks: false,
+        joined: Default::default(),
     };
     tokio::spawn(async move {
         // As long as something is done for it.

@@ -25,6 +25,8 @@ const OVERHEAD_BYTES: usize = 600;
 pub(crate) struct Fresh {
     pub(crate) address: Address,
     pub(crate) json: Bytes,
+    /// In which loss it was, if it was given live and taken for lost since.
+    pub(crate) late: Option<u64>,
     message: Message,
 }
 
@@ -32,7 +34,7 @@ impl Fresh {
     /// A message of the bus; `None` if it is not a line's.
     pub(crate) fn live(address: Address, json: Bytes) -> Option<Self> {
         let message = decode(&json).ok()?;
-        Some(Self { address, json, message })
+        Some(Self { address, json, late: None, message })
     }
 
     /// A row of a block that has all fields; `None` if it is not a line's.
@@ -46,7 +48,7 @@ impl Fresh {
         write_row(values.iter().map(|(name, value)| (*name, value.as_slice())), &mut json);
         let message = decode(&json).ok()?;
         let address = Address::new(org.clone(), &message.app, &message.region, &message.instance).ok()?;
-        Some(Self { address, json: json.into(), message })
+        Some(Self { address, json: json.into(), late: None, message })
     }
 
     /// What identifies it; `None` for a message that Logway did not write.
@@ -76,6 +78,8 @@ pub(crate) struct Record {
     pub(crate) id: Option<(BootKey, u64, u64)>,
     pub(crate) time: i64,
     pub(crate) is_gap: bool,
+    /// In which loss it was, if it was given live and taken for lost since: whoever was there before that has it.
+    pub(crate) late: Option<u64>,
     group: u32,
     row: u32,
 }
@@ -116,7 +120,7 @@ impl Batcher {
     /// Adds a record.
     pub(crate) fn push(&mut self, fresh: Fresh) {
         let id = fresh.id();
-        let Fresh { address, json, message } = fresh;
+        let Fresh { address, json, late, message } = fresh;
         let groups = &mut self.groups;
         let group = *self.apps.entry(address.app.clone()).or_insert_with(|| {
             let rows = Rows::new(address.org.clone(), address.app.clone());
@@ -146,7 +150,7 @@ impl Batcher {
         self.bytes += json.len() * 2 + OVERHEAD_BYTES;
         let is_gap = matches!(entry.body, Body::Gap(_));
         let id = id.map(|id| (BootKey::of(&id.origin.instance, id.origin.boot), id.seq, id.end));
-        self.records.push(Record { json, id, time: entry.time, is_gap, group, row });
+        self.records.push(Record { json, id, time: entry.time, is_gap, late, group, row });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -175,6 +179,11 @@ pub(crate) struct Sieve {
 }
 
 impl Batch {
+    /// Whether some of it is new only to those who were not there before a loss.
+    pub(crate) fn has_late(&self) -> bool {
+        self.records.iter().any(|record| record.late.is_some())
+    }
+
     /// What passes, as bytes behind the batch's start: written once for all who get the same.
     pub(crate) fn text(&self, format: Format, sieve: &Sieve) -> Arc<Text> {
         let key = (format, Arc::clone(&sieve.key));

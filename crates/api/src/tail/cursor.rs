@@ -60,6 +60,18 @@ impl Given {
         if is_gap { self.gaps.remove(seq, end) } else { self.lines.remove(seq, end) }
     }
 
+    /// Adds all of `other`.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        other.lines.iter().for_each(|(start, end)| self.lines.add(start, end));
+        other.gaps.iter().for_each(|(start, end)| self.gaps.add(start, end));
+    }
+
+    /// Takes out all of `other`.
+    pub(crate) fn retain_not(&mut self, other: &Self) {
+        other.lines.iter().for_each(|(start, end)| self.lines.remove(start, end));
+        other.gaps.iter().for_each(|(start, end)| self.gaps.remove(start, end));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.iter().len() == 0 && self.gaps.iter().len() == 0
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::batch::{Batch, Batcher, Fresh, Record};
 use super::cursor::{BootKey, Cursor, Given, text};
 use super::follow::{Follower, Ids, Row};
-use super::weave::{Limits, Origin, Piece, Weave};
+use super::weave::{Due, Limits, Origin, Piece, Weave};
 use crate::live::Heard;
 use crate::logs::{Failure, Pending};
 use crate::serve::unix_ns;
@@ -67,6 +67,10 @@ pub(crate) struct Joined {
     pub(crate) recent: Vec<Arc<Batch>>,
     /// They are all that were given ahead. Else the stores are so far behind that some are kept here no more.
     pub(crate) is_complete: bool,
+    /// How often something that was given ahead was taken for lost.
+    pub(crate) losses: u64,
+    /// How long the stores have answered.
+    pub(crate) clock: Duration,
     /// Everything from here on.
     pub(crate) batches: broadcast::Receiver<Arc<Batch>>,
 }
@@ -97,9 +101,9 @@ struct Inner {
 
 impl Feed {
     /// Starts a feed. Must be called in a tokio runtime.
-    pub(crate) fn start(follower: Follower) -> Arc<Self> {
+    pub(crate) fn start(follower: Follower, limits: Limits) -> Arc<Self> {
         let inner = Inner {
-            weave: Weave::new(Limits::USUAL),
+            weave: Weave::new(limits),
             stores: BTreeMap::new(),
             cursor: Cursor::default().text().into(),
             recent: VecDeque::new(),
@@ -161,7 +165,14 @@ impl Feed {
         }
         let cursor = Cursor { stores: inner.stores.clone(), given: ahead.clone(), history: None };
         let is_complete = left.values().all(Given::is_empty);
-        Joined { cursor, ahead: records, recent, is_complete, batches: self.shared.batches.subscribe() }
+        let (losses, clock) = (inner.weave.losses(), inner.weave.clock());
+        let batches = self.shared.batches.subscribe();
+        Joined { cursor, ahead: records, recent, is_complete, losses, clock, batches }
+    }
+
+    /// Whether what was ahead when its clock stood there is lost by now, if it did not come.
+    pub(crate) fn is_over(&self, clock: Duration) -> bool {
+        self.shared.lock().weave.is_over(clock)
     }
 
     /// How many tails it has.
@@ -263,13 +274,15 @@ impl Shared {
         let mut batcher = Batcher::default();
         for row in rows {
             let mut out = std::mem::take(&mut inner.out);
-            let is_wanted = match &row.id {
-                Some(id) => inner.weave.stored(now, id, &mut out),
-                None => true,
-            };
+            let due = row.id.as_ref().map_or(Due::New, |id| inner.weave.stored(now, id, &mut out));
             // One that is there no more when it is asked for was deleted meanwhile.
-            if is_wanted && let Some(fresh) = fresh.remove(&row.pos) {
-                batcher.push(fresh);
+            match (due, fresh.remove(&row.pos)) {
+                (Due::New, Some(fresh)) => batcher.push(fresh),
+                (Due::Late(loss), Some(mut fresh)) => {
+                    fresh.late = Some(loss);
+                    batcher.push(fresh);
+                }
+                _ => {}
             }
             out.drain(..).for_each(|piece| batcher.push(piece.payload));
             inner.out = out;
@@ -313,6 +326,15 @@ impl Shared {
         let mut out = std::mem::take(&mut inner.out);
         inner.weave.give_up(now, patience, since, &mut out);
         self.give_all(&mut inner, out);
+    }
+
+    /// All stores have answered for so long, and have no more; or there is none.
+    fn lose(&self, by: Duration, has_store: bool) {
+        let mut inner = self.lock();
+        if inner.weave.lose(by, has_store) {
+            inner.cursor = inner.text();
+            inner.forget();
+        }
     }
 
     /// Gives them in one batch: the cursor behind it has all of them.

@@ -46,6 +46,8 @@ pub(super) struct Tail {
     pub(super) now: i64,
     /// A store did not say yet what the client has not: until it does, the cursor stays where it is, and what is given is noted.
     pub(super) lacks: bool,
+    /// How often the feed had lost something when it was joined, and where its clock stood.
+    pub(super) joined: (u64, Duration),
 }
 
 /// Why a tail ends by itself.
@@ -84,7 +86,8 @@ impl Tail {
                 self.history(&cursor, Some(last)).await?;
             }
             let joined = self.join(&cursor).await?;
-            let Joined { cursor: stands, ahead, recent, is_complete, mut batches } = joined;
+            let Joined { cursor: stands, ahead, recent, is_complete, losses, clock, mut batches } = joined;
+            self.joined = (losses, clock);
             self.catch_up(&mut cursor, &stands).await?;
             if !is_complete {
                 if !matches!(*health.borrow(), Health::Storeless(_)) {
@@ -412,7 +415,11 @@ impl Tail {
     }
 
     async fn batch(&mut self, batch: &Batch, beside: &mut BTreeMap<BootKey, Given>) -> Result<(), Gone> {
-        if !self.lacks && beside.is_empty() {
+        if !self.lacks && !beside.is_empty() && self.feed.is_over(self.joined.1) {
+            // What the client had of it comes no more.
+            beside.clear();
+        }
+        if !self.lacks && beside.is_empty() && !batch.has_late() {
             let text = batch.text(self.request.format, &self.request.sieve);
             return self.writer.shared(&text, Arc::clone(&batch.end)).await;
         }
@@ -421,7 +428,8 @@ impl Tail {
         }
         let passing = batch.passing(&self.request.sieve);
         for (record, passes) in batch.records.iter().zip(passing) {
-            if take(beside, record) && passes {
+            let is_there = record.late.is_none_or(|loss| loss <= self.joined.0);
+            if take(beside, record) && passes && is_there {
                 self.writer.line(record, None).await?;
             }
         }

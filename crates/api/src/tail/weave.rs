@@ -5,6 +5,9 @@
 //! only come sooner: one that is the next of its boot is given at once and remembered until the store's order has reached it. One that is
 //! ahead of a hole waits for the store, which has what is missing or will say that it is lost.
 
+mod ages;
+mod losses;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +16,8 @@ use line::Boot;
 use store::Ranges;
 
 use super::cursor::{BootKey, Given};
+use ages::Ages;
+use losses::Losses;
 
 /// Which start of which instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,11 +58,25 @@ pub(crate) struct Limits {
     pub(crate) held_bytes: usize,
     /// Boots that are followed. For one more the one that was quiet for longest is forgotten.
     pub(crate) boots: usize,
+    /// How long what was given ahead is waited for when the stores have passed it: then it is lost.
+    pub(crate) lost_after: Duration,
 }
 
 impl Limits {
     /// The usual ones.
-    pub(crate) const USUAL: Self = Self { held: 20_000, held_bytes: 16 << 20, boots: 16_384 };
+    pub(crate) const USUAL: Self =
+        Self { held: 20_000, held_bytes: 16 << 20, boots: 16_384, lost_after: Duration::from_secs(600) };
+}
+
+/// What is to be done with a row of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// It was given live.
+    Given,
+    /// It is to be given.
+    New,
+    /// It was given live, and taken for lost since, in this of all losses: who was there before has it.
+    Late(u64),
 }
 
 /// What is known of one boot.
@@ -113,6 +132,8 @@ fn has(ahead: &Ahead, key: BootKey, id: &Id) -> bool {
 pub(crate) struct Weave<T> {
     boots: HashMap<Origin, Known<T>>,
     ahead: Ahead,
+    ages: Ages,
+    losses: Losses,
     limits: Limits,
     held: usize,
     held_bytes: usize,
@@ -120,7 +141,15 @@ pub(crate) struct Weave<T> {
 
 impl<T> Weave<T> {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { boots: HashMap::new(), ahead: Ahead::new(), limits, held: 0, held_bytes: 0 }
+        Self {
+            boots: HashMap::new(),
+            ahead: Ahead::new(),
+            ages: Ages::new(limits.lost_after),
+            losses: Losses::default(),
+            limits,
+            held: 0,
+            held_bytes: 0,
+        }
     }
 
     /// The store's rows that were given already have numbers of this boot up to `next`, exclusive; 1: it has none of them.
@@ -143,6 +172,7 @@ impl<T> Weave<T> {
                 self.ahead.remove(&known.key);
             }
         }
+        self.ages.settle(known.key, next);
         known.missing.remove(0, next);
         known.next = Some(known.next.map_or(next, |known| known.max(next)));
         self.release(origin, out);
@@ -164,6 +194,7 @@ impl<T> Weave<T> {
             known.pass(&piece.id);
             let given = self.ahead.entry(known.key).or_default();
             given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+            self.ages.heard(known.key, piece.id.seq, piece.id.end, piece.id.is_gap);
             out.push(piece);
             self.release(&origin, out);
             self.wait_anew(&origin, now);
@@ -181,8 +212,8 @@ impl<T> Weave<T> {
         self.boots.get(&id.origin).is_none_or(|known| !has(&self.ahead, known.key, id))
     }
 
-    /// The next row of the store's order. `true`: it is to be given now, before what is put into `out`.
-    pub(crate) fn stored(&mut self, now: Duration, id: &Id, out: &mut Vec<Piece<T>>) -> bool {
+    /// The next row of the store's order. What is to be given of it is so before what is put into `out`.
+    pub(crate) fn stored(&mut self, now: Duration, id: &Id, out: &mut Vec<Piece<T>>) -> Due {
         self.make_room(&id.origin);
         let known = self.boots.entry(id.origin.clone()).or_insert_with(|| Known::new(&id.origin));
         known.last_active = now;
@@ -192,7 +223,9 @@ impl<T> Weave<T> {
             if given.is_empty() {
                 self.ahead.remove(&known.key);
             }
+            self.ages.stored(known.key, id.seq, id.end, id.is_gap);
         }
+        let late = self.losses.take(known.key, id);
         if is_wanted {
             known.pass(id);
             // It need not be waited for any more.
@@ -207,7 +240,45 @@ impl<T> Weave<T> {
         }
         self.release(&id.origin, out);
         self.wait_anew(&id.origin, now);
-        is_wanted
+        match (is_wanted, late) {
+            (false, _) => Due::Given,
+            (true, None) => Due::New,
+            (true, Some(loss)) => Due::Late(loss),
+        }
+    }
+
+    /// All stores have answered for so long since the last time, and were read to their ends; or there is none (`has_store`). Forgets what
+    /// was given ahead and is lost, and says whether there was any.
+    pub(crate) fn lose(&mut self, by: Duration, has_store: bool) -> bool {
+        self.ages.tick(by);
+        let lost = self.ages.lost(has_store);
+        for (key, given) in &lost {
+            if let Some(ahead) = self.ahead.get_mut(key) {
+                ahead.retain_not(given);
+                if ahead.is_empty() {
+                    self.ahead.remove(key);
+                }
+            }
+        }
+        let is_any = !lost.is_empty();
+        // Where there is no store none of it comes again.
+        self.losses.note(if has_store { lost } else { BTreeMap::new() });
+        is_any
+    }
+
+    /// How often something was lost.
+    pub(crate) const fn losses(&self) -> u64 {
+        self.losses.count()
+    }
+
+    /// How long the stores have answered.
+    pub(crate) const fn clock(&self) -> Duration {
+        self.ages.clock()
+    }
+
+    /// Whether what was known to be ahead at that time is lost by now, if it did not come.
+    pub(crate) fn is_over(&self, at: Duration) -> bool {
+        self.ages.is_over(at)
     }
 
     /// What still waits does so behind another hole than before.
@@ -229,6 +300,7 @@ impl<T> Weave<T> {
                 known.pass(&piece.id);
                 let given = self.ahead.entry(known.key).or_default();
                 given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
+                self.ages.heard(known.key, piece.id.seq, piece.id.end, piece.id.is_gap);
                 out.push(piece);
             }
         }

@@ -1,6 +1,8 @@
 //! Tails of `/api/v1`: history and live lines as one, each record once and in order, and going on by a cursor.
 
+mod lost;
 mod random;
+mod switch;
 mod world;
 
 use line::Level;

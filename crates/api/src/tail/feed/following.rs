@@ -25,12 +25,14 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(
 pub(super) async fn follow(shared: &Shared, follower: &Follower) {
     let began = unix_ns();
     let (mut away, mut since, mut absent) = (AWAY.0, None, Absent::new());
+    let mut whole = Whole::default();
     // What agents have comes first, so that the first tail has it, too.
     let _late = timeout(ASKED, shared.asked.notified()).await;
     loop {
         let polled = poll(shared, follower, since, &mut absent).await;
         // A store that was not there from the begin on has been missed since then.
         since = Some(began);
+        whole.note(shared, polled.as_ref().is_ok_and(|is_all| *is_all) && absent.is_empty(), follower);
         let wait = match polled {
             Ok(is_all) => {
                 away = AWAY.0;
@@ -61,6 +63,22 @@ pub(super) async fn follow(shared: &Shared, follower: &Follower) {
         let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
         let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
         pause(shared, least, most, is_away.then(|| first_given(follower, began))).await;
+    }
+}
+
+/// Since when all stores answer and have no more.
+#[derive(Debug, Default)]
+struct Whole(Option<Instant>);
+
+impl Whole {
+    /// Tells how long it has been so. A store that is away may have anything: no time passes then.
+    fn note(&mut self, shared: &Shared, is_whole: bool, follower: &Follower) {
+        let has_store = follower.logs.stores().map_or(true, |stores| !stores.is_empty());
+        let now = (is_whole || !has_store).then(Instant::now);
+        if let (Some(before), Some(now)) = (self.0, now) {
+            shared.lose(now - before, has_store);
+        }
+        self.0 = now;
     }
 }
 

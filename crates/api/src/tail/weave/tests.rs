@@ -36,7 +36,7 @@ impl Reader {
     fn stored(&mut self, id: Id) -> Vec<u64> {
         let mut out = Vec::new();
         let wanted = self.weave.is_wanted(&id);
-        assert_eq!(self.weave.stored(self.now, &id, &mut out), wanted);
+        assert_eq!(self.weave.stored(self.now, &id, &mut out) != Due::Given, wanted);
         self.take(wanted.then_some(id), out)
     }
 
@@ -181,6 +181,34 @@ fn what_is_too_much_comes_from_the_store() {
     assert_eq!(reader.stored(id(1, 4)), [4, 5, 6]);
     assert_eq!((reader.stored(id(1, 5)), reader.stored(id(1, 6))), (vec![], vec![]));
     assert_eq!((reader.stored(id(1, 7)), reader.stored(id(1, 8))), (vec![7], vec![8]));
+}
+
+#[test]
+fn what_is_lost_is_ahead_no_more_and_should_it_come_it_is_known_who_has_it() {
+    let mut reader = Reader::new();
+    let minute = Duration::from_secs(60);
+    let mut out = Vec::new();
+    for (boot, count) in [(1, 3), (2, 2)] {
+        reader.learn(boot, 1);
+        for seq in 1..=count {
+            reader.live(id(boot, seq));
+        }
+    }
+    reader.stored(id(1, 1));
+    assert!(!reader.weave.lose(10 * minute, true));
+    assert_eq!(reader.live(id(1, 4)), [4]);
+    assert_eq!(reader.stored(id(1, 4)), [0; 0]);
+    assert!(reader.weave.lose(minute, true));
+    assert!(reader.weave.ahead().is_empty());
+    assert_eq!(reader.weave.losses(), 1);
+    // Said again, it is not new.
+    assert_eq!(reader.live(id(1, 2)), [0; 0]);
+    assert_eq!(reader.weave.stored(reader.now, &id(1, 2), &mut out), Due::Late(1));
+    assert_eq!(reader.weave.stored(reader.now, &id(1, 5), &mut out), Due::New);
+    assert_eq!(reader.live(id(2, 3)), [3]);
+    assert_eq!(reader.weave.stored(reader.now, &id(2, 1), &mut out), Due::Late(1));
+    assert_eq!(reader.weave.stored(reader.now, &id(2, 3), &mut out), Due::Given);
+    assert!(out.is_empty());
 }
 
 #[test]

@@ -21,13 +21,14 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::switch::Switch;
 use crate::live::{credentials, login};
 use crate::support::{Api, Client, Fake, soon};
 
 pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) store: Store,
-    logs: Arc<dyn api::Logs>,
+    pub(crate) switch: Arc<Switch>,
     agent: Bus,
     _stop: oneshot::Sender<()>,
     _dir: TempDir,
@@ -55,17 +56,17 @@ impl World {
         let agent = Bus::start(login(address, Role::Agent));
         soon(agent.connected()).await.unwrap();
         let name = line::Name::new("store", "main").unwrap();
-        let logs: Arc<dyn api::Logs> = Arc::new(Local::new(store.clone(), name, api::Live::new(ears)));
-        let api = Api::start_on(Arc::clone(&logs), Arc::new(Fake::new(Vec::new())), change).await;
-        Self { api, store, logs, agent, _stop: stop, _dir: dir }
+        let switch = Arc::new(Switch::new(Arc::new(Local::new(store.clone(), name, api::Live::new(ears)))));
+        let api = Api::start_on(switch.clone(), Arc::new(Fake::new(Vec::new())), change).await;
+        Self { api, store, switch, agent, _stop: stop, _dir: dir }
     }
 
     /// The API ends, and another one is there.
     pub(crate) async fn restart_api(self) -> Self {
-        let Self { api, store, logs, agent, _stop, _dir } = self;
+        let Self { api, store, switch, agent, _stop, _dir } = self;
         api.stop().await;
-        let api = Api::start_on(Arc::clone(&logs), Arc::new(Fake::new(Vec::new())), |_| {}).await;
-        Self { api, store, logs, agent, _stop, _dir }
+        let api = Api::start_on(switch.clone(), Arc::new(Fake::new(Vec::new())), |_| {}).await;
+        Self { api, store, switch, agent, _stop, _dir }
     }
 
     /// Records go over the bus.
