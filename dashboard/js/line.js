@@ -29,8 +29,9 @@ const PLATFORM = new Set([
 ]);
 const RESERVED = /^(gap|logway|fly)\./;
 
-/** The longest message that is looked into for fields, in characters. */
+/** The longest message that is looked into for fields, in characters: in a row of a list, and where a line is shown whole. */
 const MAX_PARSED = 64 * 1024;
+export const MAX_WHOLE = 2 * 1024 * 1024;
 
 let nameless = 0;
 
@@ -132,10 +133,10 @@ const SENTENCES = ['msg', 'message', 'event', 'text'];
 /** Fields that a row shows in columns of its own. */
 const IN_COLUMNS = new Set(['level', 'severity', 'lvl', 'time', 'ts', 'timestamp', '@timestamp', '@level', '@message', '@t', '@l']);
 
-/** Looks into a message. @param {Line} line @returns {Said | null} null: it is plain text */
-export function said(line) {
+/** Looks into a message of at most so many characters. @param {Line} line @returns {Said | null} null: it is plain text */
+export function said(line, most = MAX_PARSED) {
   const text = line.message;
-  if (text.length > MAX_PARSED) return null;
+  if (text.length > most) return null;
   try {
     if (text[0] === '{' && text.trimEnd().endsWith('}')) return saidJson(text);
   } catch {

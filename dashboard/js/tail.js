@@ -5,7 +5,9 @@ import { fromTail } from './line.js';
 
 /** The first wait before it comes again, and the longest: milliseconds. */
 const FIRST_WAIT = 500;
-const LONGEST_WAIT = 15_000;
+const LONGEST_WAIT = 5_000;
+/** A connection that lasted so long was a good one: the next wait is the first one again. One that is cut at once, however often, makes waits longer. */
+const STEADY = 10_000;
 /** The server says something each 15 s; after so much silence the connection is taken for dead. */
 const SILENCE = 40_000;
 /** How often the silence is looked at. */
@@ -90,6 +92,7 @@ export class Tail {
       throw error;
     } finally {
       clearInterval(watch);
+      if (Date.now() - begun > STEADY) this.wait = FIRST_WAIT;
       signal.removeEventListener('abort', stop);
     }
   }
@@ -102,11 +105,9 @@ export class Tail {
     for (const { name, id, data } of events) {
       if (name === 'message') {
         found.push(fromTail(data));
-        this.wait = FIRST_WAIT;
       } else if (name === 'state') {
         hand();
         this.say(data.state, data.why ?? '', data.code);
-        this.wait = FIRST_WAIT;
       } else if (name === 'end') {
         ended = data;
       }
@@ -136,7 +137,7 @@ export class Tail {
       this.cursor = '';
       this.say('reconnecting', 'the place where it was is not known any more: lines between may be missing');
       this.hooks.onLost?.(`Lines between may be missing: the cursor was refused (${error.message})`);
-      return FIRST_WAIT;
+      return undefined;
     }
     if ([400, 401, 403, 404, 405, 501].includes(status)) {
       this.ending = undefined;

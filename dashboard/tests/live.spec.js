@@ -224,6 +224,7 @@ test('a tail that may not be says so, and a server that is away is waited for', 
   await signIn(page, '#/app/web');
   await expect(state(page)).toContainText('ended: this token is for other apps');
   await shots(page, 'live-ended');
+  await axe(page);
   await page.unroute('**/logs/tail*');
   let times = 0;
   await page.route('**/logs/tail*', (route) => {
@@ -298,6 +299,8 @@ test('keys press what has the focus, and leave alone what lies behind a dialog',
   await expect(page.getByRole('button', { name: 'Download' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('button', { name: 'The last hour' })).toBeVisible();
+  await shots(page, 'live-download');
+  await axe(page, '.menu');
   await page.keyboard.press('ArrowDown');
   await expect(page.getByRole('button', { name: 'The last 15 minutes' })).toBeFocused();
   await page.keyboard.press('Escape');

@@ -216,6 +216,9 @@ test('all of it goes by the keyboard', async ({ page }) => {
   await expect(editor(page)).toBeFocused();
   await page.keyboard.type('tick');
   await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/q=tick/);
+  await expect(found(page)).toContainText('found');
+  await expect(page.locator('.found-lines.stale')).toHaveCount(0);
   await expect(page.locator('.row').first()).toContainText('tick');
   await page.keyboard.press('Escape');
   await page.keyboard.press('j');
@@ -230,6 +233,7 @@ test('all of it goes by the keyboard', async ({ page }) => {
   await expect(page.locator('.pattern', { hasText: 'tick' }).first()).toBeVisible();
   await page.keyboard.press('?');
   await expect(page.getByRole('dialog', { name: 'Keys' })).toContainText('Zoom out');
+  await axe(page);
 });
 
 test('a line opens, shows what is around it, and has a link of its own', async ({ page, context }) => {
@@ -267,6 +271,7 @@ test('strange lines do no harm', async ({ page }) => {
   await page.getByRole('button', { name: /Wrap/ }).click();
   await expect(page.locator('.lines')).toHaveClass(/wrap/);
   await shots(page, 'search-strange');
+  await axe(page);
   await page.getByRole('button', { name: 'Patterns' }).click();
   await expect(page.locator('.pattern', { hasText: 'onerror' })).toBeVisible();
   await expect(page.locator('main img, main script')).toHaveCount(0);
@@ -297,6 +302,7 @@ test('all rows are downloaded', async ({ page }) => {
   await search(page, 'app:=mailer');
   const lines = await number(page);
   await page.getByLabel('More').click();
+  await axe(page, '.more');
   const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /Download all rows/ }).click()]);
   const rows = readFileSync(await file.path(), 'utf8').trim().split('\n').map((row) => JSON.parse(row));
   expect(rows.length).toBe(lines);
@@ -312,6 +318,8 @@ test('what an answer lacks is said, and a search can be stopped', async ({ page 
   await expect(page.locator('.found-head')).toContainText('store main does not answer');
   await expect(page.locator('.row')).toHaveCount(1);
   await shots(page, 'search-partial');
+  await axe(page);
+  await fits(page);
   await answer(page, '**/select/logsql/hits*', 'the query was ended after 30.0 s: narrow it', 503);
   await search(page, 'one one');
   await expect(page.getByText('These could not be counted: the query was ended after 30.0 s')).toBeVisible();
@@ -340,6 +348,8 @@ test('on a phone the fields are in a dialog', async ({ page }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole('button', { name: 'Fields' }).click();
   const dialog = page.getByRole('dialog', { name: 'Fields' });
+  await expect(dialog.getByRole('button', { name: /^level error/ })).toBeVisible();
+  await axe(page);
   await dialog.getByRole('button', { name: /^level error/ }).click();
   await expect(dialog).toHaveCount(0);
   await expect(editor(page)).toHaveValue('level:=error');
@@ -358,6 +368,7 @@ test('a link shares a search, and no more than it says', async ({ page, browser 
   await dialog.getByLabel('Ends after').selectOption({ label: '1 hour' });
   await dialog.getByRole('button', { name: 'Make the link' }).click();
   const link = await dialog.getByRole('textbox', { name: 'The link' }).inputValue();
+  await axe(page);
   // Somebody else's browser.
   const other = await browser.newContext();
   const guest = await other.newPage();

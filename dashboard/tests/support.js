@@ -66,16 +66,19 @@ export async function shots(page, name) {
   });
 }
 
-/** Fails on each serious or critical finding of axe, at both widths and in both themes. */
-export async function axe(page) {
+/**
+ * Fails on each serious or critical finding of axe, at both widths and in both themes. `part`: only there, where what lies
+ * below a menu is covered by it.
+ */
+export async function axe(page, part = '') {
   const source = require.resolve('axe-core/axe.min.js');
   await everyLook(page, async (width, theme) => {
     // By the debugger's protocol: the page's policy lets no script in.
     if (!(await page.evaluate(() => 'axe' in window))) {
       await page.evaluate(readFileSync(source, 'utf8'));
     }
-    const found = await page.evaluate(async () => {
-      const { violations } = await window.axe.run(document, {
+    const found = await page.evaluate(async (within) => {
+      const { violations } = await window.axe.run(within || document, {
         runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
         resultTypes: ['violations'],
       });
@@ -84,7 +87,7 @@ export async function axe(page) {
         .map(({ id, help, nodes }) => ({
           id, help, nodes: nodes.slice(0, 5).map((node) => `${node.target.join(' ')}: ${node.failureSummary}`),
         }));
-    });
+    }, part);
     expect(found, `axe at ${width} px, ${theme}`).toEqual([]);
   });
 }

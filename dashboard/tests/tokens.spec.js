@@ -16,6 +16,8 @@ test('a token is made, used and revoked', async ({ page, request }) => {
   await page.getByRole('button', { name: 'Create', exact: true }).click();
   const made = await page.getByRole('textbox', { name: 'The token' }).inputValue();
   expect(made.length).toBeGreaterThan(40);
+  await shots(page, 'tokens-made');
+  await axe(page);
   await page.getByRole('button', { name: 'Done' }).click();
   const row = page.locator('.tokens-table tr', { hasText: name });
   await expect(row).toContainText('app web');
@@ -26,6 +28,8 @@ test('a token is made, used and revoked', async ({ page, request }) => {
   const who = await request.get('/api/v1/whoami', { headers: { Authorization: `Bearer ${made}` } });
   expect(await who.json()).toMatchObject({ actions: ['read'], apps: ['web'] });
   await row.getByRole('button', { name: 'Revoke' }).click();
+  await shots(page, 'tokens-revoke');
+  await axe(page);
   await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click();
   await row.getByRole('button', { name: 'Revoke' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
@@ -37,6 +41,8 @@ test('a narrower token of one’s own, and what it may not', async ({ page }) =>
   await signIn(page, '#/tokens');
   await page.getByRole('button', { name: 'Narrow my own' }).click();
   await page.getByRole('textbox', { name: 'Apps' }).fill('db mailer');
+  await shots(page, 'tokens-narrow');
+  await axe(page);
   await page.getByRole('button', { name: 'Make it' }).click();
   const made = await page.getByRole('textbox', { name: 'The token' }).inputValue();
   expect(made).not.toBe(token);

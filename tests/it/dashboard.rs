@@ -59,8 +59,10 @@ specs! {
     live
     machine
     modules
+    resume
     search
     signin
+    strange
     tokens
     words
 }

@@ -2,14 +2,19 @@
 
 import { html, render, useState } from '../ui.js';
 import { Icon } from '../icons.js';
-import { bytes } from '../format.js';
-import { codeOf, DEEPEST, said, storedName } from '../line.js';
+import { bytes, count } from '../format.js';
+import { codeOf, DEEPEST, MAX_WHOLE, said, storedName } from '../line.js';
 import { copy } from '../notice.js';
 import { link } from '../router.js';
 import { visible } from '../text.js';
 
 /** Most characters of a message that are shown before somebody asks for all. */
 const MOST = 6_000;
+/** Most fields of one document that are shown at first, and how many more at each asking. */
+const FIELDS = 200;
+const MORE_FIELDS = 1_000;
+/** Most letters of a value that are shown in a tree: the message has all of them. */
+const MOST_VALUE = 4_000;
 
 /**
  * What a page offers for a line.
@@ -27,7 +32,7 @@ export function openDetail(line, box, offers) {
 }
 
 function Detail({ line, offers }) {
-  const inside = said(line);
+  const inside = said(line, MAX_WHOLE);
   const code = codeOf(line);
   const facts = [
     ['time', line.time, ''], ['app', line.app], ['instance', line.instance], ['region', line.region], ['host', line.host], ['provider', line.provider],
@@ -71,31 +76,48 @@ function Message({ text, isData }) {
 
 /** Names and values, one below the other. */
 export function Fields({ all, offers, isStored = false }) {
-  return html`<dl class="fields">${all.map(([name, value, filter]) => html`
+  const [shown, more] = useFirst(all);
+  return html`<dl class="fields">${shown.map(([name, value, filter]) => html`
     <div key=${name} class="field-row">
-      <dt>${visible(name)}</dt>
-      <dd><bdi dir="auto">${visible(value)}</bdi><${Acts} field=${filter ?? (isStored ? name : storedName(name))} value=${value} offers=${offers} /></dd>
-    </div>`)}</dl>`;
+      <dt>${visible(fitting(name))}</dt>
+      <dd><bdi dir="auto">${visible(fitting(value))}</bdi><${Acts} field=${filter ?? (isStored ? name : storedName(name))} value=${value} offers=${offers} /></dd>
+    </div>`)}</dl>${more}`;
 }
 
-/** A document as a tree that opens and closes. */
+/** The first ones of very many, and a button that asks for more of them. @template T @param {T[]} all @returns {[T[], any]} */
+function useFirst(all) {
+  const [most, setMost] = useState(FIELDS);
+  const left = all.length - most;
+  const more = left > 0 && html`<button class="button" onClick=${() => setMost(most + MORE_FIELDS)}>Show ${count(Math.min(left, MORE_FIELDS))} more of ${count(all.length)}</button>`;
+  return [left > 0 ? all.slice(0, most) : all, more];
+}
+
+const fitting = (text) => (text.length > MOST_VALUE ? `${text.slice(0, MOST_VALUE)}…` : text);
+
+/** A document as a tree that opens and closes; what is closed is not made yet. */
 function Tree({ value, path, offers, depth = 0 }) {
-  return html`<ul class="tree">${Object.entries(value).map(([name, inner]) => {
+  const [shown, more] = useFirst(Object.entries(value));
+  return html`<ul class="tree">${shown.map(([name, inner]) => {
     const full = path ? `${path}.${name}` : name;
     if (inner !== null && typeof inner === 'object' && depth < DEEPEST) {
-      const isList = Array.isArray(inner);
-      const size = Object.keys(inner).length;
-      return html`<li key=${name}><details open=${depth < 2 && size <= 50}>
-        <summary><span class="tree-name">${visible(name)}</span> <span class="tree-size">${isList ? `[${size}]` : `{${size}}`}</span></summary>
-        <${Tree} value=${inner} path=${full} depth=${depth + 1} offers=${isList ? {} : offers} />
-      </details></li>`;
+      return html`<${Branch} key=${name} name=${name} value=${inner} path=${full} depth=${depth} offers=${offers} />`;
     }
     const kind = inner === null ? 'null' : typeof inner;
     const text = kind === 'object' ? written(inner) : String(inner);
-    return html`<li key=${name} class="field-row"><span class="tree-name">${visible(name)}</span>
-      <span class=${`tree-value ${kind}`}><bdi dir="auto">${visible(text)}</bdi>
+    return html`<li key=${name} class="field-row"><span class="tree-name">${visible(fitting(name))}</span>
+      <span class=${`tree-value ${kind}`}><bdi dir="auto">${visible(fitting(text))}</bdi>
         <${Acts} field=${storedName(full)} value=${text} offers=${inner === null ? {} : offers} /></span></li>`;
-  })}</ul>`;
+  })}</ul>${more}`;
+}
+
+function Branch({ name, value, path, depth, offers }) {
+  const isList = Array.isArray(value);
+  const size = Object.keys(value).length;
+  const [isOpen, setIsOpen] = useState(depth < 2 && size <= 50);
+  return html`<li><details open=${isOpen} onToggle=${(event) => setIsOpen(event.currentTarget.open)}>
+    <summary><span class="tree-name">${visible(fitting(name))}</span> <span class="tree-size">${isList ? `[${size}]` : `{${size}}`}</span></summary>
+    ${isOpen && html`<${Tree} value=${value} path=${path} depth=${depth + 1} offers=${isList ? {} : offers} />`}
+  </details></li>`;
 }
 
 /** What is too deep for the tree, as JSON. */
@@ -111,7 +133,7 @@ function written(value) {
 function Acts({ field, value, offers }) {
   // A field is found by a value of at most so many letters; an empty name is that of the time, which is found in the search.
   if (!offers.onFilter || !field || value.length > 2_000) return null;
-  const what = `${field} ${value.length > 40 ? `${value.slice(0, 40)}…` : value}`;
+  const what = visible(`${field} ${value.length > 40 ? `${value.slice(0, 40)}…` : value}`);
   return html`<span class="acts">
     <button class="act" title="Only lines with this value" aria-label=${`Only lines with ${what}`} onClick=${() => offers.onFilter(field, value, false)}>=</button>
     <button class="act" title="No lines with this value" aria-label=${`No lines with ${what}`} onClick=${() => offers.onFilter(field, value, true)}>≠</button>

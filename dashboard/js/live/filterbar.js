@@ -5,7 +5,7 @@ import { get } from '../api.js';
 import { Icon } from '../icons.js';
 import { shortId } from '../line.js';
 import { setArgs } from '../router.js';
-import { shown } from '../text.js';
+import { shown, visible } from '../text.js';
 import { isAny, LEVELS, PROVIDERS, withoutField } from './filters.js';
 
 /** @param {{app: string, filters: import('./filters.js').Filters, isFixed: boolean, textRef: any, pause: number}} props */
@@ -28,8 +28,8 @@ export function FilterBar({ app, filters, isFixed, textRef, pause }) {
         options=${[['', 'Any Machine'], ...instances.map((id) => [id, label(id, machines)])]} />`}
     <${Choice} label="Written by" value=${filters.provider} onChange=${set('provider')} options=${[['', 'Any writer'], ...Object.entries(PROVIDERS)]} />
     ${filters.fields.map(([field, value, isNot], index) => html`<span class="condition" key=${`${field}${value}`}>
-      <span title=${`${field} ${isNot ? '≠' : '='} ${value}`}>${shown(`${field} ${isNot ? '≠' : '='} ${value || '(nothing)'}`, 60)}</span>
-      <button aria-label=${`Take away: ${field} ${isNot ? 'is not' : 'is'} ${value}`} onClick=${() => setArgs(withoutField(filters, index))}><${Icon} name="close" /></button>
+      <span dir="auto" title=${visible(`${field} ${isNot ? '≠' : '='} ${value}`)}>${shown(`${field} ${isNot ? '≠' : '='} ${value || '(nothing)'}`, 60)}</span>
+      <button aria-label=${visible(`Take away: ${field} ${isNot ? 'is not' : 'is'} ${value}`)} onClick=${() => setArgs(withoutField(filters, index))}><${Icon} name="close" /></button>
     </span>`)}
     ${!isAny({ ...filters, instance: isFixed ? '' : filters.instance }) && html`<button class="link"
       onClick=${() => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' })}>Take all away</button>`}

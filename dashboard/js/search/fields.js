@@ -11,6 +11,9 @@ const FIRST = ['level', 'app', 'instance', 'region', 'provider', 'stream', 'host
 const HIDDEN = new Set(['_msg', '_time', '_stream', '_stream_id', 'pos', 'seq', 'span', 'boot']);
 /** Most values that are shown of a field. */
 const VALUES = 12;
+/** Most names that are shown at first, and how many more at each asking: a document may have ten thousand. */
+const NAMES = 100;
+const MORE_NAMES = 400;
 
 /** Names in the order in which they are shown. */
 export function ordered(names) {
@@ -28,6 +31,7 @@ export function Fields({ query, filter, bounds, change }) {
   const [why, setWhy] = useState('');
   const [open, setOpen] = useState(() => new Set(['level', 'app']));
   const [wanted, setWanted] = useState('');
+  const [most, setMost] = useState(NAMES);
   useEffect(() => {
     const abort = new AbortController();
     setWhy('');
@@ -48,13 +52,14 @@ export function Fields({ query, filter, bounds, change }) {
   });
   const shown = (names ?? []).filter(({ value }) => value.toLowerCase().includes(wanted.toLowerCase()));
   return html`<div class="side">
-    <input class="input side-find" type="search" placeholder="Find a field" aria-label="Find a field" value=${wanted} onInput=${(event) => setWanted(event.target.value)} />
+    <input class="input side-find" type="search" placeholder="Find a field" aria-label="Find a field" value=${wanted} onInput=${(event) => { setWanted(event.target.value); setMost(NAMES); }} />
     ${names === null && html`<p class="loading">Loading fields</p>`}
     ${names?.length === 0 && html`<p class="dim side-none">${why || 'No fields: nothing is found.'}</p>`}
-    <ul>${shown.map(({ value: name, hits }) => html`<li key=${name} class="side-one">
+    <ul>${shown.slice(0, most).map(({ value: name, hits }) => html`<li key=${name} class="side-one">
       <button class="side-name" aria-expanded=${open.has(name)} onClick=${() => flip(name)}><span class="side-mark" aria-hidden="true">${open.has(name) ? '▾' : '▸'}</span><span class="mono" dir="auto">${visible(name)}</span> <span class="dim num" title=${`${count(hits)} rows have it`}>${short(hits)}</span></button>
       ${open.has(name) && html`<${Values} field=${name} query=${query} filter=${filter} bounds=${bounds} change=${change} />`}
     </li>`)}</ul>
+    ${shown.length > most && html`<button class="value-more" onClick=${() => setMost(most + MORE_NAMES)}>Show more of ${count(shown.length)} fields</button>`}
   </div>`;
 }
 
@@ -83,10 +88,10 @@ function Values({ field, query, filter, bounds, change }) {
     const name = value === '' ? '(empty)' : visible(value);
     return html`<li key=${value} class="value">
       <button class="value-name" aria-pressed=${isOn} title=${`${name}: ${count(hits)} rows`} onClick=${() => set(value, false)}>
-        <span class="offscreen">${`${field} `}</span><meter class="value-share" min="0" max=${most} value=${hits} aria-hidden="true"></meter>
-        <span class=${`value-text mono ${field === 'level' ? `level-${value}` : ''}`} dir="auto">${name}</span> <span class="dim num">${short(hits)}</span>
+        <span class="offscreen">${`${visible(field)} `}</span><meter class="value-share" min="0" max=${most} value=${hits} aria-hidden="true"></meter>
+        <span class=${`value-text mono ${field === 'level' && /^\w+$/.test(value) ? `level-${value}` : ''}`} dir="auto">${name}</span> <span class="dim num">${short(hits)}</span>
       </button>
-      <button class="value-not" title="Exclude" aria-label=${`Exclude ${field} ${name}`} onClick=${() => set(value, true)}>≠</button>
+      <button class="value-not" title="Exclude" aria-label=${`Exclude ${visible(field)} ${name}`} onClick=${() => set(value, true)}>≠</button>
     </li>`;
   })}${values.length > VALUES && html`<li><button class="value-more" onClick=${() => change({ q: joined(filter, [`top 100 by (${quote(field)})`]) })}>All values</button></li>`}</ul>`;
 }
