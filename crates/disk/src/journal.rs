@@ -5,7 +5,8 @@
 //! the payload. All numbers are little-endian. The random number marks where records begin, so that reading goes on after
 //! damage and no payload passes for a record.
 
-use crate::{Disk, File, SyncPoint, make_dir, read_file, replace_file};
+use crate::salvage::{self, Content};
+use crate::{Disk, File, SyncPoint, make_dir, replace_file};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,6 @@ use std::sync::Arc;
 /// Most bytes of one record.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
 
-/// Most bytes of a journal that is read; the caller compacts long before.
-const MAX_FILE_BYTES: usize = 1 << 30;
 const MAGIC: [u8; 8] = *b"LWJRNL01";
 const COPY_BYTES: usize = 512;
 const HEADER_BYTES: usize = 2 * COPY_BYTES;
@@ -44,9 +43,20 @@ pub enum Error {
 pub struct Report {
     /// Bytes at the end that were no complete record: normal after a crash.
     pub torn_bytes: u64,
-    /// Bytes elsewhere that were no valid record and were skipped. A journal whose header is gone counts as a whole; it was
-    /// renamed to `*.damaged`.
+    /// Bytes elsewhere that were no valid record and were skipped, and all that the disk does not give: a copy of the rest is in
+    /// `*.damaged`. A journal whose header is gone counts as a whole; it was renamed so.
     pub damaged_bytes: u64,
+}
+
+impl Report {
+    /// Bytes between records that are damaged, and those behind the last one. What the disk does not give may have been a record, also
+    /// there.
+    const fn of(damaged: u64, behind: u64, is_unread: bool) -> Self {
+        match is_unread {
+            true => Self { torn_bytes: 0, damaged_bytes: damaged + behind },
+            false => Self { torn_bytes: behind, damaged_bytes: damaged },
+        }
+    }
 }
 
 /// An open journal.
@@ -67,34 +77,39 @@ impl Journal {
     /// durable then. Damage never stops it: see [`Report`].
     ///
     /// # Errors
-    /// When the file cannot be made, read or mended.
+    /// When the file cannot be made, mended, or opened: that is tried for three seconds.
     pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Vec<u8>>, Report), Error> {
         let fail = |action, source| Error::Io { action, path: path.to_path_buf(), source };
         let dir =
             path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
         make_dir(&*disk, &dir).map_err(|error| fail("make the directory of", error))?;
         let mut report = Report::default();
-        let content = match read_file(&*disk, path, MAX_FILE_BYTES) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        let content = match salvage::read(&*disk, path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
             content => content.map_err(|error| fail("read", error))?,
         };
-        let Some(nonce) = decode_header(&content) else {
-            if content.iter().any(|&byte| byte != 0) {
-                report.damaged_bytes = content.len() as u64;
-                let mut aside = path.as_os_str().to_owned();
-                aside.push(".damaged");
-                disk.rename(path, Path::new(&aside)).map_err(|error| fail("set aside", error))?;
+        let is_unread = !content.unread.is_empty();
+        let bytes = &content.bytes;
+        let Some(nonce) = decode_header(bytes) else {
+            if is_unread || bytes.iter().any(|&byte| byte != 0) {
+                report.damaged_bytes = bytes.len() as u64;
+                disk.rename(path, &aside(path)).map_err(|error| fail("set aside", error))?;
             }
             let journal = Self::create(disk, path, dir).map_err(|error| fail("make", error))?;
             return Ok((journal, Vec::new(), report));
         };
-        let (records, end, damaged_bytes) = scan(&content, nonce);
-        report.damaged_bytes = damaged_bytes;
-        report.torn_bytes = (content.len() - end) as u64;
+        let (records, end, damaged_bytes) = scan(bytes, nonce);
+        report = Report::of(damaged_bytes, (bytes.len() - end) as u64, is_unread);
         let file = disk.open(path).map_err(|error| fail("open", error))?;
         let mut journal =
             Self { disk, path: path.to_path_buf(), dir, file, nonce, len_bytes: end as u64, broken: false };
-        journal.broken = journal.settle(report.torn_bytes > 0).is_err();
+        if is_unread {
+            // For people to look at; without it the records are there all the same.
+            let _kept = journal.disk.create(&aside(path)).and_then(|copy| copy.write_at(0, bytes));
+            journal.compact(&records)?;
+        } else {
+            journal.broken = journal.settle(report.torn_bytes > 0).is_err();
+        }
         Ok((journal, records, report))
     }
 
@@ -190,7 +205,7 @@ impl Journal {
 
     /// Writes a journal that is not to be trusted anew, from what it still reads as.
     fn mend(&mut self) -> Result<(), Error> {
-        let len = usize::try_from(self.len_bytes).unwrap_or(MAX_FILE_BYTES);
+        let len = usize::try_from(self.len_bytes).unwrap_or_default();
         let mut content = vec![0; len];
         let filled = self.file.read_at(0, &mut content).map_err(|error| self.error("read", error))?;
         let (records, _, _) = scan(&content[..filled], self.nonce);
@@ -213,12 +228,19 @@ impl Journal {
 /// # Errors
 /// `NotFound` when there is none; otherwise what the file system reports.
 pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<(Vec<Vec<u8>>, Report)> {
-    let content = read_file(disk, path, MAX_FILE_BYTES)?;
-    let Some(nonce) = decode_header(&content) else {
-        return Ok((Vec::new(), Report { torn_bytes: 0, damaged_bytes: content.len() as u64 }));
+    let Content { bytes, unread, .. } = salvage::read(disk, path)?;
+    let Some(nonce) = decode_header(&bytes) else {
+        return Ok((Vec::new(), Report { torn_bytes: 0, damaged_bytes: bytes.len() as u64 }));
     };
-    let (records, end, damaged_bytes) = scan(&content, nonce);
-    Ok((records, Report { torn_bytes: (content.len() - end) as u64, damaged_bytes }))
+    let (records, end, damaged_bytes) = scan(&bytes, nonce);
+    Ok((records, Report::of(damaged_bytes, (bytes.len() - end) as u64, !unread.is_empty())))
+}
+
+/// Where what is damaged is put.
+fn aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".damaged");
+    aside.into()
 }
 
 fn check_size(record: &[u8]) -> Result<(), Error> {

@@ -11,6 +11,7 @@
 pub mod fault;
 pub mod journal;
 mod real;
+pub mod salvage;
 
 use std::fmt;
 use std::io;

@@ -101,6 +101,14 @@ impl Error {
         }
     }
 
+    /// Whether the disk does not give the manifest, and that is not for want of something in this process.
+    pub(crate) fn is_unread(&self) -> bool {
+        let Self::Manifest(disk::journal::Error::Io { action: "read", source, .. }) = self else {
+            return false;
+        };
+        !disk::salvage::is_about_us(source) && !disk::is_full(source)
+    }
+
     /// Whether it may pass when there is room on the disk again.
     #[must_use]
     pub fn is_full(&self) -> bool {

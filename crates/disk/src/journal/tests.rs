@@ -114,6 +114,42 @@ fn a_journal_without_a_header_is_set_aside() {
 }
 
 #[test]
+fn of_a_journal_with_a_bad_sector_the_other_records_are_found() {
+    let expected: Vec<Vec<u8>> = (0..900).map(|number| format!("record {number:05}").into_bytes()).collect();
+    let made = FaultDisk::new();
+    open(&made).0.append_all(&expected).unwrap();
+    let path = Path::new(PATH);
+    let len = made.content(path).unwrap().len();
+    for (at, lost) in [(9000, 100..200), (len - 1, 1..200)] {
+        let disk = made.power_cut(1);
+        disk.spoil(path, at..at + 1).unwrap();
+        let (mut journal, found, report) = open(&disk);
+        assert!(lost.contains(&(900 - found.len())), "{} of 900", found.len());
+        assert!(found.iter().all(|record| expected.contains(record)) && found.is_sorted());
+        assert!(report.damaged_bytes > 0 && report.torn_bytes == 0, "{report:?}");
+        assert_eq!(disk.content(Path::new("/data/agent/journal.damaged")).unwrap().len(), len);
+        // It is on good sectors now.
+        journal.append(b"record 99999").unwrap();
+        let (_, again, report) = open(&disk);
+        assert_eq!((again.len(), report), (found.len() + 1, Report::default()));
+    }
+    let disk = made.power_cut(1);
+    disk.spoil(path, 0..len).unwrap();
+    let (_, found, report) = open(&disk);
+    assert_eq!((found.len(), report.damaged_bytes), (0, len as u64), "no header: it was set aside");
+    assert!(disk.exists(Path::new("/data/agent/journal.damaged")));
+}
+
+#[test]
+fn a_journal_that_cannot_be_opened_is_not_begun_anew() {
+    let disk = with_records(3);
+    disk.spoil_whole(Path::new(PATH)).unwrap();
+    assert!(Journal::open(Arc::new(disk.clone()), Path::new(PATH)).is_err());
+    disk.unspoil();
+    assert_eq!(open(&disk).1, records(3));
+}
+
+#[test]
 fn a_failing_call_loses_nothing_that_was_acknowledged() {
     for call in [Call::Write, Call::Sync, Call::Entry] {
         for nth in 1..=4 {

@@ -131,7 +131,7 @@ impl Found {
     ) -> Result<Self, Error> {
         let disk = &files.disk;
         let aside = Aside::new(&**disk, dir);
-        let (mut manifest, damage) = open_manifest(disk, dir, reserve)?;
+        let (mut manifest, damage) = open_manifest(disk, dir, reserve, &aside)?;
         if damage.bytes > 0 {
             report.problems.push((dir.join(crate::manifest::NAME), Problem::DamagedManifest(damage.bytes)));
         }
@@ -180,16 +180,22 @@ impl Found {
     }
 }
 
-/// Opens the manifest. It is written anew then: on a full disk, into the reserve.
+/// Opens the manifest. It is written anew then: on a full disk, into the reserve. One that the disk does not give is set aside, as the parts
+/// say themselves what they hold.
 fn open_manifest(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     reserve: &mut Reserve,
+    aside: &Aside<'_>,
 ) -> Result<(Manifest, Damage), Error> {
     match Manifest::open(disk, dir) {
         Err(error) if error.is_full() => {
             reserve.give(&**disk);
             Manifest::open(disk, dir)
+        }
+        Err(error) if error.is_unread() && aside.put(&dir.join(crate::manifest::NAME)).is_some() => {
+            let (manifest, damage) = Manifest::open(disk, dir)?;
+            Ok((manifest, Damage { bytes: damage.bytes.max(1), ..damage }))
         }
         opened => opened,
     }

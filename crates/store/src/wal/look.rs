@@ -1,10 +1,10 @@
 //! Looking at the log's files without opening the log.
 
 use super::format::{SegmentHeader, segment_number};
-use super::read::{self, Content};
 use super::scan::Found;
 use crate::error::Error;
 use disk::Disk;
+use disk::salvage::{self, Content};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) fn contents(disk: &dyn Disk, dir: &Path) -> impl Iterator<Item = (Pat
     let names = disk.list(dir).unwrap_or_default();
     let paths = names.into_iter().filter(|name| segment_number(name).is_some()).map(|name| dir.join(name));
     paths.map(|path| {
-        let content = read::read(disk, &path);
+        let content = salvage::read(disk, &path);
         (path, content)
     })
 }
@@ -63,7 +63,7 @@ pub(crate) fn places(disk: &dyn Disk, dir: &Path) -> Result<Places, Error> {
     for (path, content) in contents(disk, dir) {
         let content = match content {
             Ok(content) => content,
-            Err(error) if read::is_about_us(&error) => {
+            Err(error) if salvage::is_about_us(&error) => {
                 return Err(Error::io("read", &path, error).or_exhausted());
             }
             Err(_) => continue,

@@ -8,7 +8,6 @@
 mod format;
 mod judge;
 mod look;
-mod read;
 mod recover;
 mod scan;
 mod write;

@@ -2,11 +2,11 @@
 
 use super::format::{HEADER_BYTES, Record, SegmentHeader, segment_number};
 use super::judge::{BadBytes, Finding, FindingKind};
-use super::read::{self, Content};
 use super::scan::{Found, records};
 use super::write::{Sealed, Wal};
 use crate::aside::Aside;
 use crate::error::Error;
+use disk::salvage::{self, Content};
 use disk::{Disk, SyncPoint};
 use std::collections::VecDeque;
 use std::io;
@@ -137,7 +137,7 @@ impl Start<'_> {
             let Some(number) = segment_number(&name) else { continue };
             next_number = next_number.max(number + 1);
             let path = self.dir.join(&name);
-            let head = read::again(|| {
+            let head = salvage::again(|| {
                 let file = self.disk.open(&path)?;
                 let mut head = vec![0; HEADER_BYTES];
                 let filled = file.read_at(0, &mut head)?;
@@ -160,7 +160,7 @@ impl Start<'_> {
                     }
                     None => self.set_aside(&path, capacity),
                 },
-                Err(error) if read::is_about_us(&error) => {
+                Err(error) if salvage::is_about_us(&error) => {
                     return Err(Error::io("read", &path, error).or_exhausted());
                 }
                 // A folder is not ours; and what has just gone is missed below.
@@ -198,13 +198,13 @@ impl Start<'_> {
                 return Ok(());
             }
         };
-        let content = match read::read(&**self.disk, &candidate.path) {
+        let content = match salvage::read(&**self.disk, &candidate.path) {
             Ok(content) => content,
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
                 self.set_aside(&candidate.path, candidate.capacity);
                 return Ok(());
             }
-            Err(error) if read::is_about_us(&error) => {
+            Err(error) if salvage::is_about_us(&error) => {
                 return Err(Error::io("read", &candidate.path, error).or_exhausted());
             }
             Err(error) => {

@@ -119,6 +119,27 @@ fn without_a_manifest_everything_is_found_again() {
 }
 
 #[test]
+fn a_manifest_that_the_disk_does_not_give_costs_nothing() {
+    let made = with_short_log();
+    let path = Path::new(crate::support::DIR).join("MANIFEST");
+    let len = made.content(&path).unwrap().len();
+    for bad in [Some(0..len), Some(len - 1..len), Some(0..1), None] {
+        let disk = made.copy();
+        match bad.clone() {
+            Some(range) => disk.spoil(&path, range).unwrap(),
+            None => disk.spoil_whole(&path).unwrap(),
+        }
+        let world = open(&disk);
+        let found = problems(&world);
+        assert!(found.iter().any(|problem| matches!(problem, Problem::DamagedManifest(1..))), "{found:?}");
+        assert!(!world.report.is_lossy(), "{bad:?}: {found:?}");
+        assert_eq!(once(&world.rows()).len(), 510, "{bad:?}");
+        let world = world.restart();
+        assert_eq!((problems(&world), once(&world.rows()).len()), (vec![], 510), "{bad:?}");
+    }
+}
+
+#[test]
 fn any_flipped_bit_of_the_manifest_costs_nothing() {
     let disk = with_short_log();
     let path = Path::new(crate::support::DIR).join("MANIFEST");

@@ -1,14 +1,14 @@
-//! Reading a file of the log from a disk that gives some of it no more: what can be had is had.
+//! Reading a file from a disk that gives some of it no more: what can be had is had.
 
-use disk::{Disk, File};
+use crate::{Disk, File, is_exhausted};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most bytes read of one segment; no writer makes one that is larger.
-const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+/// Most bytes read of one file; no writer makes one that is larger.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 /// What disks and file systems give or refuse together.
 const BLOCK_BYTES: usize = 4096;
 /// How often something is tried before it is given up.
@@ -22,22 +22,26 @@ const MAX_FAILURES: usize = 256;
 
 /// What could be read of a file.
 #[derive(Debug, Default)]
-pub(crate) struct Content {
+pub struct Content {
     /// Its bytes; zeros where they could not be read.
-    pub(crate) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// Which could not, rising.
-    pub(crate) unread: Vec<Range<usize>>,
+    pub unread: Vec<Range<usize>>,
     /// Why the first of them could not.
-    pub(crate) why: Option<io::Error>,
+    pub why: Option<io::Error>,
 }
 
 /// Whether an error says nothing of the file: the process lacks something, or may not read it. That is to be mended, and nothing given up.
-pub(crate) fn is_about_us(error: &io::Error) -> bool {
-    disk::is_exhausted(error) || error.kind() == io::ErrorKind::PermissionDenied
+#[must_use]
+pub fn is_about_us(error: &io::Error) -> bool {
+    is_exhausted(error) || error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// Does it, and again if it fails and may not the next time.
-pub(super) fn again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+/// Does it, and again if it fails and may not the next time: for three seconds at most.
+///
+/// # Errors
+/// Of the last time; at once `NotFound` and what [`is_about_us`].
+pub fn again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut left = FILE_ATTEMPTS;
     let mut pause = PAUSE;
     loop {
@@ -56,10 +60,10 @@ pub(super) fn again<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result
 ///
 /// # Errors
 /// When it cannot be opened, also not when it is tried again; `FileTooLarge` for one that no writer makes; what [`is_about_us`].
-pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Content> {
+pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Content> {
     let file = again(|| disk.open(path))?;
     let len = again(|| file.len())?;
-    let len = usize::try_from(len).ok().filter(|_| len <= MAX_SEGMENT_BYTES);
+    let len = usize::try_from(len).ok().filter(|_| len <= MAX_FILE_BYTES);
     let len = len.ok_or(io::ErrorKind::FileTooLarge)?;
     let mut reading =
         Reading { file, content: Content { bytes: vec![0; len], ..Content::default() }, failures: 0 };
@@ -123,7 +127,7 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use disk::fault::{Call, FaultDisk};
+    use crate::fault::{Call, FaultDisk};
 
     fn disk() -> FaultDisk {
         let disk = FaultDisk::new();
