@@ -80,6 +80,14 @@ fn a_token_is_narrowed_by_its_holder_from_anywhere_it_can_be_given() {
             "error[LR07]: the token is not narrowed: 'fly' is no action",
         ),
         (
+            &["attenuate", "--token", narrow, "--only", "write"],
+            "error[LR07]: the token is not narrowed: nothing would be left of it",
+        ),
+        (
+            &["attenuate", "--token", narrow, "--app", "api"],
+            "error[LR07]: the token is not narrowed: nothing would be left of it",
+        ),
+        (
             &["attenuate", "--token", narrow, "--expiry", "2020-01-01"],
             "error: the token would have ended already",
         ),

@@ -56,6 +56,13 @@ impl Scope {
         self.not_after_s.is_none_or(|last| now_s <= last)
     }
 
+    /// Whether it allows nothing with nobody's lines, whenever that is.
+    pub fn is_nothing(&self) -> bool {
+        let is_empty = |names: &Option<BTreeSet<Name>>| names.as_ref().is_some_and(BTreeSet::is_empty);
+        self.actions == Actions::NONE
+            || [&self.apps, &self.regions, &self.instances].into_iter().any(is_empty)
+    }
+
     /// Whether it holds for the whole org: neither apps nor regions nor Machines are limited.
     pub const fn is_whole_org(&self) -> bool {
         self.apps.is_none() && self.regions.is_none() && self.instances.is_none()
@@ -117,6 +124,7 @@ pub(crate) mod tests {
             let wanted = scope.allows(action, &address, now) && other.allows(action, &address, now);
             scope.narrow(&other);
             prop_assert_eq!(scope.allows(action, &address, now), wanted);
+            prop_assert!(!wanted || !scope.is_nothing());
         }
     }
 

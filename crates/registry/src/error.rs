@@ -23,10 +23,8 @@ pub enum Error {
     /// The org is no more, and never comes back.
     #[error("the org {0} has ended; make a new one")]
     OrgEnded(OrgId),
-    /// A host's, region's or store's name that is empty or too long.
-    #[error(
-        "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'"
-    )]
+    /// A name, as of an app, a host or a store, that is empty or too long.
+    #[error("a name cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'")]
     Name(#[from] line::Error),
     /// No shards belong to a store of this name, or did.
     #[error("there is no store {0}; list them with 'logway store list'")]

@@ -59,8 +59,9 @@ impl Limits {
             Some(names) => names.iter().map(ToString::to_string).collect(),
             None => Vec::new(),
         };
+        let actions: Vec<String> = scope.actions.iter().map(|action| action.to_string()).collect();
         Self {
-            actions: scope.actions.iter().map(|action| action.to_string()).collect(),
+            actions: if actions.is_empty() { vec![String::new()] } else { actions },
             apps: names(&scope.apps),
             regions: names(&scope.regions),
             instances: names(&scope.instances),

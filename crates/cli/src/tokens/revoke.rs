@@ -31,6 +31,11 @@ pub(super) fn run(args: &Args, data: &Data, out: &mut dyn Write) -> Result<Exit>
     let named = given(args.token.as_deref())?;
     let is_short =
         (LEAST_DIGITS..ID_DIGITS).contains(&named.len()) && named.bytes().all(|b| b.is_ascii_hexdigit());
+    if named.len() < LEAST_DIGITS && named.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Fail::new(Exit::Usage, format!("{named} is too short for the id of a token"))
+            .hint(format!("give {LEAST_DIGITS} or more digits of it; 'logway tokens list' has them"))
+            .err();
+    }
     let token = if is_short { whole(data, &named)? } else { named };
     match ask(data, Request::Revoke { token }, "the token is not revoked")? {
         Response::Revoked { id, is_known } => {

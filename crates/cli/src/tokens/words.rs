@@ -22,12 +22,13 @@ pub(crate) fn until(not_after_s: Option<u64>) -> String {
 
 /// `read, ship; apps api, web; until 2026-12-31T23:59:59Z`.
 pub(crate) fn limits(limits: &Limits) -> String {
-    let actions = if limits.actions.is_empty() { "everything".to_owned() } else { limits.actions.join(", ") };
-    let mut parts = vec![if limits.actions.len() == access::Action::ALL.len() {
-        "everything".to_owned()
-    } else {
-        actions
-    }];
+    let actions = match limits.actions.as_slice() {
+        [] => "everything".to_owned(),
+        [one] if one.is_empty() => "nothing".to_owned(),
+        all if all.len() == access::Action::ALL.len() => "everything".to_owned(),
+        some => some.join(", "),
+    };
+    let mut parts = vec![actions];
     for (what, names) in
         [("apps", &limits.apps), ("regions", &limits.regions), ("instances", &limits.instances)]
     {
@@ -63,6 +64,7 @@ mod tests {
                 },
                 "read; apps api, web; until 2026-12-31T23:59:59Z",
             ),
+            (Limits { actions: words(&[""]), ..Limits::default() }, "nothing; for ever"),
             (
                 Limits { regions: words(&[""]), instances: words(&["i"]), ..Limits::default() },
                 "everything; no regions; instances i; for ever",

@@ -53,8 +53,7 @@ fn a_change_is_one_version_and_outlives_the_process() {
 #[test]
 fn what_is_refused_changes_nothing_and_says_what_to_do() {
     type Change = fn(&mut Registry) -> Result<(), Error>;
-    let bad_name =
-        "the name of a host, region or store cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'";
+    let bad_name = "a name cannot be used; give 1 to 63 bytes, best of a-z, 0-9 and '-'";
     let unknown = "there is no org \"nobody\"; list the orgs with 'logway orgs list'";
     let cases: [(Change, &str); 17] = [
         (

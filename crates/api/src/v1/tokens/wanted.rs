@@ -115,10 +115,7 @@ impl Wanted {
         let said = self.said(now_s)?;
         let mut left = own.clone();
         left.narrow(&said);
-        let is_nothing = |names: &Option<BTreeSet<Name>>| names.as_ref().is_some_and(BTreeSet::is_empty);
-        if left.actions.iter().next().is_none()
-            || [&left.apps, &left.regions, &left.instances].into_iter().any(is_nothing)
-        {
+        if left.is_nothing() {
             let text = "LR07: nothing would be left of the token: name actions, apps, regions or Machines that it allows";
             return Err(Refused::bad(text));
         }
