@@ -251,7 +251,8 @@ fn what_does_not_go_together_is_said_at_once() {
         (&["--fields", "a"], "--fields chooses"),
         (&["-a", ""], "--app cannot be used"),
         (&["--until-exit"], "--until-exit follows one Machine"),
-        (&["--query", "x", "--nats", "nats://127.0.0.1:1"], "--query needs the HTTP API"),
+        (&["--since", "2099-01-01"], "is yet to come"),
+        (&["--previous"], "--previous is the start before"),
     ] {
         let (status, out, err) = logs(&server, args).wait_with_output();
         assert!(
@@ -260,6 +261,24 @@ fn what_does_not_go_together_is_said_at_once() {
         );
     }
     assert!(server.questions().is_empty(), "{:?}", server.questions());
+}
+
+#[test]
+fn an_api_that_was_named_is_not_left_for_a_logway_that_nobody_named() {
+    let server = HttpStandIn::start(|_, stream| write_refusal(stream, 404, "no"));
+    let dir = logway_tests::short_dir();
+    for (api, exit, wanted) in [
+        ("http://127.0.0.1:1", 5, "cannot reach the HTTP API at http://127.0.0.1:1"),
+        (server.url().as_str(), 3, "it answers 404"),
+    ] {
+        let mut command = Command::new(parts::logway());
+        command.args(["logs", "--api", api, "--token", "t", "-n", "--data"]).arg(dir.path());
+        let (status, out, err) = Process::start("logway logs", &mut command).wait_with_output();
+        assert!(
+            status.code() == Some(exit) && err.contains(wanted) && !err.contains("NATS") && out.is_empty(),
+            "{api}: {status} {err}"
+        );
+    }
 }
 
 #[test]

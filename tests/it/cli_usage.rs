@@ -72,6 +72,41 @@ fn a_wrong_command_line_ends_with_2_and_says_what_is_right() {
 }
 
 #[test]
+fn a_value_that_means_nothing_is_refused_and_it_is_said_what_means_something() {
+    let attenuate = &["tokens", "attenuate", "--token", "lw1_x"];
+    for (args, wanted) in [
+        (&["logs", "--field", "x"][..], "give name=value, name!=value, name~expression or name!~expression"),
+        (&["logs", "--field", "k==v"], "an '=' too many"),
+        (&["logs", "--field", "k~("], "no regular expression"),
+        (&["logs", "--lines", "-1"], "a whole number from 0 to 1000000"),
+        (&["logs", "--lines", "many"], "a whole number from 0 to 1000000"),
+        (&["logs", "--grep", "x", "--context", "-1"], "a whole number from 0 to 1000"),
+        (&["logs", "--fields", "a,,b", "-o", "pretty"], "a name is empty"),
+        (&["logs", "web"], "\"web\" stands alone\nhint: name an app with -a"),
+        (&["logs", "-s", "i1"], "--select takes no name"),
+        (&["logs", "--token", ""], "it is empty"),
+        (&["logs", "--token", "-"], "LOGWAY_TOKEN"),
+        (&["logs", "--api", "ftp://x", "--token", "x"], "no address of the HTTP API"),
+        (&["logs", "--api", "http://127.0.0.1:1", "--token", "x", "--ca", "/ca.pem"], "--ca is for TLS"),
+        (&["logs", "--nats", "nats://h", "--api", "http://h"], "cannot be used with"),
+        (&["logs", "--nats", "nats://h", "--token", "x"], "cannot be used with"),
+        (&["logs", "--nats", "nats://h", "--query", "x"], "--query needs the HTTP API"),
+        (&["search", "--limit", "-1"], "a whole number from 1 to 10000000"),
+        (&["search", "--count", "--limit", "5"], "cannot be used with"),
+        (&["search", "--timeout", "-1s"], "give it as 30s or 5m"),
+        (&["search", "--since", "2099-01-01"], "is yet to come"),
+        (&["export", "--since", "2099-01-01"], "is yet to come"),
+        (&["doctor", "--since", "2099-01-01"], "is yet to come"),
+        (&["doctor", "--since", ""], "is no time"),
+        (&["tokens", "revoke", "1234"], "8 or more digits"),
+        (&[&attenuate[..], &["--app", ""]].concat(), "the app name is empty"),
+    ] {
+        let (code, out, err) = logway(args);
+        assert!(code == 2 && out.is_empty() && err.contains(wanted), "{args:?}: {code} {out}{err}");
+    }
+}
+
+#[test]
 fn explain_knows_codes_and_their_neighbours() {
     let (code, out, _) = logway(&["explain", "la02"]);
     assert!(code == 0 && out.starts_with("LA02: Machine vanished") && out.contains("What to do: "), "{out}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bus::client::ServerAddr;
+use clap::builder::NonEmptyStringValueParser;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, make_dir, replace};
@@ -45,17 +46,27 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ContextArgs {
     /// Read through this front door: nats://host[:4223] [env: LOGWAY_SERVER]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     server: Option<String>,
     /// The token that lets in there [env: LOGWAY_TOKEN]
-    #[arg(long)]
+    #[arg(long, value_parser = token)]
     token: Option<String>,
     /// Whose certificates it has, as a PEM file: for tls:// [env: LOGWAY_CA]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// The HTTP API, for what is stored: http://host:4280 [env: LOGWAY_API] [default: beside the front door]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     api: Option<String>,
+}
+
+fn token(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => {
+            Err(format!("it is empty: give the token, or leave --token out for that of {TOKEN} or the login"))
+        }
+        "-" => Err(format!("this command does not read it from stdin: give it in {TOKEN}")),
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// What one source says.
@@ -145,14 +156,36 @@ impl ContextArgs {
         let login = if is_data_named { None } else { login()? };
         match choose(flags, environment, local.as_ref(), login.as_ref()) {
             Ok(Chosen::Door(mut door)) => {
+                self.check_ca(is_tls(&door.server), &door.server)?;
                 let named = self.ca.clone().or_else(|| variable(CA).map(PathBuf::from));
                 door.ca = named.or(door.ca);
                 Ok(Chosen::Door(door))
             }
-            Ok(chosen) => Ok(chosen),
+            Ok(Chosen::Here(door)) => {
+                self.check_ca(is_tls(&door.server), &door.server)?;
+                Ok(Chosen::Here(door))
+            }
+            Ok(Chosen::Local) => Ok(Chosen::Local),
             Err(missing) => Err(missing.fail()),
         }
     }
+}
+
+impl ContextArgs {
+    /// A CA that was given for a connection without TLS is a slip: who gives one relies on it.
+    fn check_ca(&self, is_tls: bool, server: &str) -> Result<()> {
+        if self.ca.is_none() || is_tls {
+            return Ok(());
+        }
+        Fail::new(Exit::Usage, format!("--ca is for TLS, and {server} is reached without"))
+            .hint("write the address with tls:// or https://, or leave --ca out")
+            .err()
+    }
+}
+
+/// Whether a front door is reached by TLS.
+fn is_tls(server: &str) -> bool {
+    server.parse::<ServerAddr>().is_ok_and(|address| address.is_tls)
 }
 
 impl Missing {

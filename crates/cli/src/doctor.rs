@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use line::{GapReason, Name};
+use query::time::End;
 use serde::Deserialize;
 
 use crate::context::ContextArgs;
@@ -16,7 +17,9 @@ use crate::fail::Fail;
 use crate::http::Form;
 use crate::logs::neutral;
 use crate::logs::render::thousands;
+use crate::logs::slip;
 use crate::output::{self, notice};
+use crate::scope::{has_begun, moment, now};
 use crate::search::patience;
 use crate::signals::Signals;
 
@@ -32,13 +35,13 @@ pub(crate) struct Args {
     #[arg(short, long)]
     app: Option<String>,
     /// What was said from this time on: 15m, 3h, 7d ago, or 2026-11-22, 2026-11-22T10:00Z
-    #[arg(long, value_name = "TIME", default_value = "1h")]
+    #[arg(long, value_name = "TIME", default_value = "1h", allow_hyphen_values = true)]
     since: String,
     /// The server's answer as one compact JSON object
     #[arg(short, long)]
     json: bool,
     /// How long the server may count
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience, allow_hyphen_values = true)]
     timeout: Duration,
     #[command(flatten)]
     context: ContextArgs,
@@ -119,8 +122,11 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     }
     let data = args.data.dir()?;
     let mut signals = Signals::listen()?;
+    let now = now()?;
+    let since = moment("--since", &args.since, now, End::Start)?;
+    has_begun(since, now)?;
     let server = args.context.server(&data, args.data.is_named(), args.timeout)?;
-    let form = Form::new().with_some("app", args.app.as_deref()).with("since", &args.since);
+    let form = Form::new().with_some("app", args.app.as_deref()).with("since", &line::time::rfc3339(since));
     let asking = async {
         let answer = server.get(PATH, &form, "application/json").await?;
         answer.document().await
@@ -143,6 +149,9 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         out.write_all(report.shown().as_bytes())?;
     }
     out.flush()?;
+    if let (Some(app), []) = (&args.app, report.apps.as_slice()) {
+        slip(&server, app).await;
+    }
     Ok(report.exit())
 }
 

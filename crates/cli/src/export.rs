@@ -44,10 +44,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
     /// From this time on: 7d ago, or 2026-11-22, 2026-11-22T10:00Z
-    #[arg(long, value_name = "TIME", required_unless_present = "resume")]
+    #[arg(long, value_name = "TIME", required_unless_present = "resume", allow_hyphen_values = true)]
     since: Option<String>,
     /// Up to this time, without it [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Write to this file, which must not be there yet [default: stdout]
     #[arg(short, long, value_name = "FILE")]
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "out")]
     resume: bool,
     /// How long the server may search at once; with less of it, smaller pieces are asked for
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience, allow_hyphen_values = true)]
     timeout: Duration,
     #[command(flatten)]
     context: ContextArgs,
@@ -85,6 +85,8 @@ Ctrl-C. Progress is shown on stderr if that is a terminal.";
 pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let data = args.data.dir()?;
     let mut signals = Signals::listen()?;
+    // A time that is none is said before anybody is asked.
+    args.since.as_ref().map_or(Ok(()), |_| range(args).map(drop))?;
     let server = args.context.server(&data, args.data.is_named(), args.timeout)?;
     let question = Question { query: args.query.join(" "), filter: args.scope.filter()? };
     let (mut output, state) = match &args.out {

@@ -51,6 +51,7 @@ use self::over_http::Outcome;
 use self::printer::{Look, Printer};
 use self::render::Style;
 use self::tail::{Scope, Tail};
+pub(crate) use self::web::slip;
 use crate::bus_link;
 use crate::context::Chosen;
 use crate::data::Data;
@@ -97,12 +98,25 @@ impl Args {
 
     /// What options say that do not go together.
     fn check(&self) -> Result<()> {
+        if let Some(word) = self.words.first() {
+            return self.stray(word).err();
+        }
         if self.fields.is_some() && !matches!(self.format(), Format::Pretty | Format::Logfmt) {
             return Fail::new(Exit::Usage, "--fields chooses what is shown with -o pretty and -o logfmt")
                 .hint("add one of them, or take out --fields; with -j, jq chooses")
                 .err();
         }
         Ok(())
+    }
+
+    /// That `word` belongs to no option.
+    fn stray(&self, word: &str) -> Fail {
+        match self.select {
+            true => Fail::new(Exit::Usage, format!("{word:?} stands alone: --select takes no name, it asks"))
+                .hint("name the Machine with -m instead"),
+            false => Fail::new(Exit::Usage, format!("{word:?} stands alone"))
+                .hint("name an app with -a, a Machine with -m, a text that lines contain with --grep"),
+        }
     }
 }
 
@@ -121,7 +135,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
             Ok(server) => match Box::pin(over_http::run(args.clone(), &server, &mut signals)).await? {
                 Outcome::Done(exit) => return Ok(exit),
                 Outcome::Absent(trouble) => {
-                    let text = args.falls_back(&server, &trouble)?;
+                    let text = args.falls_back(data, &server, &trouble)?;
                     // Of an API that was only guessed nothing is said unless lines come without it.
                     match args.server.guesses_api() {
                         true => note = Some(text),
@@ -130,7 +144,7 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
                 }
             },
             // Without a token of its own there is the bus, for whoever has its credentials.
-            Err(error) if args.only_over_http().is_some() => return Err(error),
+            Err(error) if args.only_over_http().is_some() || args.server.names_api() => return Err(error),
             Err(_) => {}
         }
     }
@@ -140,8 +154,9 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
 
 impl Args {
     /// What to say when lines come another way; or that there is none for what was asked for.
-    fn falls_back(&self, server: &Server, trouble: &Trouble) -> Result<String> {
-        if self.only_over_http().is_some() {
+    fn falls_back(&self, data: &Data, server: &Server, trouble: &Trouble) -> Result<String> {
+        let is_elsewhere = || self.server.is_elsewhere(data, self.data.is_named(), server.address());
+        if self.only_over_http().is_some() || is_elsewhere() {
             return trouble.fail(server.address()).err();
         }
         Ok(format!("note: reading over NATS: {}", trouble.fail(server.address())))
@@ -150,7 +165,7 @@ impl Args {
     fn refuse_over_nats(&self) -> Result<()> {
         let Some(option) = self.only_over_http() else { return Ok(()) };
         Fail::new(Exit::Usage, format!("{option} needs the HTTP API, and lines come over NATS here"))
-            .hint("leave out --nats, or name the API with --api; over NATS there are --level and --grep")
+            .hint("leave out --nats, or take out that option; over NATS there are --level and --grep")
             .err()
     }
 }

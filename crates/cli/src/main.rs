@@ -13,6 +13,7 @@ mod fail;
 mod http;
 mod login;
 mod logs;
+mod number;
 mod orgs;
 mod output;
 mod progress;

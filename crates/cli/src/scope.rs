@@ -56,6 +56,9 @@ impl ScopeArgs {
     }
 }
 
+/// How far ahead of this clock that of who wrote a time may be, in nanoseconds.
+const AHEAD: i64 = 60_000_000_000;
+
 /// A range of time, Unix nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -68,9 +71,10 @@ impl Range {
     /// What `--since` and `--until` mean at the time `now`.
     ///
     /// # Errors
-    /// When one is no time, or the end is not behind the beginning.
+    /// When one is no time, the beginning is yet to come, or the end is not behind it.
     pub(crate) fn new(since: &str, until: Option<&str>, now: i64) -> Result<Self> {
         let from = moment("--since", since, now, End::Start)?;
+        has_begun(from, now)?;
         let to = until.map_or(Ok(now), |until| moment("--until", until, now, End::End))?;
         Self { from, to }.checked()
     }
@@ -85,7 +89,7 @@ impl Range {
         }
         let (from, to) = (line::time::rfc3339(self.from), line::time::rfc3339(self.to));
         Fail::new(Exit::Usage, format!("--since ({from}) is not before --until ({to})"))
-            .hint("a time without a zone is UTC, and 1h is an hour ago")
+            .hint("give --since a time before --until; one without a zone is UTC, and 1h is an hour ago")
             .err()
     }
 
@@ -93,6 +97,20 @@ impl Range {
     pub(crate) const fn nanos(self) -> i64 {
         self.to.saturating_sub(self.from)
     }
+}
+
+/// Whether there can be lines of the time from `since` on.
+///
+/// # Errors
+/// When it is yet to come.
+pub(crate) fn has_begun(since: i64, now: i64) -> Result<()> {
+    if since <= now.saturating_add(AHEAD) {
+        return Ok(());
+    }
+    let since = line::time::rfc3339(since);
+    Fail::new(Exit::Usage, format!("--since ({since}) is yet to come"))
+        .hint("a time without a zone is UTC, and 1h is an hour ago")
+        .err()
 }
 
 /// What an option that is a time means.
@@ -129,10 +147,18 @@ mod tests {
         // An end that is a day is that whole day.
         let day = range("2023-11-01", Some("2023-11-01")).unwrap();
         assert_eq!(day.nanos(), 86_400 * SECOND);
-        for (since, until) in [("soon", None), ("1h", Some("2h")), ("1h", Some("never")), ("", None)] {
+        for (since, until, wanted) in [
+            ("soon", None, "is no time"),
+            ("1h", Some("2h"), "is not before --until"),
+            ("1h", Some("never"), "is no time"),
+            ("", None, "is no time"),
+            ("2099-01-01", None, "is yet to come"),
+            ("2099-01-01", Some("2099-01-02"), "is yet to come"),
+        ] {
             let (text, exit) = describe(&range(since, until).unwrap_err());
-            assert!(exit == Exit::Usage && text.contains("hint: "), "{text}");
+            assert!(exit == Exit::Usage && text.contains(wanted) && text.contains("hint: "), "{text}");
         }
+        assert!(has_begun(now + AHEAD, now).is_ok() && has_begun(now + AHEAD + 1, now).is_err());
     }
 
     #[test]

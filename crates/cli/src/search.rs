@@ -20,6 +20,8 @@ use crate::exit::Exit;
 use crate::fail::{Fail, describe};
 use crate::http::Server;
 use crate::logs::render::{Style, thousands};
+use crate::logs::slip;
+use crate::number::from_one;
 use crate::output::{self, aside, is_reader_gone, notice};
 use crate::progress::Progress;
 use crate::scope::{Range, ScopeArgs, now};
@@ -41,25 +43,25 @@ pub(crate) struct Args {
     #[command(flatten)]
     scope: ScopeArgs,
     /// From this time on: 15m, 3h, 7d ago, or 2026-11-22, 2026-11-22T10:00Z
-    #[arg(long, value_name = "TIME", default_value = "24h")]
+    #[arg(long, value_name = "TIME", default_value = "24h", allow_hyphen_values = true)]
     since: String,
     /// Up to this time, without it [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// How many lines, the newest [default: 100; with pipes that count or sort, all rows]
-    #[arg(short = 'n', long, visible_alias = "lines", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(short = 'n', long, visible_alias = "lines", value_name = "N", value_parser = from_one::<10_000_000>, allow_negative_numbers = true)]
     limit: Option<u64>,
     /// One compact JSON object per row, as the server gives it
     #[arg(short, long)]
     json: bool,
     /// Print only how many lines there are
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "limit")]
     count: bool,
     /// Neither colours nor marks
     #[arg(long)]
     no_color: bool,
     /// How long the server may search
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = patience, allow_hyphen_values = true)]
     timeout: Duration,
     #[command(flatten)]
     context: ContextArgs,
@@ -166,6 +168,9 @@ async fn show(args: &Args, server: &Server, plan: &Plan, progress: &Progress) ->
     }
     if shown == 0 {
         nothing(args, plan);
+        if let Some(app) = &args.scope.app {
+            slip(server, app).await;
+        }
         return Ok(Exit::NothingFound);
     }
     Ok(Exit::Ok)

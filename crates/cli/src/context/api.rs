@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::client::ServerAddr;
 
-use super::{CA, Chosen, Context, ContextArgs, Local, Missing, SERVER, Said, TOKEN, choose, local, login};
+use super::{
+    CA, Chosen, Context, ContextArgs, Local, Missing, SERVER, Said, TOKEN, choose, is_tls, local, login,
+};
 use crate::data::Data;
 use crate::exit::Exit;
 use crate::fail::Fail;
@@ -70,8 +72,23 @@ fn api_of(context: &Context) -> Result<Address, NoApi> {
 impl ContextArgs {
     /// Whether where the API is was only guessed: somebody named a front door, and it may stand beside that.
     pub(crate) fn guesses_api(&self) -> bool {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         self.api.is_none() && !is_set(API) && (self.server.is_some() || is_set(SERVER))
+    }
+
+    /// Whether somebody said which API is meant.
+    pub(crate) fn names_api(&self) -> bool {
+        self.api.is_some() || (is_set(API) && self.server.is_none())
+    }
+
+    /// Whether the API at `address` was named, and what would be read over NATS instead belongs to another Logway, which nobody named.
+    pub(crate) fn is_elsewhere(&self, data: &Data, is_data_named: bool, address: &Address) -> bool {
+        if !self.names_api() || self.server.is_some() || is_set(SERVER) {
+            return false;
+        }
+        match self.chosen(data, is_data_named) {
+            Ok(Chosen::Door(context) | Chosen::Here(context)) => api_of(&context).as_ref() != Ok(address),
+            Ok(Chosen::Local) | Err(_) => true,
+        }
     }
 
     /// The HTTP API to talk to. With a data directory that was named, no login counts. It may think about a question for
@@ -90,9 +107,15 @@ impl ContextArgs {
         let named = self.api.as_deref().or(api.as_deref().filter(|_| flags.server.is_none()));
         let chosen = choose_api(named, flags, environment, local.as_ref(), login.as_ref());
         let (address, context) = chosen.map_err(|why| why.fail(data, local.is_some()))?;
+        self.check_ca(address.is_tls || is_tls(&context.server), &address.to_string())?;
         let ca = self.ca.clone().or_else(|| variable(CA).map(PathBuf::from)).or(context.ca);
         Server::new(address, &context.token, ca.as_deref(), patience)
     }
+}
+
+/// Whether the environment has a value of this name.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 impl NoApi {

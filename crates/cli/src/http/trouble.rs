@@ -102,7 +102,7 @@ fn refused(status: u16, text: &str, server: &Address) -> Fail {
         401 => Fail::new(Exit::Refused, format!("{server} does not let this token in")).code("LR13"),
         403 => Fail::new(Exit::Refused, format!("{server} does not allow this with this token"))
             .code("LR13")
-            .why(text)
+            .why(coded(&text).1)
             .hint("'logway tokens inspect' says what it is for"),
         404 | 405 | 501 => Fail::new(Exit::NotFound, format!("{server} has no search"))
             .why(format!("it answers {status}"))
@@ -184,7 +184,7 @@ mod tests {
                 "no such pipe\n  a | b\n      ^\n",
             ),
             (refusal(401, "who\n", None), Exit::Refused, "error[LR13]: "),
-            (refusal(403, "read is missing", None), Exit::Refused, "with this token: read is missing"),
+            (refusal(403, "LR13: read is missing", None), Exit::Refused, "with this token: read is missing"),
             (refusal(404, "", None), Exit::NotFound, "has no search"),
             (refusal(429, "too many", Some(1)), Exit::Disconnected, "too much to do: too many"),
             (refusal(503, "the query was ended after 30 s", None), Exit::Timeout, "--timeout"),

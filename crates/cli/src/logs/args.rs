@@ -8,6 +8,7 @@ use super::logsql::{FieldFilter, Filters};
 use super::word::is_cursor;
 use crate::context::ContextArgs;
 use crate::data::DataArg;
+use crate::number;
 
 /// How many recent lines are shown if nothing is said.
 const LINES: u32 = 100;
@@ -40,13 +41,13 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) output: Option<Format>,
     /// From this time on: 15m, 3h, 7d ago, or 2026-11-22, 2026-11-22T10:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) since: Option<String>,
     /// Up to this time, without it
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) until: Option<String>,
     /// How many recent lines to show first [default: 100; with --since or --previous all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = number::up_to::<1_000_000>, allow_negative_numbers = true)]
     pub(super) lines: Option<u32>,
     /// Lines of this level, or of a range of levels: warn, '>=warn', '<error'
     #[arg(long)]
@@ -60,14 +61,14 @@ pub(crate) struct Args {
     /// With --grep: upper and lower case are the same
     #[arg(long, requires = "grep")]
     pub(super) ignore_case: bool,
-    /// Lines with this value in a field: name=value, name!=value, name~expression; may come several times
+    /// Lines with this value in a field: name=value, name!=value, name~expression, name!~expression; may come several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub(super) field: Vec<FieldFilter>,
     /// Lines that this filter in LogsQL finds
     #[arg(short, long, value_name = "LOGSQL")]
     pub(super) query: Option<String>,
     /// So many lines before and after each line that is found, of the same instance
-    #[arg(short = 'C', long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    #[arg(short = 'C', long, value_name = "N", value_parser = number::up_to::<1000>, allow_negative_numbers = true)]
     pub(super) context: Option<u32>,
     /// Lines of the start before the newest one of the Machine or the app, as after a crash
     #[arg(long, conflicts_with_all = ["since", "until", "until_exit", "resume"])]
@@ -82,11 +83,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) no_join: bool,
     /// Of a line's own fields show these: with -o pretty and -o logfmt
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = field_name)]
     pub(super) fields: Option<Vec<String>>,
     /// Read from this NATS server, or these with commas between them, instead of over HTTP
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["server", "token", "ca", "api"])]
     pub(super) nats: Option<String>,
+    /// What stands alone, as the name of an app without -a: it is refused with what is missing before it.
+    #[arg(hide = true, value_name = "WORD")]
+    pub(super) words: Vec<String>,
     #[command(flatten)]
     pub(super) server: ContextArgs,
     #[command(flatten)]
@@ -129,6 +133,13 @@ fn cursor(text: &str) -> Result<String, String> {
             Err("it is no cursor: they are letters, digits and _ . : ~ -, as printed behind --resume"
                 .to_owned())
         }
+    }
+}
+
+fn field_name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a name is empty: give the fields' names with commas between them".to_owned()),
+        name => Ok(name.to_owned()),
     }
 }
 

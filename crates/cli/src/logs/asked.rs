@@ -8,7 +8,7 @@ use super::args::Args;
 use super::stream::Question;
 use super::tail::Scope;
 use crate::http::Form;
-use crate::scope::{Range, moment};
+use crate::scope::{Range, has_begun, moment};
 
 /// Most recent lines that a tail may begin with.
 pub(super) const MAX_LINES: u32 = 10_000;
@@ -24,13 +24,14 @@ impl Times {
     /// What `--since` and `--until` mean at the time `now`.
     ///
     /// # Errors
-    /// When one is no time, or the end is not behind the beginning.
+    /// When one is no time, the beginning is yet to come, or the end is not behind it.
     pub(super) fn new(since: Option<&str>, until: Option<&str>, now: i64) -> Result<Self> {
         let since = since.map(|text| moment("--since", text, now, End::Start)).transpose()?;
         let until = until.map(|text| moment("--until", text, now, End::End)).transpose()?;
         if let (Some(since), Some(until)) = (since, until) {
             Range { from: since, to: until }.checked()?;
         }
+        since.map_or(Ok(()), |since| has_begun(since, now))?;
         Ok(Self { since, until })
     }
 
@@ -128,8 +129,15 @@ mod tests {
         assert!(!times(Some("1h"), None).unwrap().is_over(now));
         assert!(times(None, Some("1s")).unwrap().is_over(now));
         assert!(!times(None, Some("2026-11-22")).unwrap().is_over(now));
-        for (since, until) in [(Some("soon"), None), (None, Some("never")), (Some("1h"), Some("2h"))] {
-            assert!(times(since, until).is_err());
+        for (since, until) in [
+            (Some("soon"), None),
+            (None, Some("never")),
+            (Some("1h"), Some("2h")),
+            // Nothing is of a time that is yet to come, and what is live is not of it.
+            (Some("2099-01-01"), None),
+            (Some("2099-01-01"), Some("2099-01-02")),
+        ] {
+            assert!(times(since, until).is_err(), "{since:?} {until:?}");
         }
     }
 }

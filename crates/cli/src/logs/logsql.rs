@@ -31,10 +31,12 @@ enum Comparison {
     IsNot,
     Matches,
     MatchesNot,
-    Exists,
 }
 
-/// `--field k=v`, `k!=v`, `k~expression`, `k!~expression`, or `k`: it has one.
+/// The forms of [`FieldFilter`], for who gave another one.
+const FORMS: &str = "give name=value, name!=value, name~expression or name!~expression";
+
+/// `--field k=v`, `k!=v`, `k~expression` or `k!~expression`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldFilter {
     name: String,
@@ -46,24 +48,31 @@ impl FromStr for FieldFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        use Comparison::{Exists, Is, IsNot, Matches, MatchesNot};
+        use Comparison::{Is, IsNot, Matches, MatchesNot};
         let at = text.find(['=', '~', '!']).unwrap_or(text.len());
         let (name, rest) = text.split_at(at);
         let signs = [("!=", IsNot), ("!~", MatchesNot), ("=", Is), ("~", Matches)];
         let found = signs.into_iter().find_map(|(sign, found)| Some((found, rest.strip_prefix(sign)?)));
-        let (comparison, value) = match found {
-            Some(found) => found,
-            None if rest.is_empty() => (Exists, ""),
-            None => {
-                return Err(format!(
-                    "'{text}' is no condition: give name=value, name!=value, name~expression"
-                ));
-            }
-        };
         if name.trim().is_empty() {
-            return Err(format!("'{text}' names no field: give name=value"));
+            return Err(format!("'{text}' names no field: {FORMS}"));
         }
-        Ok(Self { name: name.trim().to_owned(), comparison, value: value.to_owned() })
+        let Some((comparison, value)) = found else {
+            return Err(format!(
+                "'{text}' does not say what the field is to be: {FORMS}; '{name}!=' finds lines that have it at all"
+            ));
+        };
+        // Whoever writes k==v means k=v, and would find nothing.
+        if matches!(comparison, Is | IsNot) && value.starts_with('=') {
+            return Err(format!(
+                "'{text}' has an '=' too many: {FORMS}; a value that begins with '=' is found by '{name}~^='"
+            ));
+        }
+        let filter = Self { name: name.trim().to_owned(), comparison, value: value.to_owned() };
+        match query::parse(&filter.text(), 0) {
+            Ok(_) => Ok(filter),
+            Err(query::Error::Syntax { message, .. }) => Err(format!("'{text}' cannot be used: {message}")),
+            Err(error) => Err(format!("'{text}' cannot be used: {error}")),
+        }
     }
 }
 
@@ -75,7 +84,6 @@ impl FieldFilter {
             Comparison::IsNot => format!("!{name}:={value}"),
             Comparison::Matches => format!("{name}:~{value}"),
             Comparison::MatchesNot => format!("!{name}:~{value}"),
-            Comparison::Exists => format!("{name}:*"),
         }
     }
 }
@@ -134,7 +142,7 @@ impl Filters<'_> {
 fn parsed(text: &str, now: i64) -> Result<Query> {
     match query::parse(text, now) {
         Ok(query) => Ok(query),
-        Err(error) => Fail::new(Exit::Usage, "this is no filter in LogsQL")
+        Err(error) => Fail::new(Exit::Usage, "--query is no filter in LogsQL")
             .why(error)
             .hint("docs/logsql.md has the language; texts with other characters than letters, digits and _ are quoted")
             .err(),
@@ -206,7 +214,8 @@ mod tests {
     #[test]
     fn what_passes() {
         let fields = |all: &[&str]| all.iter().map(|one| one.parse().unwrap()).collect::<Vec<FieldFilter>>();
-        let (path, path_not) = (fields(&["path=/a b", "n"]), fields(&["path!=/a b", "n~^1.$", "n!~x"]));
+        let (path, path_not) = (fields(&["path=/a b", "n!="]), fields(&["path!=/a b", "n~^1.$", "n!~x"]));
+        let (has_o, has_no_n) = (fields(&["o!="]), fields(&["n="]));
         let none = Filters::default();
         let text = |text| Filters { text: Some(text), ..Filters::default() };
         let json = r#"{"path":"/a b","n":12}"#;
@@ -225,6 +234,9 @@ mod tests {
             (Filters { fields: &path, ..none.clone() }, "info", json, true),
             (Filters { fields: &path, ..none.clone() }, "info", "x", false),
             (Filters { fields: &path_not, ..none.clone() }, "info", json, false),
+            (Filters { fields: &has_o, ..none.clone() }, "info", json, false),
+            (Filters { fields: &has_no_n, ..none.clone() }, "info", json, false),
+            (Filters { fields: &has_no_n, ..none.clone() }, "info", "x", true),
             (Filters { query: Some("a or b # or c"), ..none.clone() }, "info", "x b", true),
             (Filters { query: Some("a or b"), ..text("c") }, "info", "x b", false),
         ] {
@@ -251,8 +263,19 @@ mod tests {
             let (text, exit) = describe(&error);
             assert!(exit == Exit::Usage && text.contains(wanted) && text.contains("hint: "), "{text}");
         }
-        for bad in ["", "=x", "a!b", " =x"] {
-            assert!(bad.parse::<FieldFilter>().is_err(), "{bad}");
+        for (bad, wanted) in [
+            ("", "names no field: give name=value, name!=value, name~expression or name!~expression"),
+            ("=x", "names no field"),
+            (" =x", "names no field"),
+            ("x", "does not say what the field is to be: give name=value, name!=value,"),
+            ("x", "'x!=' finds lines that have it at all"),
+            ("a!b", "does not say what"),
+            ("a==b", "an '=' too many"),
+            ("a!==b", "an '=' too many"),
+            ("a~(", "'a~(' cannot be used: this is no regular expression: unclosed group"),
+        ] {
+            let why = bad.parse::<FieldFilter>().unwrap_err();
+            assert!(why.contains(wanted) && !why.contains("at byte"), "{bad}: {why}");
         }
     }
 
@@ -267,7 +290,7 @@ mod tests {
 
         #[test]
         fn a_field_s_value_is_found_as_it_is(value in "[ -~é]{1,12}") {
-            prop_assume!(!value.trim().is_empty());
+            prop_assume!(!value.trim().is_empty() && !value.starts_with('='));
             let field: FieldFilter = format!("k={value}").parse().unwrap();
             let line = serde_json::json!({ "k": value }).to_string();
             let filters = Filters { fields: &[field], ..Filters::default() };

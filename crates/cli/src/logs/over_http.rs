@@ -168,7 +168,7 @@ async fn choose(args: &mut Args, server: &Server) -> Result<(), Stop> {
     let machines = known(known::machines(server, &scope).await)?;
     if machines.is_empty() {
         let fail = Fail::new(Exit::NotFound, format!("no Machine of {} is known", scope.describe()));
-        return Err(fail.hint("check the name; 'logway logs' lists the apps").into());
+        return Err(fail.hint("check the name; 'logway logs' at a terminal lists the apps").into());
     }
     match pick::ask("Which Machine?", &machines, None).await {
         Some(Answer::One(at)) => args.machine = Some(machines[at].name.clone()),
@@ -209,6 +209,11 @@ async fn plan(args: &mut Args, server: &Server) -> Result<Plan, Stop> {
     let mut follows = !args.no_tail && !times.is_over(now);
     let mut exit = None;
     if args.previous {
+        if scope.app.is_none() && scope.instance.is_none() {
+            let fail =
+                Fail::new(Exit::Usage, "--previous is the start before the newest of an app or a Machine");
+            return Err(fail.hint("name the app with -a, or the Machine with -m").into());
+        }
         let starts = starts::of(server, &scope).await.map_err(|trouble| stop(trouble, server))?;
         let Some(start) = starts::previous(&starts) else {
             return Err(starts::none_before(&scope.describe(), &starts).into());
@@ -259,7 +264,7 @@ async fn show(
             Err(why) => return Ok(storeless(why)),
         };
         if !plan.follows {
-            return end(&plan, server, &printer).await.map(Outcome::Done);
+            return end(args, &plan, server, &printer).await.map(Outcome::Done);
         }
         let question = second_question(args, &plan, shown.cursor.clone());
         let answer = ask(&question, server, true).await.map_err(|trouble| trouble.fail(server.address()))?;
@@ -295,18 +300,28 @@ fn choice(plan: &Plan) -> Result<Choice> {
 }
 
 /// All that is stored was shown.
-async fn end(plan: &Plan, server: &Server, printer: &Printer) -> Result<Exit> {
-    if printer.lines() == 0 {
-        let whose = plan.scope.describe();
-        match &plan.filter {
-            Some(_) => notice(&format!("no lines of {whose} match")),
-            None => notice(&format!("no lines yet of {whose} (if that is a surprise, check the name)")),
-        }
+async fn end(args: &Args, plan: &Plan, server: &Server, printer: &Printer) -> Result<Exit> {
+    if printer.lines() == 0 && args.lines() != Some(0) {
+        notice(&nothing(args, plan));
         if let Some(app) = &plan.scope.app {
             slip(server, app.as_str()).await;
         }
     }
     Ok(Exit::Ok)
+}
+
+/// That there are no lines, of those that were asked for.
+fn nothing(args: &Args, plan: &Plan) -> String {
+    let whose = plan.scope.describe();
+    if plan.filter.is_some() {
+        format!("no lines of {whose} match")
+    } else if args.resume.is_some() {
+        format!("no lines of {whose} behind that cursor")
+    } else if args.since.is_some() || args.until.is_some() {
+        format!("no lines of {whose} in that time")
+    } else {
+        format!("no lines yet of {whose} (if that is a surprise, check the name)")
+    }
 }
 
 /// What is left when all that is stored was shown.

@@ -77,7 +77,7 @@ pub(super) fn none_before(whose: &str, starts: &[Start]) -> Fail {
     };
     Fail::new(Exit::NotFound, format!("there is no start of {whose} before the newest one"))
         .why(why)
-        .hint("leave out --previous, or name another Machine with -m; 'logway logs -s' lists them")
+        .hint("leave out --previous, or choose another Machine: with -m, or at a terminal with -s")
 }
 
 #[cfg(test)]
