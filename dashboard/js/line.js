@@ -125,6 +125,7 @@ function ownOf({ fields, event }) {
  * @property {any} value     the document, for JSON
  * @property {string} text   what it says to people, if it says that in a field
  * @property {[string, string][]} pairs  all other fields but those that a row shows in columns
+ * @property {[string, string][]} all    all fields
  * @property {Set<string>} names  all fields, by the names under which they are stored
  */
 
@@ -167,7 +168,7 @@ function divided(pairs) {
   const sentence = SENTENCES.find((name) => pairs.some(([found, value]) => found === name && value !== ''));
   const rest = pairs.filter(([name]) => name !== sentence && !IN_COLUMNS.has(name));
   const names = new Set(pairs.map(([name]) => storedName(name)));
-  return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest, names };
+  return { text: pairs.find(([name]) => name === sentence)?.[1] ?? '', pairs: rest, all: pairs, names };
 }
 
 /** How deep a document is looked into: what lies deeper stays as it is written. */
@@ -191,6 +192,9 @@ function unquoted(text) {
     return text.slice(1, -1);
   }
 }
+
+/** The value of a field, beside the message or in it; empty if there is none. @param {Line} line @param {string} name */
+export const valueOf = (line, name) => String(line.own?.[name] ?? said(line)?.all.find(([found]) => found === name || storedName(found) === name)?.[1] ?? '');
 
 /** A code that a line begins with, as the proxy writes it, or has in a field. */
 const CODE = /^\s*\[((?:P[A-Z]|L[A-Z])\d\d)\]|\berror\.code=(?:"?)((?:P[A-Z]|L[A-Z])\d\d)\b/;

@@ -7,19 +7,24 @@ import { link } from './router.js';
 /** How long a message stays: milliseconds. */
 const STAYS = 4_000;
 
-const said = signal('');
+/** How long one stays that has a button. */
+const STAYS_LONG = 10_000;
+
+const said = signal({ text: '', offer: null });
 let timer = 0;
 
-/** Says for a moment what was done. Screen readers say it too. */
-export function say(text) {
-  said.value = text;
+/** Says for a moment what was done. Screen readers say it too. @param {string} text @param {{name: string, act: () => void} | null} [offer]  a button beside it */
+export function say(text, offer = null) {
+  said.value = { text, offer };
   clearTimeout(timer);
-  timer = setTimeout(() => { said.value = ''; }, STAYS);
+  timer = setTimeout(unsay, offer ? STAYS_LONG : STAYS);
 }
+
+const unsay = () => { said.value = { text: '', offer: null }; };
 
 /** Where messages are shown; once on the page. */
 export const Notices = () => html`<div class="notices" role="status" aria-live="polite">
-  ${said.value && html`<p class="notice">${said.value}</p>`}
+  ${said.value.text && html`<p class="notice">${said.value.text}${said.value.offer && html` <button class="notice-act" onClick=${() => { said.value.offer.act(); unsay(); }}>${said.value.offer.name}</button>`}</p>`}
 </div>`;
 
 /** What went wrong, and a way to try again. @param {{error: any, again?: () => void}} props */

@@ -258,7 +258,7 @@ test('a list that is full waits while somebody reads, and goes back as far as on
       const list = new LineList({ label: 'test', most: 1000 });
       list.mount(host);
       const states = [];
-      const feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [] }, (state) => states.push(state.name));
+      const feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [], hidden: [] }, (state) => states.push(state.name));
       feed.tail.start = () => states.push('started');
       const push = (from, to) => feed.came(Array.from({ length: to - from }, (_, index) => lineOf(from + index)));
       // It follows: the oldest go, and its end is in view.

@@ -2,6 +2,7 @@
 //   LOGWAY_URL, LOGWAY_TOKEN      where the dashboard is, and a token for its org
 //   LOGWAY_PRODUCE                a command that runs an app, as a JSON list; app, lines and rate are put behind it
 //   LOGWAY_LINES                  lines for the memory's growth
+//   LOGWAY_ONLY=memory            nothing but that
 //   LOGWAY_CHROMIUM               the browser [default: Debian's]
 const { spawn } = require('node:child_process');
 const { chromium } = require('@playwright/test');
@@ -97,7 +98,40 @@ async function follow(browser, name, rate, seconds) {
   return { ages: spread(ages.slice(Math.floor(ages.length / seconds))), frames: spread(frames.slice(60)) };
 }
 
-/** Bytes of the page's heap behind 100,000 lines, and behind `many`. */
+/** Watches the time between frames in a page, without keeping each: in whole ms, the last one for all that took longer. */
+const FRAMES = 2_000;
+const watchFrames = (page) => page.evaluate((most) => {
+  const counts = new Array(most + 1).fill(0);
+  let last = performance.now();
+  const frame = (now) => {
+    counts[Math.min(most, Math.round(now - last))] += 1;
+    last = now;
+    requestAnimationFrame(frame);
+  };
+  window.benchCounts = counts;
+  requestAnimationFrame(frame);
+}, FRAMES);
+
+/** The quantiles of what was counted, and the longest. */
+function framesOf(counts) {
+  const all = counts.reduce((sum, one) => sum + one, 0);
+  const at = (part) => {
+    let left = all * part;
+    return counts.findIndex((one) => (left -= one) <= 0);
+  };
+  return { p50: at(0.5), p99: at(0.99), p999: at(0.999), most: counts.findLastIndex(Boolean), count: all };
+}
+
+/** How many lines the page has been given: those that it holds, and those that it has let go. */
+const passed = (page) => page.evaluate(() => {
+  const text = document.querySelector('.live-foot')?.textContent ?? '';
+  return [...text.matchAll(/([\d,]+) (?:line|older)/g)].reduce((sum, [, number]) => sum + Number(number.replaceAll(',', '')), 0);
+});
+
+/** How long the page may take to catch up when the app has ended, in ms. */
+const CATCH_UP = 1_800_000;
+
+/** Bytes of the page's heap behind 100,000 lines, on the way, and behind `many` more; and the times between frames meanwhile. */
 async function memory(browser, name) {
   const page = await open(browser, name);
   const debug = await page.context().newCDPSession(page);
@@ -107,21 +141,42 @@ async function memory(browser, name) {
     await debug.send('HeapProfiler.collectGarbage');
     return (await debug.send('Runtime.getHeapUsage')).usedSize;
   };
+  const until = async (lines) => {
+    const end = Date.now() + CATCH_UP;
+    while ((await passed(page)) < lines) {
+      if (Date.now() > end) throw new Error(`the page has ${await passed(page)} of ${lines} lines`);
+      await page.waitForTimeout(500);
+    }
+  };
   await app(name, 100_000, 10_000);
-  await page.waitForTimeout(3000);
+  await until(100_000);
   const few = await heap();
-  await app(name, many, 10_000);
-  await page.waitForTimeout(5000);
+  await watchFrames(page);
+  const begun = Date.now();
+  const whole = app(name, many, 10_000);
+  const steps = [];
+  for (let at = 1; at <= 10; at += 1) {
+    await until(100_000 + (many / 10) * at);
+    steps.push({ lines: await passed(page), heap: await heap(), nodes: (await debug.send('Memory.getDOMCounters')).nodes });
+    process.stderr.write(`${JSON.stringify(steps.at(-1))}\n`);
+  }
+  await whole;
+  const seconds = (Date.now() - begun) / 1000;
   const all = await heap();
+  const frames = framesOf(await page.evaluate(() => window.benchCounts));
   const text = await page.evaluate(() => document.querySelector('.row-message:last-child')?.textContent ?? '');
   await page.context().close();
-  return { few, all, hasLines: text.length > 0 };
+  return { few, all, steps, frames, seconds, passed: steps.at(-1).lines, hasLines: text.length > 0 };
 }
 
 (async () => {
   const browser = await chromium.launch({ executablePath: process.env.LOGWAY_CHROMIUM ?? '/usr/bin/chromium', args: ARGS });
   try {
     const result = {};
+    if (process.env.LOGWAY_ONLY === 'memory') {
+      process.stdout.write(`${JSON.stringify({ memory: await memory(browser, 'memory') })}\n`);
+      return;
+    }
     await app('first', 1000, 100_000);
     // The first page loads the files, the others have them.
     await firstLine(browser, 'first');

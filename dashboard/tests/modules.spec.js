@@ -131,7 +131,7 @@ test('what tries a page: deep documents, long words, joiners, and more letters t
     const { openDetail } = await import('/js/lines/detail.js');
     const { Held } = await import('/js/lines/held.js');
     const { visible } = await import('/js/text.js');
-    const look = { wrap: false, dates: false, apps: false, instances: true, mark: null };
+    const look = { wrap: false, dates: false, times: true, apps: false, instances: true, levels: true, fields: [], mark: null };
     const deep = (depth) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
     const rows = [40, 300, 3000, 10_000].map((depth) => {
       const line = fromRow({ _time: '2026-11-26T10:00:00Z', _msg: deep(depth), instance: 'i', boot: 'b', seq: '1' });
@@ -167,13 +167,17 @@ test('what tries a page: deep documents, long words, joiners, and more letters t
 test('filters as LogsQL, with the records of lost lines', async ({ page }) => {
   const found = await page.evaluate(async () => {
     const { fromArgs, logsql, logsqlWithGaps } = await import('/js/live/filters.js');
-    return [{}, { region: 'lhr', level: 'warn', text: 'x', f: '[["a","b",1]]' }].map((args) => [logsql('web', fromArgs(args)), logsqlWithGaps('web', fromArgs(args))]);
+    return [{}, { region: 'lhr', level: 'warn', text: 'x', f: '[["a","b",1]]' }, { hide: '[["msg","took <N>ms"],["_msg","a|b"]]' }].map((args) => [logsql('web', fromArgs(args)), logsqlWithGaps('web', fromArgs(args))]);
   });
   expect(found).toEqual([
     ['app:="web"', 'app:="web"'],
     [
       'app:="web" region:="lhr" level:in(warn, error) _msg:~"(?i)x" !a:="b"',
       'app:="web" region:="lhr" (gap.reason:* or (level:in(warn, error) _msg:~"(?i)x" !a:="b"))',
+    ],
+    [
+      'app:="web" -msg:~`^took [0-9a-fA-F]+ms$` (-~`^a\\|b$`)',
+      'app:="web" (gap.reason:* or (-msg:~`^took [0-9a-fA-F]+ms$` (-~`^a\\|b$`)))',
     ],
   ]);
 });
@@ -188,7 +192,7 @@ test('a feed says what it passed over, goes back by time, and rests while nobody
     const range = (from, to, ms) => Array.from({ length: to - from }, (_, at) => line(from + at, ms ?? from + at));
     const list = new LineList({ label: 'test', follow: false });
     const t = { list, range, states: [], starts: 0, hidden: false };
-    t.feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [] }, ({ name }) => t.states.push(name));
+    t.feed = new Feed(list, 'a', { region: '', instance: '', provider: '', level: '', text: '', fields: [], hidden: [] }, ({ name }) => t.states.push(name));
     t.feed.tail.start = () => { t.starts += 1; };
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => t.hidden });
     t.hide = (is) => { t.hidden = is; document.dispatchEvent(new Event('visibilitychange')); };
@@ -255,4 +259,48 @@ test('a feed says what it passed over, goes back by time, and rests while nobody
     feed.stop();
     return list.held.at(11).message;
   })).toMatch(/^Lines from .* were passed over/);
+});
+
+test('equal lines stay grouped, whatever comes, goes or is put before them', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { LineList } = await import('/js/lines/list.js');
+    const { fromRow } = await import('/js/line.js');
+    let seed = 11;
+    const random = (most) => { seed = (seed * 1103515245 + 12345) % 2147483648; return Math.floor(seed / 65_536) % most; };
+    const line = (seq) => fromRow({ _time: '2026-11-26T10:00:00Z', _msg: `text ${random(2)}`, instance: 'i', boot: 'b', seq: String(seq) });
+    const list = new LineList({ label: 'test', most: 400, look: { fold: true } });
+    const host = document.createElement('div');
+    host.className = 'lines';
+    host.style.height = '300px';
+    document.querySelector('main').append(host);
+    list.mount(host);
+    let [first, last] = [1_000_000, 1_000_000];
+    const wrong = [];
+    for (let step = 0; step < 400; step += 1) {
+      const what = random(10);
+      if (what < 5) list.append(Array.from({ length: random(30) }, () => line((last += 1))));
+      else if (what < 7) list.prepend(Array.from({ length: random(30) }, () => line((first -= 1))).reverse());
+      else if (what < 8) list.cut(random(20));
+      else if (what < 9) list.follow(random(2) === 1);
+      else if (list.length) list.unfold(list.held.at(random(list.length)));
+      // The model: each run of one text is a group, its first line is shown, and all of them if it is open.
+      const { lines } = list.held;
+      for (let at = 0; at < lines.length; at += 1) {
+        const isHead = at === 0 || lines[at].message !== lines[at - 1].message;
+        let count = 1;
+        while (isHead && lines[at + count]?.message === lines[at].message) count += 1;
+        const { group } = lines[at];
+        if (isHead && count > 1 && (group?.head !== lines[at] || group.count !== count)) wrong.push([step, at, 'group']);
+        if (!isHead && (!group || group !== lines[at - 1].group)) wrong.push([step, at, 'member']);
+        if ((list.heights.get(at) === 0) !== (!isHead && !group.isOpen)) wrong.push([step, at, 'height']);
+      }
+      if (list.heights.length !== lines.length) wrong.push([step, 'length']);
+      list.drawNow();
+    }
+    const shown = [...host.querySelectorAll('.row')].map((row) => Number(row.dataset.number));
+    return { wrong: wrong.slice(0, 3), isOrdered: shown.every((number, at) => !at || number > shown[at - 1]), rows: shown.length };
+  });
+  expect(found.wrong).toEqual([]);
+  expect(found.isOrdered).toBe(true);
+  expect(found.rows).toBeGreaterThan(5);
 });

@@ -64,5 +64,6 @@ specs! {
     signin
     strange
     tokens
+    view
     words
 }

@@ -6,6 +6,7 @@ import { bytes, count } from '../format.js';
 import { codeOf, DEEPEST, MAX_WHOLE, said, storedName } from '../line.js';
 import { copy } from '../notice.js';
 import { link } from '../router.js';
+import { kindOf } from '../template.js';
 import { visible } from '../text.js';
 
 /** Most characters of a message that are shown before somebody asks for all. */
@@ -23,6 +24,8 @@ const MOST_VALUE = 4_000;
  * @property {(line: import('../line.js').Line) => string} [linkOf]      the address of the line
  * @property {(line: import('../line.js').Line) => string} [contextOf]   the address of the lines around it
  * @property {(code: string) => void} [onCode]
+ * @property {(line: import('../line.js').Line) => void} [onHide]   hides it, and lines that differ from it in numbers only
+ * @property {(field: string) => void} [onColumn]   shows a field as a column, or no more
  */
 
 /** Shows a line's details in an element; gives what takes them away. @param {Offers} offers */
@@ -45,6 +48,7 @@ function Detail({ line, offers }) {
       <button class="button" onClick=${() => copy(JSON.stringify(line.raw, null, 2), 'JSON')}>Copy JSON</button>
       ${offers.linkOf && html`<button class="button" onClick=${() => copy(absolute(offers.linkOf(line)), 'Link')}><${Icon} name="anchor" />Copy link</button>`}
       ${offers.contextOf && line.boot && html`<a class="button" href=${offers.contextOf(line)}>Lines around it</a>`}
+      ${offers.onHide && kindOf(line) && html`<button class="button" onClick=${() => offers.onHide(line)} title="Hide lines that differ from it in numbers only (h)"><${Icon} name="hide" />Hide lines like this</button>`}
       ${line.instance && html`<a class="button" href=${link('machine', line.instance)}><${Icon} name="machine" />Machine</a>`}
       ${code && html`<a class="button" href=${link('codes', code)}>What ${code} means</a>`}
     </div>
@@ -55,7 +59,7 @@ function Detail({ line, offers }) {
           : html`<${Fields} all=${allPairs(line, inside)} offers=${offers} />`}
       </section>`}
       ${own.length > 0 && html`<section><h3>${inside ? 'More fields' : 'Fields'}</h3><${Fields} all=${own} offers=${offers} isStored=${true} /></section>`}
-      <section><h3>Where it is from</h3><${Fields} all=${facts} offers=${offers} isStored=${true} /></section>
+      <section><h3>Where it is from</h3><${Fields} all=${facts} offers=${offers} isStored=${true} isField=${false} /></section>
     </div>`;
 }
 
@@ -75,12 +79,12 @@ function Message({ text, isData }) {
 }
 
 /** Names and values, one below the other. */
-export function Fields({ all, offers, isStored = false }) {
+export function Fields({ all, offers, isStored = false, isField = true }) {
   const [shown, more] = useFirst(all);
   return html`<dl class="fields">${shown.map(([name, value, filter]) => html`
     <div key=${name} class="field-row">
       <dt>${visible(fitting(name))}</dt>
-      <dd><bdi dir="auto">${visible(fitting(value))}</bdi><${Acts} field=${filter ?? (isStored ? name : storedName(name))} value=${value} offers=${offers} /></dd>
+      <dd><bdi dir="auto">${visible(fitting(value))}</bdi><${Acts} field=${filter ?? (isStored ? name : storedName(name))} value=${value} offers=${offers} isField=${isField} /></dd>
     </div>`)}</dl>${more}`;
 }
 
@@ -130,13 +134,14 @@ function written(value) {
 }
 
 /** Only lines with this value, or none with it. */
-function Acts({ field, value, offers }) {
+function Acts({ field, value, offers, isField = true }) {
   // A field is found by a value of at most so many letters; an empty name is that of the time, which is found in the search.
   if (!offers.onFilter || !field || value.length > 2_000) return null;
   const what = visible(`${field} ${value.length > 40 ? `${value.slice(0, 40)}…` : value}`);
   return html`<span class="acts">
     <button class="act" title="Only lines with this value" aria-label=${`Only lines with ${what}`} onClick=${() => offers.onFilter(field, value, false)}>=</button>
     <button class="act" title="No lines with this value" aria-label=${`No lines with ${what}`} onClick=${() => offers.onFilter(field, value, true)}>≠</button>
+    ${offers.onColumn && isField && html`<button class="act" title="Show it as a column, or no more" aria-label=${`Column for ${visible(field)}`} onClick=${() => offers.onColumn(field)}>▥</button>`}
   </span>`;
 }
 

@@ -21,6 +21,8 @@ export class Held {
     this.ids = new Set();
     /** How many were let go because there was no room. */
     this.gone = 0;
+    /** Told of lines that were let go. @type {((lines: Line[]) => void) | undefined} */
+    this.onForget = undefined;
   }
 
   get length() {
@@ -97,6 +99,7 @@ export class Held {
       this.ids.delete(line.id);
       this.letters -= weight(line);
     }
+    this.onForget?.(lines);
   }
 
   clear() {

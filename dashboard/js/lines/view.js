@@ -32,9 +32,10 @@ export function useLines(options) {
 /** @param {{lines: ReturnType<typeof useLines>, children?: any}} props  `children` lie above the list, as a button to its end */
 export function LineView({ lines, children }) {
   const host = useRef(null);
+  const heads = useRef(null);
   const { list, code, offers } = lines;
   useEffect(() => {
-    list.mount(host.current);
+    list.mount(host.current, heads.current);
     return () => list.unmount();
   }, [list]);
   const selected = (act) => () => {
@@ -47,11 +48,15 @@ export function LineView({ lines, children }) {
     { keys: 'ArrowDown', does: '', act: () => list.move(1) },
     { keys: 'ArrowUp', does: '', act: () => list.move(-1) },
     { keys: 'Enter', does: 'Open or close the line', act: selected((line) => list.toggle(line.id)) },
+    { keys: 'W', does: 'Wrap this line, or cut it', act: selected((line) => list.turn(line.id)) },
+    { keys: 'e', does: 'Show each of equal lines, or one', act: selected((line) => list.unfold(line)) },
+    { keys: 'h', does: 'Hide lines like this', act: selected((line) => offers().onHide?.(line)) },
     { keys: 'y', does: 'Copy the message', act: selected((line) => copy(line.message, 'Message')) },
     { keys: 'l', does: 'Copy a link to the line', act: selected((line) => line.boot && offers().linkOf && copy(new URL(offers().linkOf(line), location.href).href, 'Link')) },
     { keys: 'G', does: 'Go to the end', act: () => { list.follow(true); } },
   ]);
   return html`<div class="lines-frame">
+    <div class="lines-heads" ref=${heads} aria-hidden="true"></div>
     <div class=${list.look.wrap ? 'lines wrap' : 'lines'} ref=${host}></div>
     ${children}
     ${code.value && html`<${CodeHelp} code=${code.value} close=${() => { code.value = ''; }} />`}

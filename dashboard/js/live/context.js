@@ -9,7 +9,7 @@ import { LineView, linkOfLine, useLines } from '../lines/view.js';
 import { all, is } from '../logsql.js';
 import { Problem } from '../notice.js';
 import { link } from '../router.js';
-import { keptWrap } from './wrap.js';
+import { habits } from './habits.js';
 
 /** Lines before and behind it, at first and each time there are more. */
 const STEP = 200;
@@ -25,7 +25,7 @@ export function Context({ app, at, title }) {
     for await (const row of rows('/select/logsql/query', { form: { query } })) lines.push(fromRow(row));
     return lines.sort((a, b) => a.seq - b.seq);
   };
-  const lines = useLines({ label: 'The line, and those around it', follow: false, look: { wrap: keptWrap() }, linkOf: linkOfLine, onOlder: () => more(-1) });
+  const lines = useLines({ label: 'The line, and those around it', follow: false, look: { wrap: habits().wrap }, linkOf: linkOfLine, onOlder: () => more(-1) });
   const { list } = lines;
   list.canFollow = false;
 

@@ -2,15 +2,18 @@
 
 import { html, useEffect, useRef, useState } from '../ui.js';
 import { get } from '../api.js';
+import { plural } from '../format.js';
 import { Icon } from '../icons.js';
 import { shortId } from '../line.js';
 import { setArgs } from '../router.js';
 import { shown, visible } from '../text.js';
-import { isAny, LEVELS, PROVIDERS, withoutField } from './filters.js';
+import { isAny, LEVELS, NOTHING, PROVIDERS, withoutField } from './filters.js';
+import { Hidden } from './hidden.js';
 
 /** @param {{app: string, filters: import('./filters.js').Filters, isFixed: boolean, textRef: any, pause: number}} props */
 export function FilterBar({ app, filters, isFixed, textRef, pause }) {
   const [isOpen, setIsOpen] = useState(false);
+  const [isListed, setIsListed] = useState(false);
   const machines = useMachines(app);
   const regions = [...new Set([...machines.map((one) => one.region), filters.region])].filter(Boolean).sort();
   const instances = machines.filter((one) => !filters.region || one.region === filters.region).map((one) => one.instance);
@@ -31,8 +34,10 @@ export function FilterBar({ app, filters, isFixed, textRef, pause }) {
       <span dir="auto" title=${visible(`${field} ${isNot ? '≠' : '='} ${value}`)}>${shown(`${field} ${isNot ? '≠' : '='} ${value || '(nothing)'}`, 60)}</span>
       <button aria-label=${visible(`Take away: ${field} ${isNot ? 'is not' : 'is'} ${value}`)} onClick=${() => setArgs(withoutField(filters, index))}><${Icon} name="close" /></button>
     </span>`)}
+    ${filters.hidden.length > 0 && html`<button class="button hidden-count" onClick=${() => setIsListed(true)}><${Icon} name="hide" />${plural(filters.hidden.length, 'kind')} of lines hidden</button>`}
+    ${isListed && filters.hidden.length > 0 && html`<${Hidden} app=${app} filters=${filters} close=${() => setIsListed(false)} />`}
     ${!isAny({ ...filters, instance: isFixed ? '' : filters.instance }) && html`<button class="link"
-      onClick=${() => setArgs({ region: '', instance: '', provider: '', level: '', text: '', f: '' })}>Take all away</button>`}
+      onClick=${() => setArgs(NOTHING)}>Take all away</button>`}
   </div>`;
 }
 

@@ -1,6 +1,7 @@
 // What of an app's lines is shown: kept in the address, sent to the server as arguments and LogsQL.
 
 import { all, atLeast, is, isNot, says } from '../logsql.js';
+import { templateClause } from '../search/logsql.js';
 
 /** Fields of a line that have an argument of their own. */
 const OWN = ['region', 'instance'];
@@ -16,12 +17,19 @@ export const LEVELS = { debug: 'debug and above', info: 'info and above', warn: 
  * @property {string} level      this one and graver
  * @property {string} text       stands in the message, in whatever case
  * @property {[string, string, number][]} fields  field, value, and 1 if it must not be that
+ * @property {[string, string][]} hidden  field and template of lines that are not shown, as `kindOf` says them
  */
+
+/** What takes all filters away from an address. */
+export const NOTHING = { region: '', instance: '', provider: '', level: '', text: '', f: '', hide: '' };
+
+/** Most kinds of lines that are hidden: the question must fit into an address. */
+export const MOST_HIDDEN = 20;
 
 /** The filters in the arguments of an address. @returns {Filters} */
 export function fromArgs(args) {
   const { region = '', instance = '', provider = '', level = '', text = '' } = args;
-  return { region, instance, provider, level: LEVELS[level] ? level : '', text, fields: conditions(args.f) };
+  return { region, instance, provider, level: LEVELS[level] ? level : '', text, fields: conditions(args.f), hidden: conditions(args.hide).slice(0, MOST_HIDDEN) };
 }
 
 /** Whoever typed nonsense into the address gets no filter of it. */
@@ -47,10 +55,25 @@ export const withoutField = (filters, index) => {
   return { f: kept.length ? JSON.stringify(kept) : '' };
 };
 
-/** Whether everything is shown. */
-export const isAny = (filters) => !filters.fields.length && !['region', 'instance', 'provider', 'level', 'text'].some((name) => filters[name]);
+/** The change to the address that hides lines of a kind. @param {Filters} filters @param {[string, string]} kind */
+export function withHidden(filters, [field, template]) {
+  const others = filters.hidden.filter(([name, text]) => name !== field || text !== template);
+  return { hide: JSON.stringify([...others, [field, template]].slice(-MOST_HIDDEN)) };
+}
 
-const fieldConditions = (filters) => filters.fields.map(([field, value, isNotIt]) => (isNotIt ? isNot : is)(field, value));
+/** The one that shows them again. */
+export const withoutHidden = (filters, index) => {
+  const kept = filters.hidden.filter((_, at) => at !== index);
+  return { hide: kept.length ? JSON.stringify(kept) : '' };
+};
+
+/** Whether everything is shown. */
+export const isAny = (filters) => !filters.fields.length && !filters.hidden.length && !['region', 'instance', 'provider', 'level', 'text'].some((name) => filters[name]);
+
+const fieldConditions = (filters) => [
+  ...filters.fields.map(([field, value, isNotIt]) => (isNotIt ? isNot : is)(field, value)),
+  ...filters.hidden.map(([field, template]) => `-${templateClause(field, template)}`),
+];
 
 /** The arguments of a tail. @param {Filters} filters */
 export function tailArgs(filters) {

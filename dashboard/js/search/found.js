@@ -3,9 +3,11 @@
 import { html, useEffect, useMemo, useRef } from '../ui.js';
 import { plural } from '../format.js';
 import { fromRow } from '../line.js';
+import { say } from '../notice.js';
+import { kindOf } from '../template.js';
 import { LineView, linkOfLine, useLines } from '../lines/view.js';
 import { Examples } from './examples.js';
-import { toggled } from './logsql.js';
+import { templateClause, toggled, withClause } from './logsql.js';
 import { PAGE } from './run.js';
 import { hash, iso, zoomedOut } from './state.js';
 
@@ -35,6 +37,11 @@ function List({ lines, run, state, change, wrap }) {
   const view = useLines({
     label: 'Found lines', follow: false, look: { apps: true, dates: true, wrap },
     onFilter: (field, value, isNot) => change({ q: toggled(state.q, field, value, isNot) }),
+    onHide: (line) => {
+      const kind = kindOf(line);
+      if (kind) change({ q: withClause(state.q, `-${templateClause(...kind)}`) });
+      else say('This line is too long, or too odd, to tell others like it');
+    },
     // Whoever opens the link has the first lines alone: one beyond them is shown in the page of its app.
     linkOf: (line) => (list.held.indexOf(line.id) < PAGE ? hash({ ...fixed, at: line.id }) : linkOfLine(line)),
     contextOf: (line) => hash({ ...state, at: line.id, around: line.id }),

@@ -103,7 +103,7 @@ function Share({ one, sum, top }) {
 const LONG = 600;
 
 /** A template with its slots marked. */
-function slots(template) {
+export function slots(template) {
   const text = visible(template.length > LONG ? `${template.slice(0, LONG)}…` : template);
   return text.split(/(<(?:N|UUID|IP4|DATE|TIME|DATETIME)>)/).map((part, n) => (n % 2 ? html`<span class="slot" key=${n}>${part.slice(1, -1)}</span>` : part));
 }
