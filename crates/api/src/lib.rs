@@ -145,7 +145,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         seqs: Seqs::new(),
         streams: Streams::new(limits.apps_per_day, limits.streams_per_day),
         flushes: Flushes::default(),
-        feeds: tail::Feeds::default(),
+        feeds: tail::Feeds::new(limits.follow_bytes),
         quiet: v1::Quiet::default(),
         heartbeats: Heartbeats::default(),
         tokens,

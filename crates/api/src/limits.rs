@@ -30,6 +30,9 @@ pub struct Limits {
     /// How long a tail waits for what was heard live and that no store has, though they answer and have what was heard later. Then it is
     /// taken for lost, and is in no cursor any more.
     pub lost_after: Duration,
+    /// Bytes that are held for all of these tails, beside what each has on its way: what comes and was not taken by all, what no store has
+    /// yet, and what waits for it. Beyond, the oldest is let go, and tails read it from the stores.
+    pub follow_bytes: usize,
     /// Inserts at once. Further ones wait.
     pub inserts: PerOrg,
     /// Requests of an org that may wait, of each kind. Further ones are refused with 429.
@@ -68,6 +71,7 @@ impl Default for Limits {
             tails: PerOrg { all: 1024, each: 64 },
             follows: PerOrg { all: 2048, each: 1024 },
             lost_after: Duration::from_secs(600),
+            follow_bytes: 256 << 20,
             inserts: PerOrg { all: 32, each: 8 },
             waiting_per_org: 64,
             queue_time: Duration::from_secs(10),

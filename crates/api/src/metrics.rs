@@ -130,7 +130,9 @@ impl Collector for Reader {
         }
         let helps = ["Queries that run", "Live tails that run", "Inserts that run"];
         let names = ["running_queries", "running_tails", "running_inserts"];
-        for ((name, help), taken) in names.into_iter().zip(helps).zip(self.0.gate.taken()) {
+        let held = ("tail_bytes", "Bytes held for live tails", self.0.feeds.held());
+        let taken = names.into_iter().zip(helps).zip(self.0.gate.taken());
+        for (name, help, taken) in taken.map(|((name, help), taken)| (name, help, taken)).chain([held]) {
             let gauge = ConstGauge::new(i64::try_from(taken).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }

@@ -5,6 +5,7 @@
 //! | what is asked for | [`request`] |
 //! | the lines of an app, once for all tails of it: bus and stores | [`feed`], [`follow`] |
 //! | both in one order, each record once | [`weave`] |
+//! | on its way to the tails, bounded by bytes | [`ring`], [`memory`] |
 //! | where a tail stands, to go on from there | [`cursor`] |
 //! | history, what a cursor has not seen, then what comes | [`run`] |
 //! | a filter is held against it | [`batch`] |
@@ -14,7 +15,9 @@ mod batch;
 mod cursor;
 mod feed;
 mod follow;
+mod memory;
 mod request;
+mod ring;
 mod run;
 mod weave;
 mod writer;
@@ -37,6 +40,7 @@ use crate::serve::{Api, Asked};
 use cursor::Cursor;
 use feed::{Feed, Health};
 use follow::Follower;
+use memory::Memory;
 use request::Request;
 pub(crate) use request::Whose;
 use run::{Over, Tail, begun};
@@ -48,24 +52,37 @@ const MAX_CHUNKS: usize = 4;
 const BEGIN: Duration = Duration::from_secs(10);
 
 /// The feeds that run.
-#[derive(Debug, Default)]
-pub(crate) struct Feeds(Mutex<HashMap<Key, Weak<Feed>>>);
+#[derive(Debug)]
+pub(crate) struct Feeds {
+    known: Mutex<HashMap<Key, Weak<Feed>>>,
+    memory: Memory,
+}
 
 /// An org, and an app of it or all.
 type Key = (OrgId, Option<Name>);
 
 impl Feeds {
+    /// None run. All together may hold so many bytes, about.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { known: Mutex::default(), memory: Memory::new(most) }
+    }
+
+    /// Bytes that they hold.
+    pub(crate) fn held(&self) -> usize {
+        self.memory.held()
+    }
+
     /// The feed of an org, or of an app of it.
     fn get(&self, api: &Api, org: &OrgId, app: Option<&Name>) -> Arc<Feed> {
         let key: Key = (org.clone(), app.cloned());
-        let mut feeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut feeds = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = feeds.get(&key).and_then(Weak::upgrade) {
             return feed;
         }
         feeds.retain(|_, feed| feed.strong_count() > 0);
         let follower = Follower { logs: Arc::clone(&api.logs), org: key.0.clone(), app: key.1.clone() };
         let limits = weave::Limits { lost_after: api.limits.lost_after, ..weave::Limits::USUAL };
-        let feed = Feed::start(follower, limits);
+        let feed = Feed::start(follower, limits, self.memory.clone());
         feeds.insert(key, Arc::downgrade(&feed));
         feed
     }

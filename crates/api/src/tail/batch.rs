@@ -13,6 +13,7 @@ use store::rows::import_head;
 use store::{Rows, Source};
 
 use super::cursor::BootKey;
+use super::memory::Lease;
 use super::request::Format;
 use super::weave::{Id, Origin, Piece};
 use super::writer::Text;
@@ -93,6 +94,8 @@ pub(crate) struct Batch {
     groups: Vec<Group>,
     /// What was written for clients who ask for the same in the same form.
     texts: Mutex<Texts>,
+    /// Its part of what all feeds hold.
+    lease: Option<Lease>,
 }
 
 /// By form and by [`Sieve::key`].
@@ -162,8 +165,8 @@ impl Batcher {
         self.bytes
     }
 
-    pub(crate) fn finish(self, start: Arc<str>, end: Arc<str>) -> Batch {
-        Batch { start, end, records: self.records, groups: self.groups, texts: Mutex::default() }
+    pub(crate) fn finish(self, start: Arc<str>, end: Arc<str>, lease: Option<Lease>) -> Batch {
+        Batch { start, end, records: self.records, groups: self.groups, texts: Mutex::default(), lease }
     }
 }
 
@@ -188,13 +191,18 @@ impl Batch {
     pub(crate) fn text(&self, format: Format, sieve: &Sieve) -> Arc<Text> {
         let key = (format, Arc::clone(&sieve.key));
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = texts.entry(key).or_insert_with(|| {
-            let mut text = Text::new(format, Arc::clone(&self.start));
-            let passing = self.records.iter().zip(self.passing(sieve)).filter(|(_, passes)| *passes);
-            passing.for_each(|(record, _)| text.line(record, None));
-            Arc::new(text)
-        });
-        Arc::clone(text)
+        if let Some(text) = texts.get(&key) {
+            return Arc::clone(text);
+        }
+        let mut text = Text::new(format, Arc::clone(&self.start));
+        let passing = self.records.iter().zip(self.passing(sieve)).filter(|(_, passes)| *passes);
+        passing.for_each(|(record, _)| text.line(record, None));
+        let text = Arc::new(text);
+        // Where there is no room, each writes its own.
+        if self.lease.as_ref().is_some_and(|lease| lease.grow(text.bytes())) {
+            texts.insert(key, Arc::clone(&text));
+        }
+        text
     }
 
     /// For each record whether it passes.

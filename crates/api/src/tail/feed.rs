@@ -9,22 +9,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use line::{Address, Name};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
 use super::cursor::{BootKey, Cursor, Given, text};
 use super::follow::{Follower, Ids, Row};
+use super::memory::{Lease, Memory};
+use super::ring::{Reader, Ring};
 use super::weave::{Due, Limits, Origin, Piece, Weave};
 use crate::live::Heard;
 use crate::logs::{Failure, Pending};
 use crate::serve::unix_ns;
 
-/// Batches that a tail may be behind. One that is further behind reads from the store until it has caught up.
-const MAX_BEHIND: usize = 512;
+/// Bytes that a tail may be behind, about, if all feeds together leave as many. One that is further behind reads from the store until it
+/// has caught up.
+const MAX_BEHIND_BYTES: usize = 16 << 20;
 /// Most bytes of a batch, about, unless one record is longer.
 const BATCH_BYTES: usize = 128 << 10;
-/// Records given ahead of the stores that are kept for tails that begin. Older ones are in the stores soon, or no store is there.
+/// Bytes of records given ahead of the stores that are kept for tails that begin, if all feeds together leave as many. Older ones are in the stores soon, or no store is there.
 const MAX_RECENT_BYTES: usize = 16 << 20;
 /// How old lines may be that agents are asked for when it begins: stores have older ones. Nanoseconds.
 const RECENT: i64 = 60 * 1_000_000_000;
@@ -72,12 +75,13 @@ pub(crate) struct Joined {
     /// How long the stores have answered.
     pub(crate) clock: Duration,
     /// Everything from here on.
-    pub(crate) batches: broadcast::Receiver<Arc<Batch>>,
+    pub(crate) batches: Reader<Batch>,
 }
 
 struct Shared {
     inner: Mutex<Inner>,
-    batches: broadcast::Sender<Arc<Batch>>,
+    batches: Arc<Ring<Batch>>,
+    memory: Memory,
     health: watch::Sender<Health>,
     /// How many stores are followed.
     begun: watch::Sender<usize>,
@@ -96,23 +100,27 @@ struct Inner {
     cursor: Arc<str>,
     recent: VecDeque<(usize, Arc<Batch>)>,
     recent_bytes: usize,
+    /// What waits in the weave.
+    held: Lease,
     out: Vec<Piece<Fresh>>,
 }
 
 impl Feed {
     /// Starts a feed. Must be called in a tokio runtime.
-    pub(crate) fn start(follower: Follower, limits: Limits) -> Arc<Self> {
+    pub(crate) fn start(follower: Follower, limits: Limits, memory: Memory) -> Arc<Self> {
         let inner = Inner {
             weave: Weave::new(limits),
             stores: BTreeMap::new(),
             cursor: Cursor::default().text().into(),
             recent: VecDeque::new(),
             recent_bytes: 0,
+            held: memory.lease(0),
             out: Vec::new(),
         };
         let shared = Arc::new(Shared {
             inner: Mutex::new(inner),
-            batches: broadcast::Sender::new(MAX_BEHIND),
+            batches: Ring::new(),
+            memory,
             health: watch::Sender::new(Health::Starting),
             begun: watch::Sender::new(0),
             hurry: Notify::new(),
@@ -177,7 +185,7 @@ impl Feed {
 
     /// How many tails it has.
     pub(crate) fn tails(&self) -> usize {
-        self.shared.batches.receiver_count()
+        self.shared.batches.readers()
     }
 
     /// Has the stores looked at now.
@@ -215,6 +223,7 @@ impl Shared {
         let fresh: Vec<Fresh> =
             messages.into_iter().filter_map(|(address, json)| Fresh::live(address, json)).collect();
         let mut inner = self.lock();
+        inner.weave.bound_held(self.memory.free());
         let mut batcher = Batcher::default();
         for one in fresh {
             match one.id() {
@@ -241,21 +250,24 @@ impl Shared {
 
     /// Says a batch, and remembers it as long as some of it is ahead of the stores.
     fn give(&self, inner: &mut Inner, batcher: Batcher) {
+        inner.held.set(inner.weave.held_bytes());
         if batcher.is_empty() {
             return;
         }
-        let bytes = batcher.bytes();
         let end = inner.text();
-        let batch = Arc::new(batcher.finish(Arc::clone(&inner.cursor), Arc::clone(&end)));
+        let bytes = batcher.bytes() + end.len();
+        let lease = self.memory.lease(bytes);
+        let batch = Arc::new(batcher.finish(Arc::clone(&inner.cursor), Arc::clone(&end), Some(lease)));
         inner.cursor = end;
         inner.recent.push_back((bytes, Arc::clone(&batch)));
         inner.recent_bytes += bytes;
-        while inner.recent_bytes > MAX_RECENT_BYTES {
+        // Whoever has most lets go first: what one feed may have is what is left for all.
+        let free = self.memory.free();
+        while inner.recent_bytes > MAX_RECENT_BYTES.min(free) {
             let Some((bytes, _)) = inner.recent.pop_front() else { break };
             inner.recent_bytes -= bytes;
         }
-        // Nobody may want it.
-        let _nobody = self.batches.send(batch);
+        self.batches.push(batch, bytes, MAX_BEHIND_BYTES.min(free));
     }
 
     /// Which of these rows are to be given: the first and the last of them.

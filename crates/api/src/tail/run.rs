@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use line::{Name, OrgId};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
@@ -14,6 +13,7 @@ use super::cursor::{BootKey, Cursor, Given, Last};
 use super::feed::{Feed, Health, Joined};
 use super::follow::{MAX_ROWS, fresh};
 use super::request::Request;
+use super::ring::{Behind, Reader};
 use super::writer::{Gone, Notice, Writer};
 use crate::commits::Commits;
 use crate::logs::{Ask, Failure, Piece};
@@ -351,7 +351,7 @@ impl Tail {
     /// Gives what comes. Returns when the client was too slow to be given all.
     async fn live(
         &mut self,
-        batches: &mut tokio::sync::broadcast::Receiver<Arc<Batch>>,
+        batches: &mut Reader<Batch>,
         health: &mut tokio::sync::watch::Receiver<Health>,
         beside: &mut BTreeMap<BootKey, Given>,
     ) -> Result<(), Over> {
@@ -361,26 +361,21 @@ impl Tail {
         loop {
             let left = self.left();
             tokio::select! {
-                batch = batches.recv() => match batch {
-                    Ok(batch) => {
-                        let mut next = Some(batch);
-                        while let Some(batch) = next {
-                            self.batch(&batch, beside).await?;
-                            next = match batches.try_recv() {
-                                Ok(batch) => Some(batch),
-                                Err(TryRecvError::Lagged(_)) => return Ok(()),
-                                Err(_) => None,
-                            };
-                        }
-                        if self.writer.flush_lines().await? {
-                            beats.reset();
-                        }
-                        self.rest().await;
+                batch = batches.next() => {
+                    let mut next = batch.map(Some);
+                    while let Ok(Some(batch)) = next {
+                        self.batch(&batch, beside).await?;
+                        drop(batch);
+                        next = batches.try_next();
                     }
-                    Err(RecvError::Lagged(_)) => return Ok(()),
-                    // The feed runs as long as we hold it.
-                    Err(RecvError::Closed) => return Err(Over::Done("the server ends")),
-                },
+                    if matches!(next, Err(Behind)) {
+                        return Ok(());
+                    }
+                    if self.writer.flush_lines().await? {
+                        beats.reset();
+                    }
+                    self.rest().await;
+                }
                 Ok(()) = health.changed() => {
                     let now = health.borrow_and_update().clone();
                     self.tell(&now).await?;
@@ -471,7 +466,7 @@ fn take(given: &mut BTreeMap<BootKey, Given>, record: &Record) -> bool {
 fn records(rows: impl Iterator<Item = Fresh>) -> Vec<(Last, Record)> {
     let mut batcher = Batcher::default();
     rows.for_each(|row| batcher.push(row));
-    let batch = batcher.finish(Arc::from(""), Arc::from(""));
+    let batch = batcher.finish(Arc::from(""), Arc::from(""), None);
     let place = |record: &Record| {
         let (boot, seq, _) = record.id.unwrap_or((BootKey::NONE, 0, 0));
         Last { time: record.time, boot, seq }

@@ -135,6 +135,8 @@ pub(crate) struct Weave<T> {
     ages: Ages,
     losses: Losses,
     limits: Limits,
+    /// Bytes that may wait now.
+    room: usize,
     held: usize,
     held_bytes: usize,
 }
@@ -147,6 +149,7 @@ impl<T> Weave<T> {
             ages: Ages::new(limits.lost_after),
             losses: Losses::default(),
             limits,
+            room: limits.held_bytes,
             held: 0,
             held_bytes: 0,
         }
@@ -198,7 +201,7 @@ impl<T> Weave<T> {
             out.push(piece);
             self.release(&origin, out);
             self.wait_anew(&origin, now);
-        } else if self.held < self.limits.held && self.held_bytes + piece.bytes <= self.limits.held_bytes {
+        } else if self.held < self.limits.held && self.held_bytes + piece.bytes <= self.room {
             if known.held.is_empty() {
                 known.since = now;
             }
@@ -349,6 +352,16 @@ impl<T> Weave<T> {
     /// Whether something waits for the store.
     pub(crate) fn is_waiting(&self) -> bool {
         self.held > 0
+    }
+
+    /// Bytes of what waits.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// From now on no more may wait than this, beside what does, or what the limits say.
+    pub(crate) fn bound_held(&mut self, free: usize) {
+        self.room = self.held_bytes.saturating_add(free).min(self.limits.held_bytes);
     }
 
     /// What was given ahead of the store's order.

@@ -51,6 +51,11 @@ impl Text {
         Self { format, bytes: Vec::new(), base, since: Since::default(), is_behind: false, lines: 0 }
     }
 
+    /// What it takes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.base.len()
+    }
+
     fn cursor(&self) -> String {
         let mut text = self.base.as_bytes().to_vec();
         if !self.since.is_empty() {

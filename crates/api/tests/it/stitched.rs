@@ -2,6 +2,7 @@
 
 mod lost;
 mod random;
+mod slow;
 mod switch;
 mod world;
 
@@ -118,24 +119,6 @@ async fn filtered(world: &World, machine: &mut Machine, app: &str, args: &str) {
     assert_eq!(again.rest().await.0, [told(&new[0]), told(&new[1])], "{args}");
     let mut tail = world.tail(app, "region=ams").await;
     assert!(tail.live().await.is_empty(), "no gap of another region");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_stops_for_a_while_misses_nothing() {
-    let world = World::new().await;
-    let mut machine = Machine::new("web", "i1", 1);
-    let mut tail = world.tail("web", "").await;
-    tail.live().await;
-    let mut wanted = Vec::new();
-    let pad = "x".repeat(2000);
-    for _ in 0..60 {
-        let lines: Vec<_> = (0..200).map(|_| machine.line(Level::Info, &pad)).collect();
-        world.publish(&machine, &lines).await;
-        world.keep(&machine, &lines).await;
-        wanted.extend(all(&lines));
-    }
-    // 24 MB: more than a connection and a feed hold.
-    assert_eq!(tail.lines(wanted.len()).await, wanted);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
