@@ -48,6 +48,11 @@ async function lookAtEach(page, shot) {
     expect(await open.textContent(), name).not.toMatch(ACTS);
     for (const label of await open.locator('[aria-label], [title]').evaluateAll((all) => all.map((one) => `${one.ariaLabel ?? ''}${one.title}`))) expect(label).not.toMatch(ACTS);
     // The same details everywhere: all of it is looked at once, and the line that turns text around on each page.
+    if (name === 'rtl') {
+      // A name, then its value, whichever way each is written.
+      const places = await row.locator('.row-name, .row-value').evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().left)));
+      expect(places).toEqual(places.toSorted((a, b) => a - b));
+    }
     if (name === 'rtl' || (name === 'wide' && shot === 'odd-live')) {
       await shots(page, `${shot}-${name}`);
       await axe(page);

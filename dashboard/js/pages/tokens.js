@@ -8,14 +8,16 @@ import { may, who } from '../session.js';
 import { actionsText, endText, scopeText } from '../limits.js';
 import { Create, Narrow, Revoke } from '../tokenforms.js';
 
-/** The names of the apps that this token sees; none when they cannot be had. */
+/** The names of the apps that this token sees, and their Machines; none when they cannot be had. */
 const knownApps = () => get('/api/v1/apps').then(({ apps }) => apps.map(({ name }) => name), () => []);
+const knownMachines = () => get('/api/v1/machines').then(({ machines }) => machines, () => []);
 
 export default function Tokens() {
   const [list, setList] = useState(null);
   const [error, setError] = useState(null);
   const [open, setOpen] = useState(null);
   const [known, setKnown] = useState([]);
+  const [machines, setMachines] = useState([]);
   const load = () => get('/api/v1/tokens').then(
     ({ tokens }) => {
       setList(tokens);
@@ -26,6 +28,7 @@ export default function Tokens() {
   useEffect(() => {
     load();
     knownApps().then(setKnown);
+    knownMachines().then(setMachines);
   }, []);
   const close = () => setOpen(null);
   const isRefused = error?.status === 403;
@@ -40,8 +43,8 @@ export default function Tokens() {
     ${isRefused ? html`<${Refused} error=${error} />` : html`<${Problem} error=${error} again=${load} />`}
     ${!list && !error && html`<p class="loading" aria-busy="true">Loading tokens</p>`}
     ${list && html`<${List} list=${list} revoke=${(token) => setOpen({ what: 'revoke', token })} />`}
-    ${open?.what === 'create' && html`<${Create} known=${known} close=${close} done=${load} />`}
-    ${open?.what === 'narrow' && html`<${Narrow} known=${known} close=${close} />`}
+    ${open?.what === 'create' && html`<${Create} known=${known} machines=${machines} close=${close} done=${load} />`}
+    ${open?.what === 'narrow' && html`<${Narrow} known=${known} machines=${machines} close=${close} />`}
     ${open?.what === 'revoke' && html`<${Revoke} token=${open.token} close=${close} done=${load} />`}
   </div>`;
 }
