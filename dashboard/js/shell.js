@@ -3,6 +3,7 @@
 import { Component, html, signal, useEffect, useState } from './ui.js';
 import { Icon } from './icons.js';
 import { Dialog } from './dialog.js';
+import { Downloads } from './downloadbar.js';
 import { Notices, Problem } from './notice.js';
 import { offered, useKeys } from './keys.js';
 import { go, link, route } from './router.js';
@@ -35,6 +36,7 @@ export function Shell() {
     <main id="main" class="main" tabindex="-1"><${Boundary} key=${`${token.value} ${route.value.page}`}><${Page} /><//></main>
     <${Keys} />
     ${isHelpOpen.value && html`<${Help} />`}
+    <${Downloads} />
     <${Notices} />`;
 }
 

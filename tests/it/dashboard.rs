@@ -54,6 +54,7 @@ macro_rules! specs {
 specs! {
     apps
     codes
+    download
     harness
     health
     live

@@ -1,6 +1,8 @@
 // Live logs of an app, or of one of its Machines: filters, the list, and what can be done with it.
 
+import { download, fileName, held as ofHeld, sliced } from '../download.js';
 import { html, useEffect, useMemo, useRef, useState } from '../ui.js';
+import { now } from '../clock.js';
 import { clock, count, plural } from '../format.js';
 import { Icon } from '../icons.js';
 import { useKeys } from '../keys.js';
@@ -12,7 +14,6 @@ import { Menu } from '../menu.js';
 import { fieldsOf, habits, keep, MOST_FIELDS, withFields } from './habits.js';
 import { Feed } from './feed.js';
 import { FilterBar } from './filterbar.js';
-import { downloadHeld, downloadStored, fileName } from './download.js';
 import { fromArgs, isAny, logsql, logsqlWithGaps, markOf, MOST_HIDDEN, NOTHING, withField, withHidden } from './filters.js';
 import { isLive, State } from './state.js';
 import { View } from './view.js';
@@ -160,12 +161,14 @@ function Idle({ app, state, isAny: hasNone }) {
 }
 
 function Download({ app, filters, list }) {
-  const stored = (minutes) => downloadStored(fileName(app), logsqlWithGaps(app, filters), minutes).catch((error) => say(error.message));
+  const make = (pieces) => download(fileName(app), pieces).catch((error) => say(`The download failed: ${error.message}`));
+  const stored = (minutes) => make(sliced(logsqlWithGaps(app, filters), now() - minutes * 60_000, now()));
   return html`<${Menu} label="Download" icon="down" items=${[
-    [`The ${plural(list.length, 'line')} shown here`, () => downloadHeld(fileName(app), list.held.lines)],
+    [`The ${plural(list.length, 'line')} shown here`, () => make(ofHeld(list.held.lines))],
     ['The last 15 minutes', () => stored(15)],
     ['The last hour', () => stored(60)],
     ['The last 24 hours', () => stored(24 * 60)],
+    ['The last 7 days', () => stored(7 * 24 * 60)],
   ]} />`;
 }
 

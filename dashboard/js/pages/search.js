@@ -1,5 +1,6 @@
 // Search: a query, a time, and what is found, as lines, patterns or a table. The address holds all of it.
 
+import { download, fileName, sliced, whole } from '../download.js';
 import { html, useMemo, useRef, useState } from '../ui.js';
 import { Icon } from '../icons.js';
 import { Problem, copy, say } from '../notice.js';
@@ -18,10 +19,9 @@ import { Found } from '../search/found.js';
 import { Context } from '../search/context.js';
 import { Share } from '../search/share.js';
 import { SavedSearches } from '../search/savedmenu.js';
-import { download } from '../search/download.js';
 import { MOST_LINES, MOST_RESULTS, filterOf, useRun } from '../search/run.js';
 import { hash, iso, read, zoomed, zoomedOut } from '../search/state.js';
-import { hasOrder, isTable } from '../search/logsql.js';
+import { hasOrder, isTable, parts } from '../search/logsql.js';
 
 export default function Search({ args }) {
   const state = useMemo(() => read(args), [JSON.stringify(args)]);
@@ -42,8 +42,10 @@ export default function Search({ args }) {
     else go(next);
   };
   const fetchAll = () => {
-    say('The download begins');
-    download({ query: state.q, ...bounds }).catch((error) => say(`The download failed: ${error.message}`));
+    // Pipes say themselves which rows there are, and in which order.
+    const isFilter = parts(state.q).pipes.length === 0;
+    const pieces = isFilter ? sliced(state.q, from, to) : whole({ query: state.q || '*', ...bounds });
+    download(fileName('logway'), pieces).catch((error) => say(`The download failed: ${error.message}`));
   };
   const close = () => setDialog('');
   useKeys('Search', [

@@ -1,0 +1,230 @@
+// Lines as a file: fetched piece by piece, and written to the disk as they come where the browser can do that. Nothing of it stays in the page.
+
+import { ApiError, send } from './api.js';
+import { bytes } from './format.js';
+import { toRow } from './line.js';
+import { say } from './notice.js';
+import { joined } from './search/logsql.js';
+import { signal } from '../vendor/signals.js';
+
+/** Most bytes that a browser keeps for a file which does not go to the disk as it comes. */
+export const MOST = 2 ** 30;
+/** So many are handed to the browser together: what it has, it may put on the disk. */
+const PART = 8 * 2 ** 20;
+/** How often it is shown how much has come: milliseconds. */
+const EACH = 250;
+/** How much time the first question is about, and how little the last one may be: milliseconds. */
+const SLICE = 15 * 60_000;
+const LEAST = 1_000;
+/** A slice that was there so soon, with so few bytes, is followed by a longer one. */
+const SOON = 1_000;
+const SMALL = 4 * 2 ** 20;
+/** How often a server that has no room is asked again for one piece. */
+const TRIES = 5;
+/** How many lines of those that are held are written at once: the page answers in between. */
+const AT_ONCE = 2_000;
+
+/**
+ * A file that is being made.
+ * @typedef {object} Download
+ * @property {symbol} id
+ * @property {string} name
+ * @property {number} size    bytes that have come
+ * @property {number} share   how much of the time is done, 0 to 1; -1: nobody knows
+ * @property {boolean} isOnDisk  it goes to the disk as it comes
+ * @property {() => void} cancel
+ * @property {() => Promise<void>} toDisk  asks where on the disk
+ */
+
+/** What is being made. @type {import('../vendor/signals.js').Signal<Download[]>} */
+export const downloads = signal([]);
+
+/** Whether this browser can write to the disk as bytes come. */
+export const canWrite = () => typeof window.showSaveFilePicker === 'function';
+
+/** `web-2026-11-22T140322.ndjson` */
+export const fileName = (what) => `${what}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.ndjson`;
+
+/**
+ * Makes a file of pieces. If they break off there is none: neither one that looks whole, nor a part of one.
+ * @param {string} name
+ * @param {(signal: AbortSignal) => AsyncIterable<[Uint8Array, number]>} pieces  bytes, and how much of all is done with them
+ */
+export async function download(name, pieces) {
+  const ending = new AbortController();
+  const sink = new Sink(name);
+  const fixed = {
+    id: Symbol(name), name, cancel: () => ending.abort(),
+    toDisk: () => sink.toDisk().catch((error) => { if (error.name !== 'AbortError') say(error.message); }),
+  };
+  const others = () => downloads.value.filter(({ id }) => id !== fixed.id);
+  let share = -1;
+  const tell = () => { downloads.value = [...others(), { ...fixed, size: sink.size, share, isOnDisk: Boolean(sink.writable) }]; };
+  tell();
+  const timer = setInterval(tell, EACH);
+  try {
+    for await (const [chunk, done] of pieces(ending.signal)) {
+      await sink.write(chunk);
+      share = done;
+    }
+    ending.signal.throwIfAborted();
+    await sink.close();
+    say(`${bytes(sink.size)} saved as ${name}`);
+  } catch (error) {
+    await sink.drop();
+    if (!ending.signal.aborted) throw error;
+    say(`The download of ${name} was stopped: no file was made`);
+  } finally {
+    clearInterval(timer);
+    ending.abort();
+    downloads.value = others();
+  }
+}
+
+/** Where bytes go: into parts that the browser keeps, or to the disk. */
+class Sink {
+  constructor(name) {
+    this.name = name;
+    this.size = 0;
+    /** @type {Blob[]} */
+    this.parts = [];
+    /** @type {Uint8Array[]} */
+    this.fresh = [];
+    this.freshSize = 0;
+    this.writable = null;
+    /** One thing at a time. */
+    this.turn = Promise.resolve();
+  }
+
+  write(chunk) {
+    this.turn = this.turn.then(() => this.put(chunk));
+    return this.turn;
+  }
+
+  async put(chunk) {
+    this.size += chunk.byteLength;
+    if (this.writable) return this.writable.write(chunk);
+    if (this.size > MOST) throw new Error(`This is more than ${bytes(MOST)}, which a browser keeps of a file: choose less time${canWrite() ? ', have it written to the disk as it comes' : ''}, or take it with 'logway export'`);
+    this.fresh.push(chunk);
+    this.freshSize += chunk.byteLength;
+    if (this.freshSize >= PART) this.pack();
+    return undefined;
+  }
+
+  pack() {
+    this.parts.push(new Blob(this.fresh));
+    this.fresh = [];
+    this.freshSize = 0;
+  }
+
+  /** From now on to the disk: what has come goes first. */
+  async toDisk() {
+    const handle = await window.showSaveFilePicker({ suggestedName: this.name, types: [{ description: 'Lines of JSON', accept: { 'application/x-ndjson': ['.ndjson'] } }] });
+    this.turn = this.turn.then(async () => {
+      if (this.isOver || this.writable) return;
+      const writable = await handle.createWritable();
+      this.pack();
+      for (const part of this.parts.splice(0)) await writable.write(part);
+      this.writable = writable;
+    });
+    await this.turn;
+  }
+
+  async close() {
+    await this.turn;
+    this.isOver = true;
+    // Only now there is a file under its name.
+    if (this.writable) return this.writable.close();
+    this.pack();
+    return save(this.name, new Blob(this.parts, { type: 'application/x-ndjson' }));
+  }
+
+  async drop() {
+    this.isOver = true;
+    this.parts = [];
+    this.fresh = [];
+    await this.writable?.abort().catch(() => {});
+  }
+}
+
+function save(name, blob) {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The browser has taken it by then.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** The bytes of one answer. One that is not whole breaks off. */
+async function* answer(form, signal) {
+  const reader = (await send('/select/logsql/query', { form: { ...form, allow_partial_response: 0 }, signal })).body.getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** All rows of a query that says itself which there are, and in which order. @param {{query: string, start: string, end: string}} form */
+export const whole = (form) => async function* pieces(signal) {
+  for await (const chunk of answer(form, signal)) yield [chunk, -1];
+};
+
+/**
+ * All lines that a filter finds, oldest first: time for time, each sorted by the server. What is too much for it at once is asked for in shorter pieces.
+ * @param {string} query @param {number} start @param {number} end  Unix milliseconds; `end` is not in it
+ */
+export const sliced = (query, start, end) => async function* pieces(signal) {
+  let slice = SLICE;
+  let tries = 0;
+  for (let from = start; from < end;) {
+    const to = Math.min(end, from + slice);
+    const begun = performance.now();
+    let size = 0;
+    try {
+      for await (const chunk of answer({ query: joined(query, ['sort by (_time)']), start: iso(from), end: iso(to) }, signal)) {
+        size += chunk.byteLength;
+        yield [chunk, (from - start) / (end - start)];
+      }
+    } catch (error) {
+      // What has come of a slice is written already.
+      if (size || !(error instanceof ApiError)) throw error;
+      const isTooMuch = error.code === 'LQ05' || (error.status === 503 && !error.retryAfter);
+      if (isTooMuch && to - from > LEAST) {
+        slice = Math.max(LEAST, (to - from) / 2);
+        continue;
+      }
+      tries += 1;
+      if (error.status !== 503 || tries > TRIES) throw error;
+      await pause(Math.max(1, error.retryAfter) * 1000, signal);
+      continue;
+    }
+    tries = 0;
+    if (size < SMALL && performance.now() - begun < SOON) slice *= 2;
+    from = to;
+  }
+};
+
+/** The lines that a list holds, as rows of a query have them. @param {import('./line.js').Line[]} lines */
+export const held = (lines) => async function* pieces() {
+  const all = lines.filter((line) => line.raw);
+  const encoder = new TextEncoder();
+  for (let at = 0; at < all.length; at += AT_ONCE) {
+    const text = all.slice(at, at + AT_ONCE).map((line) => `${JSON.stringify(toRow(line))}\n`).join('');
+    yield [encoder.encode(text), at / all.length];
+    await new Promise((done) => { setTimeout(done); });
+  }
+};
+
+const iso = (ms) => new Date(ms).toISOString();
+
+const pause = (ms, signal) => new Promise((done, fail) => {
+  const timer = setTimeout(done, ms);
+  signal.addEventListener('abort', () => { clearTimeout(timer); fail(signal.reason); }, { once: true });
+});
