@@ -16,6 +16,7 @@ mod cli_up;
 mod cli_usage;
 mod cluster;
 mod dashboard;
+mod delivered;
 mod differential;
 mod inventory;
 mod malformed;

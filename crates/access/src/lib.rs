@@ -8,10 +8,11 @@
 //! random numbers.
 //!
 //! Read it in this order: [`Scope`] (what is allowed), [`Grant`] (a scope within an org), [`Keyring`] (from text to grant),
-//! [`Directory`] (who is let in), [`Remembered`] (who was, a moment ago).
+//! [`Directory`] (who is let in), [`Remembered`] (who was, a moment ago), [`Deliveries`] (what readers were given).
 
 mod action;
 mod block;
+mod delivered;
 mod directory;
 mod error;
 mod grant;
@@ -23,6 +24,7 @@ mod subject;
 mod text;
 
 pub use action::{Action, Actions};
+pub use delivered::{Count, Delivered, Deliveries, OfApp, Readers, Reads, Standing};
 pub use directory::{Directory, Ended};
 pub use error::{Error, Refusal};
 pub use grant::{Grant, RevocationId};

@@ -47,6 +47,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use access::Deliveries;
 use bus::client::Client;
 use flushes::Flushes;
 use heartbeats::Heartbeats;
@@ -73,6 +74,8 @@ pub struct Config {
     pub known: watch::Receiver<Known>,
     /// Where heartbeats of hosts are heard, with a login that may subscribe to `sys.hb.>`. `None`: nobody knows here which Machines run.
     pub heartbeats: Option<Client>,
+    /// Where it is counted what readers of live logs are given: with others of this process that deliver lines, if there are some.
+    pub deliveries: Arc<Deliveries>,
     /// Who makes and revokes tokens; `None`: nobody does here.
     pub tokens: Option<Arc<dyn Tokens>>,
     /// How much each may have.
@@ -93,13 +96,14 @@ impl Config {
     /// The usual bounds, and no metrics.
     pub fn new(listener: TcpListener, logs: Arc<dyn Logs>, known: watch::Receiver<Known>) -> Self {
         let (limits, host) = (Limits::default(), String::new());
-        let own_figures = Arc::default();
+        let (own_figures, deliveries) = (Arc::default(), Arc::new(Deliveries::new(serve::unix_ns())));
         let (figures, fault, warnings, heartbeats, tokens) = (None, None, None, None, None);
         Self {
             listener,
             logs,
             known,
             heartbeats,
+            deliveries,
             tokens,
             limits,
             host,
@@ -128,6 +132,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         logs,
         known,
         heartbeats,
+        deliveries,
         tokens,
         limits,
         host,
@@ -148,6 +153,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) {
         feeds: tail::Feeds::new(limits.follow_bytes),
         quiet: v1::Quiet::default(),
         heartbeats: Heartbeats::default(),
+        deliveries,
         tokens,
         host,
         figures,

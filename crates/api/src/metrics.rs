@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -122,12 +122,35 @@ impl Reader {
     }
 }
 
+/// The labels of an app's series.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfApp {
+    org: String,
+    app: String,
+}
+
+impl Reader {
+    /// What readers of live logs were given, here and at a front door of this process.
+    fn encode_delivered(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let lines = self.0.deliveries.lines();
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let help = "Lines given to readers of live logs, over HTTP and NATS";
+        let mut family = encoder.encode_descriptor("delivered_lines", help, None, kind)?;
+        for (org, app, lines) in lines {
+            let labels = OfApp { org: org.to_string(), app: app.to_string() };
+            ConstCounter::new(lines).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Reader {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         for (name, help, value) in self.counters() {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        self.encode_delivered(&mut encoder)?;
         let helps = ["Queries that run", "Live tails that run", "Inserts that run"];
         let names = ["running_queries", "running_tails", "running_inserts"];
         let held = ("tail_bytes", "Bytes held for live tails", self.0.feeds.held());

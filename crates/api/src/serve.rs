@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use access::Grant;
+use access::{Deliveries, Grant};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{HeaderMap, Request, StatusCode};
@@ -52,6 +52,8 @@ pub(crate) struct Api {
     /// Where readers of pages find nothing.
     pub(crate) quiet: v1::Quiet,
     pub(crate) heartbeats: Heartbeats,
+    /// What readers of live logs were given.
+    pub(crate) deliveries: Arc<Deliveries>,
     /// `None`: none are made here.
     pub(crate) tokens: Option<Arc<dyn Tokens>>,
     pub(crate) host: String,

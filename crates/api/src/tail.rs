@@ -10,9 +10,11 @@
 //! | history, what a cursor has not seen, then what comes | [`run`] |
 //! | a filter is held against it | [`batch`] |
 //! | bytes for a client | [`writer`] |
+//! | what it was given, and how far it is behind | [`delivery`] |
 
 mod batch;
 mod cursor;
+mod delivery;
 mod feed;
 mod follow;
 mod memory;
@@ -38,6 +40,7 @@ use crate::reply::{self, BrokenOff, Refused, Reply, Stream, refusal_of, set_head
 use crate::select::own_limits;
 use crate::serve::{Api, Asked};
 use cursor::Cursor;
+use delivery::{Chunk, Delivery};
 use feed::{Feed, Health};
 use follow::Follower;
 use memory::Memory;
@@ -121,12 +124,13 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     let (sender, chunks) = mpsc::channel(MAX_CHUNKS);
     let format = request.format;
     let grant = Arc::clone(&asked.caller.grant);
+    let delivery = Delivery::begin(&api.deliveries, &grant, whose.app.as_ref());
     let mut tail = Tail {
         api: Arc::clone(api),
         feed,
         org,
         request,
-        writer: Writer::new(format, sender),
+        writer: Writer::new(format, sender, Arc::clone(&delivery)),
         now,
         lacks: false,
         joined: Default::default(),
@@ -150,7 +154,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
         // Nobody may be there to read it.
         let _gone = tail.writer.say(Notice::End(end.0, end.1)).await;
     });
-    let mut reply = reply::streaming(format.content_type(), Chunks { chunks });
+    let mut reply = reply::streaming(format.content_type(), Chunks { chunks, delivery });
     // What stands between keeps nothing back.
     set_header(&mut reply, "x-accel-buffering", "no");
     Ok(reply)
@@ -191,7 +195,8 @@ pub(crate) fn probe_cursor(bytes: &[u8]) {
 
 /// What a tail writes, on its way.
 struct Chunks {
-    chunks: mpsc::Receiver<Bytes>,
+    chunks: mpsc::Receiver<Chunk>,
+    delivery: Arc<Delivery>,
 }
 
 impl Stream for Chunks {
@@ -199,6 +204,11 @@ impl Stream for Chunks {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        self.get_mut().chunks.poll_recv(cx).map(|chunk| chunk.map(|bytes| Ok(Frame::data(bytes))))
+        let this = self.get_mut();
+        this.chunks.poll_recv(cx).map(|chunk| {
+            let Chunk { bytes, lines } = chunk?;
+            this.delivery.taken(&lines);
+            Some(Ok(Frame::data(bytes)))
+        })
     }
 }

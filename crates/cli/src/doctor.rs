@@ -1,4 +1,4 @@
-//! `logway doctor`: whether all that was produced is stored, and which hosts live.
+//! `logway doctor`: whether all that was produced is stored, what was delivered, and which hosts live.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,6 +27,9 @@ use crate::signals::Signals;
 const PATH: &str = "/api/v1/doctor";
 /// Boots that are named because not all of theirs is stored.
 const MAX_NAMED: usize = 20;
+
+/// A reader that is so far behind is named. Seconds.
+const SLOW_S: f64 = 1.0;
 
 /// The arguments of `logway doctor`.
 #[derive(Debug, clap::Args)]
@@ -63,6 +66,9 @@ Each start of a Machine numbers what it says, so all of it can be counted:
   late      those of the lost ones that came after all
   missing   those that are neither stored nor stated: there should be none
   behind    those on the host's disk that are not stored yet
+  delivered lines that this server has handed to readers of live logs since it was started, over
+            HTTP and NATS, to each reader anew; each further server tells its own
+  readers   those who read now. Below stands who catches up, or is slow
 
 Exit codes: 0 all is proved, 1 something is missing or behind, 4 not allowed, 5 no server,
 6 a store did not answer, 124 it took too long.";
@@ -82,6 +88,18 @@ struct App {
     #[serde(flatten)]
     sum: Sum,
     boots: Vec<Boot>,
+    /// `None`: not for this token, or an older server.
+    #[serde(default)]
+    delivered: Option<Delivered>,
+}
+
+/// What readers of live logs were given.
+#[derive(Debug, Deserialize)]
+struct Delivered {
+    lines: Option<u64>,
+    readers: u64,
+    catching_up: u64,
+    behind_s: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,12 +192,25 @@ impl Report {
             out.push_str("nothing was said in this time\n");
             return out;
         }
-        let heads =
-            ["app", "boots", "produced", "stored", "lost", "late", "missing", "behind", "lag", "proved"];
+        let heads = [
+            "app",
+            "boots",
+            "produced",
+            "stored",
+            "lost",
+            "late",
+            "missing",
+            "behind",
+            "lag",
+            "proved",
+            "delivered",
+            "readers",
+        ];
         let mut rows = vec![heads.map(str::to_owned)];
         rows.extend(self.apps.iter().map(App::cells));
         write_table(&rows, &mut out);
         self.apps.iter().for_each(|app| app.write_reasons(&mut out));
+        self.apps.iter().for_each(|app| app.write_readers(&mut out));
         let boots = self.apps.iter().flat_map(|app| app.boots.iter().map(move |boot| (app, boot)));
         let unproved: Vec<_> = boots.filter(|(_, boot)| !boot.sum.proved).collect();
         for (app, boot) in unproved.iter().take(MAX_NAMED) {
@@ -206,10 +237,13 @@ impl Sum {
 }
 
 impl App {
-    fn cells(&self) -> [String; 10] {
+    fn cells(&self) -> [String; 12] {
         let sum = &self.sum;
         let proved = if sum.proved { "✓" } else { "no" };
         let count = |count| thousands(count);
+        let (lines, readers) =
+            self.delivered.as_ref().map_or((None, None), |of| (of.lines, Some(of.readers)));
+        let known = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), thousands);
         [
             neutral::plain(&self.app),
             count(self.boots.len() as u64),
@@ -221,7 +255,21 @@ impl App {
             count(sum.behind),
             sum.lag(),
             proved.to_owned(),
+            known(lines),
+            known(readers),
         ]
+    }
+
+    /// Which readers are behind.
+    fn write_readers(&self, out: &mut String) {
+        let Some(Delivered { readers, catching_up, behind_s, .. }) = &self.delivered else { return };
+        let behind = behind_s.unwrap_or(0.0);
+        if *catching_up == 0 && behind < SLOW_S {
+            return;
+        }
+        let (app, readers, late) = (neutral::plain(&self.app), thousands(*readers), thousands(*catching_up));
+        let _ =
+            writeln!(out, "{app}: of {readers} readers {late} catching up, the slowest {behind:.1}s behind");
     }
 
     /// Why numbers are lost.
@@ -284,11 +332,13 @@ mod tests {
     }
 
     const WHOLE: &str = r#"{"since":"x","apps":[{"app":"web","produced":1200,"stored":1200,"gaps":{},"late":0,"missing":0,"behind":0,
-        "lag_s":0.0,"proved":true,"boots":[]}],"hosts":[{"host":"h1","region":"lhr","age_s":2.4,"alive":true}]}"#;
+        "lag_s":0.0,"proved":true,"boots":[],
+        "delivered":{"since":"x","lines":2400,"last":"x","readers":2,"live":2,"catching_up":0,"behind_s":0.02}}],"hosts":[{"host":"h1","region":"lhr","age_s":2.4,"alive":true}]}"#;
 
     const HOLES: &str = r#"{"apps":[{"app":"we\u001bb","produced":12,"stored":8,"gaps":{"ring_full":2,"vanished":1},"late":1,"missing":2,
         "behind":3,"lag_s":1.25,"proved":false,"boots":[{"instance":"i1","region":"lhr","boot":"01","host":"h1","produced":12,"stored":8,
-        "gaps":{},"late":1,"missing":2,"behind":3,"lag_s":1.25,"proved":false}]}],
+        "gaps":{},"late":1,"missing":2,"behind":3,"lag_s":1.25,"proved":false}],
+        "delivered":{"lines":null,"readers":3,"catching_up":1,"behind_s":12.34}}],
         "hosts":[{"host":"h1","region":"lhr","age_s":61.0,"alive":false},{"host":"h2","region":"lhr","age_s":null,"alive":false}]}"#;
 
     #[test]
@@ -297,8 +347,8 @@ mod tests {
         assert_eq!(report.exit(), Exit::Ok);
         assert_eq!(
             report.shown(),
-            "app  boots  produced  stored  lost  late  missing  behind  lag  proved\n\
-             web      0     1,200   1,200     0     0        0       0    -       ✓\n\
+            "app  boots  produced  stored  lost  late  missing  behind  lag  proved  delivered  readers\n\
+             web      0     1,200   1,200     0     0        0       0    -       ✓      2,400        2\n\
              host h1 in lhr: ✓ its heartbeat was heard 2 s ago\n"
         );
     }
@@ -316,6 +366,7 @@ mod tests {
             "host h1 in lhr: silent for 61 s",
             "host h2 in lhr: not heard",
             "1.2s",
+            "of 3 readers 1 catching up, the slowest 12.3s behind",
         ] {
             assert!(shown.contains(wanted), "{wanted} in {shown}");
         }

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::Deliveries;
 use anyhow::{Context, Result};
 use bus::broker::{self, Interest};
 use bus::client::{Client, Credentials, Options, Status};
@@ -27,6 +28,7 @@ use crate::data::{Data, DataArg, Running, make_dir};
 use crate::exit::Exit;
 use crate::fail::Fail;
 use crate::output::{aside, notice};
+use crate::registry_link::now_ns;
 use crate::run::DEFAULT_REGION;
 use crate::signals::Signals;
 
@@ -163,10 +165,11 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     };
     let has_registry = start_registry(args, data, &running, &mut parts)?;
     let store = store::start(args, data, &running, interest, &mut parts).await?;
-    let (proxy, has_door) = start_proxy(data, &running, door, &mut parts)?;
+    let deliveries = Arc::new(Deliveries::new(now_ns()?));
+    let (proxy, has_door) = start_proxy(data, &running, door, Arc::clone(&deliveries), &mut parts)?;
     let (agent, has_agent) = start_agent(args, data, &running, bus, &mut parts)?;
     let store = store.map(|store| (args.store_name.clone(), store));
-    let others = web::Others { store, proxy, agent, has_registry: !args.no_registry };
+    let others = web::Others { store, proxy, agent, deliveries, has_registry: !args.no_registry };
     let has_web = web::start(data, &running, http, others, &mut parts)?;
     // Those who let people in wait for the bus and the registry, which are here in a moment if they are ours. A NATS server that is away
     // holds up no agent.
@@ -316,6 +319,7 @@ fn start_proxy(
     data: &Data,
     running: &Running,
     listener: TcpListener,
+    deliveries: Arc<Deliveries>,
     parts: &mut Parts,
 ) -> Result<(Arc<proxy::Figures>, Ready)> {
     let bus = bus_link::options(data, &running.nats, Role::Proxy, "logway proxy")?;
@@ -332,6 +336,7 @@ fn start_proxy(
     let dir = data.path().join("proxy");
     make_dir(&dir).with_context(|| format!("making {}", dir.display()))?;
     config.audit = Some(dir.join("audit.ndjson"));
+    config.deliveries = deliveries;
     let figures = Arc::clone(&config.figures);
     let (ready, is_ready) = oneshot::channel();
     config.ready = Some(ready);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bus::codec::Placed;
 use bus::session::{Block, BlockMaker, Outbound, Stats, Touched};
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::interest::{Foreign, Interest, Interests};
 use crate::tenant::Member;
@@ -77,6 +78,9 @@ impl Batch {
             payload_bytes: self.messages.iter().map(|message| message.payload.len()).sum(),
             maker: &mut self.maker,
             blocks: Vec::new(),
+            now: Instant::now(),
+            given_whole: 0,
+            given_each: Vec::new(),
         };
         self.finished.extend(interests.deliver(interest, &mut group, stats, touched));
         self.messages.clear();
@@ -97,11 +101,35 @@ pub(crate) struct Group<'a> {
     maker: &'a mut BlockMaker,
     /// The frames as they are for subscriptions of this id, of clients that take headers or not.
     blocks: Vec<(Bytes, bool, Block)>,
+    /// When they came.
+    pub(crate) now: Instant,
+    /// How many clients were given all of them.
+    given_whole: u64,
+    /// How many others were given each; empty: none.
+    given_each: Vec<u64>,
 }
 
 impl<'a> Group<'a> {
     pub(crate) const fn len(&self) -> usize {
         self.messages.len()
+    }
+
+    /// A client was given all of them.
+    pub(crate) const fn note_whole(&mut self) {
+        self.given_whole += 1;
+    }
+
+    /// A client was given the message number `at`.
+    pub(crate) fn note_one(&mut self, at: usize) {
+        self.given_each.resize(self.messages.len(), 0);
+        if let Some(times) = self.given_each.get_mut(at) {
+            *times += 1;
+        }
+    }
+
+    /// How many clients were given the message number `at`.
+    pub(crate) fn times_given(&self, at: usize) -> u64 {
+        self.given_whole + self.given_each.get(at).copied().unwrap_or(0)
     }
 
     /// The subject on the bus of the message number `at`.

@@ -192,6 +192,8 @@ impl Server for Door {
         let peer = Arc::clone(peer);
         let tenant = Arc::new(Tenant::new(NewTenant { peer, grant, max_pending_bytes, place }));
         self.tenant_list().push(Arc::downgrade(&tenant));
+        let reader: Weak<Tenant> = Arc::downgrade(&tenant);
+        self.upstream.interests.deliveries.enter(&tenant.grant.org, reader);
         tenant
     }
 

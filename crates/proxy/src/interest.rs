@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use access::Deliveries;
 use bus::codec::write;
 use bus::session::{Stats, Touched};
 use bus::subject;
 use tokio::time::{Duration, Instant};
 
 use crate::batch::Group;
+use crate::delivery::Tally;
 use crate::tenant::{Member, Taken};
 
 /// How long a pattern that nobody listens to any more stays subscribed upstream: clients that come and go are not felt there.
@@ -32,6 +34,7 @@ pub(crate) struct Interest {
     members: Mutex<Arc<Vec<Arc<Member>>>>,
     /// Upstream's answer number from which on it is in force.
     barrier: AtomicU64,
+    tally: Tally,
 }
 
 impl Interest {
@@ -84,6 +87,8 @@ type Key = (String, Option<String>);
 #[derive(Debug, Default)]
 pub(crate) struct Interests {
     inner: Mutex<Inner>,
+    /// Where it is counted what clients were given.
+    pub(crate) deliveries: Arc<Deliveries>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +106,11 @@ struct Inner {
 pub(crate) type Verbs = Vec<u8>;
 
 impl Interests {
+    /// None yet.
+    pub(crate) fn new(deliveries: Arc<Deliveries>) -> Self {
+        Self { inner: Mutex::default(), deliveries }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,7 +134,10 @@ impl Interests {
         // before it has its member.
         let mut inner = self.lock();
         let known = inner.plain.get(&full).filter(|_| queue.is_none()).map(Arc::clone);
-        let interest = known.unwrap_or_else(|| inner.begin(full, prefix.len(), queue, send));
+        let interest = known.unwrap_or_else(|| {
+            let tally = Tally::new(&self.deliveries, &full, prefix.len());
+            inner.begin(full, prefix.len(), queue, tally, send)
+        });
         inner.idle.remove(&interest.sid);
         let member = Arc::new(member(Arc::clone(&interest)));
         interest.change_members(|members| members.push(Arc::clone(&member)));
@@ -213,6 +226,7 @@ impl Interests {
         if interest.is_queue() && taken.count < group.len() {
             self.give_to_group(interest, group, &mut taken, &mut finished, stats, touched);
         }
+        interest.tally.note(group);
         stats.in_messages.fetch_add(group.len() as u64, Ordering::Relaxed);
         stats.in_bytes.fetch_add(group.payload_bytes as u64, Ordering::Relaxed);
         stats.out_messages.fetch_add(taken.count as u64, Ordering::Relaxed);
@@ -251,6 +265,7 @@ impl Inner {
         pattern: String,
         prefix_bytes: usize,
         queue: Option<String>,
+        tally: Tally,
         send: impl FnOnce(Verbs) -> u64,
     ) -> Arc<Interest> {
         self.last_sid += 1;
@@ -261,6 +276,7 @@ impl Inner {
             prefix_bytes,
             members: Mutex::default(),
             barrier: AtomicU64::new(u64::MAX),
+            tally,
         });
         self.by_sid.insert(interest.sid, Arc::clone(&interest));
         match queue {

@@ -15,6 +15,7 @@
 //! | a message to each who listens, or a note for who is too slow | [`tenant`], [`skipped`] |
 //! | heartbeats: does the bus hand on all that is said | [`hearing`], [`watchdog`] |
 //! | recent lines and heartbeats, for `logway logs` | [`relay`] |
+//! | how much each app's readers were given, and who is behind | [`delivery`] |
 //! | tokens that end, memory of all | [`warden`] |
 //! | who read what | [`audit`] |
 //!
@@ -22,6 +23,7 @@
 
 mod audit;
 mod batch;
+mod delivery;
 mod door;
 mod hearing;
 mod http;
@@ -42,6 +44,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::Deliveries;
 use bus::client::{Client, Options};
 use bus::codec::Limits as CodecLimits;
 use bus::session::{self, Listen, Settings, Stats};
@@ -84,6 +87,8 @@ pub struct Config {
     pub http: Option<TcpListener>,
     /// Where the figures can be read while it runs, for who serves them beside others.
     pub figures: Arc<Figures>,
+    /// Where it is counted what clients are given: with others of this process that deliver lines, if there are some.
+    pub deliveries: Arc<Deliveries>,
     /// Told when clients are taken: connected to the bus, and the registry's state known.
     pub ready: Option<oneshot::Sender<()>>,
 }
@@ -113,6 +118,7 @@ impl Config {
             audit: None,
             http: None,
             figures: Arc::default(),
+            deliveries: Arc::default(),
             ready: None,
         }
     }
@@ -137,7 +143,19 @@ pub enum Error {
 /// # Errors
 /// [`Error::Audit`], at the start.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let Config { listener, listen, session, limits, upstream, known, audit, http, figures, ready } = config;
+    let Config {
+        listener,
+        listen,
+        session,
+        limits,
+        upstream,
+        known,
+        audit,
+        http,
+        figures,
+        deliveries,
+        ready,
+    } = config;
     let audit = match audit {
         None => Audit::none(),
         Some(path) => Audit::to(&path).map_err(|error| Error::Audit { path, error })?,
@@ -150,7 +168,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         server_id: format!("LW{:016X}", fastrand::u64(..)),
         gate: Arc::new(Gate::new(limits)),
         logins: Logins::new(known.clone()),
-        upstream: Arc::new(Upstream::new(upstream.servers.len())),
+        upstream: Arc::new(Upstream::new(upstream.servers.len(), deliveries)),
         relay: Relay::new(client.clone()),
         audit,
         tenants: Mutex::default(),

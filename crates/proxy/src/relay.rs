@@ -18,6 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Duration, Instant, timeout};
 
 use crate::audit::{Audit, Event};
+use crate::delivery::note_recent;
 use crate::door::unix_now;
 use crate::rules;
 use crate::tenant::{Member, Tenant};
@@ -227,6 +228,7 @@ async fn pass_on(
             if !say(&member, reply, payload) {
                 break;
             }
+            note_recent(&upstream.interests.deliveries, &tenant.grant.org, payload);
             if member.sub.has_ended() {
                 upstream.part(&member);
             }

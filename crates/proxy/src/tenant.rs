@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::audit::Allowance;
 use crate::batch::Group;
+use crate::delivery::Backlog;
 use crate::interest::Interest;
 use crate::limits::OrgPlace;
 use crate::skipped::Skipped;
@@ -54,6 +55,8 @@ pub(crate) struct Tenant {
     /// Why it was ended, if somebody did.
     ended: Mutex<Option<&'static str>>,
     members: Mutex<Vec<Arc<Member>>>,
+    /// Since when lines wait for it.
+    backlog: Mutex<Backlog>,
 }
 
 /// What a tenant is made of, besides counters.
@@ -85,7 +88,12 @@ impl Tenant {
             ranges: AtomicU32::new(0),
             ended: Mutex::default(),
             members: Mutex::default(),
+            backlog: Mutex::default(),
         }
+    }
+
+    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn members(&self) -> MutexGuard<'_, Vec<Arc<Member>>> {
@@ -200,14 +208,18 @@ impl Member {
         let count = group.len();
         let block = || group.block(&self.sub.sid, tenant.peer.headers);
         let (given, taken) = if has_room && self.sub.give_block(&mut outgoing, count, block) {
+            group.note_whole();
             let all = Taken { count, payload_bytes: group.payload_bytes, is_finished: false };
             (all, all)
         } else {
             self.give_each(group, first, &mut outgoing, stats, touched)
         };
         touched.is_deep |= outgoing.pending_bytes() > tenant.max_pending_bytes / DEEP_PART;
-        if given.count > 0 && outgoing.call_writer() {
-            touched.push(&tenant.peer);
+        if given.count > 0 {
+            tenant.backlog().queued(before_bytes, outgoing.pending_bytes(), group.now);
+            if outgoing.call_writer() {
+                touched.push(&tenant.peer);
+            }
         }
         drop(outgoing);
         tenant.messages.fetch_add(given.count as u64, Ordering::Relaxed);
@@ -218,7 +230,7 @@ impl Member {
     /// The same one by one: for who has no room for all, or wants no more than some. Tells what it has, and what it has or will be told of.
     fn give_each(
         &self,
-        group: &Group<'_>,
+        group: &mut Group<'_>,
         first: usize,
         outgoing: &mut Outgoing,
         stats: &Stats,
@@ -239,6 +251,7 @@ impl Member {
                 continue;
             }
             taken.is_finished = self.sub.give(outgoing, &message);
+            group.note_one(at);
             given.add(&one);
             taken.add(&one);
             if taken.is_finished {
@@ -278,6 +291,11 @@ impl Member {
         let is_noted = skipped.note(&self.tenant.grant.org, inner, payload).is_ok();
         self.tenant.ranges.fetch_add(skipped.ranges() - before, Ordering::Relaxed);
         is_noted
+    }
+
+    /// Whether it is too slow to be given all.
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// Whether it has a wildcard.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use access::Deliveries;
 use bus::client::{Options, ServerAddr};
 use bus::codec::{ClientReader, PlacedOp};
 use bus::dial::{self, Dialed, Failure};
@@ -124,10 +125,10 @@ impl std::fmt::Display for Lost {
 }
 
 impl Upstream {
-    /// For a bus with so many servers.
-    pub(crate) fn new(servers: usize) -> Self {
+    /// For a bus with so many servers; what clients are given is counted there.
+    pub(crate) fn new(servers: usize, deliveries: Arc<Deliveries>) -> Self {
         Self {
-            interests: Interests::default(),
+            interests: Interests::new(deliveries),
             hearing: Hearing::new(servers),
             wire: Mutex::default(),
             wake: Notify::new(),

@@ -17,6 +17,7 @@ use super::memory::Lease;
 use super::request::Format;
 use super::weave::{Id, Origin, Piece};
 use super::writer::Text;
+use crate::serve::unix_ns;
 
 /// What a record takes in memory beside its JSON, about.
 const OVERHEAD_BYTES: usize = 600;
@@ -81,6 +82,7 @@ pub(crate) struct Record {
     pub(crate) is_gap: bool,
     /// In which loss it was, if it was given live and taken for lost since: whoever was there before that has it.
     pub(crate) late: Option<u64>,
+    pub(crate) app: Name,
     group: u32,
     row: u32,
 }
@@ -91,6 +93,8 @@ pub(crate) struct Batch {
     pub(crate) start: Arc<str>,
     pub(crate) end: Arc<str>,
     pub(crate) records: Vec<Record>,
+    /// When it was put together, Unix nanoseconds.
+    pub(crate) made: i64,
     groups: Vec<Group>,
     /// What was written for clients who ask for the same in the same form.
     texts: Mutex<Texts>,
@@ -153,7 +157,8 @@ impl Batcher {
         self.bytes += json.len() * 2 + OVERHEAD_BYTES;
         let is_gap = matches!(entry.body, Body::Gap(_));
         let id = id.map(|id| (BootKey::of(&id.origin.instance, id.origin.boot), id.seq, id.end));
-        self.records.push(Record { json, id, time: entry.time, is_gap, late, group, row });
+        let app = address.app;
+        self.records.push(Record { json, id, time: entry.time, is_gap, late, app, group, row });
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -166,7 +171,8 @@ impl Batcher {
     }
 
     pub(crate) fn finish(self, start: Arc<str>, end: Arc<str>, lease: Option<Lease>) -> Batch {
-        Batch { start, end, records: self.records, groups: self.groups, texts: Mutex::default(), lease }
+        let (records, groups) = (self.records, self.groups);
+        Batch { start, end, records, made: unix_ns(), groups, texts: Mutex::default(), lease }
     }
 }
 

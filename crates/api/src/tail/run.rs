@@ -104,6 +104,7 @@ impl Tail {
             }
             let mut beside = std::mem::take(&mut cursor.given);
             let now = health.borrow_and_update().clone();
+            self.writer.set_live(true);
             self.tell(&now).await?;
             let lacks = self.lacks;
             tokio::select! {
@@ -114,6 +115,7 @@ impl Tail {
             }
             // It was too slow, or a store was away: what it missed is read.
             self.count();
+            self.writer.set_live(false);
             self.writer.say(Notice::State("catching-up", None)).await?;
             cursor = Cursor::read(&self.writer.cursor()).unwrap_or_default();
         }
@@ -304,6 +306,7 @@ impl Tail {
         self.writer.stand(cursor.text().into(), &BTreeMap::new());
         let rows = fresh(&self.org, &page).into_iter().map(|(_, fresh)| fresh);
         for (_, record) in records(rows) {
+            self.writer.reach(record.time);
             if take(&mut cursor.given, &record) {
                 self.writer.line(&record, None).await?;
             }
@@ -410,6 +413,7 @@ impl Tail {
     }
 
     async fn batch(&mut self, batch: &Batch, beside: &mut BTreeMap<BootKey, Given>) -> Result<(), Gone> {
+        self.writer.reach(batch.made);
         if !self.lacks && !beside.is_empty() && self.feed.is_over(self.joined.1) {
             // What the client had of it comes no more.
             beside.clear();

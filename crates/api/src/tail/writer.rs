@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use line::json::write_string;
 use line::time::rfc3339;
 use tokio::sync::mpsc;
 
 use super::batch::Record;
 use super::cursor::{BootKey, Given, Last, Since};
+use super::delivery::{Chunk, Delivery, Tally};
 use super::request::Format;
+use crate::serve::unix_ns;
 
 /// Bytes that are sent together, about.
 const CHUNK_BYTES: usize = 32 << 10;
@@ -43,12 +44,22 @@ pub(crate) struct Text {
     is_behind: bool,
     /// Lines that were written.
     lines: u64,
+    /// Those that wait to be sent, by app.
+    by_app: Tally,
 }
 
 impl Text {
     /// None, behind this cursor.
     pub(crate) fn new(format: Format, base: Arc<str>) -> Self {
-        Self { format, bytes: Vec::new(), base, since: Since::default(), is_behind: false, lines: 0 }
+        Self {
+            format,
+            bytes: Vec::new(),
+            base,
+            since: Since::default(),
+            is_behind: false,
+            lines: 0,
+            by_app: Tally::new(),
+        }
     }
 
     /// What it takes in memory, about.
@@ -72,6 +83,10 @@ impl Text {
             (None, None) => {}
         }
         self.lines += 1;
+        match self.by_app.get_mut(&record.app) {
+            Some(lines) => *lines += 1,
+            None => _ = self.by_app.insert(record.app.clone(), 1),
+        }
         self.is_behind = true;
         if self.format == Format::Sse {
             if self.base.len() <= MAX_ID_BYTES {
@@ -115,13 +130,29 @@ impl Text {
 
 /// Writes to a client.
 pub(crate) struct Writer {
-    out: mpsc::Sender<Bytes>,
+    out: mpsc::Sender<Chunk>,
     text: Text,
+    delivery: Arc<Delivery>,
+    /// From when the first line is that waits to be sent, Unix nanoseconds.
+    first: Option<i64>,
+    /// What waits to be sent is known to wait: somebody ended the wait for a place.
+    is_offered: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(format: Format, out: mpsc::Sender<Bytes>) -> Self {
-        Self { out, text: Text::new(format, Arc::from("")) }
+    pub(crate) fn new(format: Format, out: mpsc::Sender<Chunk>, delivery: Arc<Delivery>) -> Self {
+        Self { out, text: Text::new(format, Arc::from("")), delivery, first: None, is_offered: false }
+    }
+
+    /// What follows was ready at this time or, where a tail catches up, written. Unix nanoseconds.
+    pub(crate) fn reach(&mut self, time: i64) {
+        self.delivery.reach(time);
+        self.first.get_or_insert(time);
+    }
+
+    /// Whether lines come as they are written.
+    pub(crate) fn set_live(&self, is_live: bool) {
+        self.delivery.set_live(is_live);
     }
 
     /// From here on positions are told from this cursor, and what was given of `beside` that it does not know.
@@ -146,6 +177,9 @@ impl Writer {
         let text = &mut self.text;
         text.bytes.extend_from_slice(&lines.bytes);
         text.lines += lines.lines;
+        for (app, lines) in &lines.by_app {
+            *text.by_app.entry(app.clone()).or_default() += lines;
+        }
         text.is_behind = if lines.lines > 0 { lines.is_behind } else { text.is_behind };
         (text.base, text.since) = (end, Since::default());
         self.send_if_enough().await
@@ -209,8 +243,14 @@ impl Writer {
 
     async fn send(&mut self) -> Result<(), Gone> {
         // Whoever ends this while it waits says where the client stands: what was written is not lost then.
+        if !self.is_offered {
+            self.delivery.offer(self.first.take().unwrap_or_else(unix_ns));
+            self.is_offered = true;
+        }
         let place = self.out.reserve().await.map_err(|_| Gone)?;
-        place.send(Bytes::from(std::mem::take(&mut self.text.bytes)));
+        self.is_offered = false;
+        let (bytes, lines) = (std::mem::take(&mut self.text.bytes), std::mem::take(&mut self.text.by_app));
+        place.send(Chunk { bytes: bytes.into(), lines });
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! without a hole: each is in a line, in a gap record that says why it is lost, or missing. Heartbeats say how far the host has come.
 
 mod account;
+mod delivered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
     }
     seek(api, asked, &mut boots).await?;
     let hosts = hosts(api, &boots, now);
-    let apps = apps(&boots, asked.now);
+    let mut apps = apps(&boots, asked.now);
+    delivered::add(api, asked, &mut apps);
     Ok(document(json!({ "since": rfc3339(since), "apps": apps, "hosts": hosts }), boots.missing))
 }
 

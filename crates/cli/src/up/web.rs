@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use access::Deliveries;
 use anyhow::Result;
 use api::Live;
 use api::logs::{Local, Remote, Routed};
@@ -25,6 +26,8 @@ pub(super) struct Others {
     pub(super) store: Option<(Name, Store)>,
     pub(super) proxy: Arc<proxy::Figures>,
     pub(super) agent: Arc<agent::Figures>,
+    /// Where it is counted what readers are given, here and at the front door.
+    pub(super) deliveries: Arc<Deliveries>,
     /// Whether the registry is one of them.
     pub(super) has_registry: bool,
 }
@@ -72,6 +75,7 @@ pub(super) fn start(
     let mut config = api::Config::new(listener, logs, known);
     config.host.clone_from(&running.host);
     config.heartbeats = heartbeats;
+    config.deliveries = others.deliveries;
     let socket = data.registry().join(registry::admin::SOCKET);
     config.tokens = others.has_registry.then(|| Arc::new(OverSocket { socket }) as Arc<dyn api::Tokens>);
     let (own, proxy, agent) = (Arc::clone(&config.own_figures), others.proxy, Arc::clone(&others.agent));
