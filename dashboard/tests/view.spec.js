@@ -48,6 +48,10 @@ test('lines like one are hidden, counted, and shown again', async ({ page }) => 
   const dialog = page.getByRole('dialog', { name: 'Hidden lines' });
   await expect(dialog).toContainText('retrying upstream inventory-N in Nms');
   await expect(dialog).toContainText(/[1-9]\d* in the last hour/);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(chip).toBeVisible();
+  await expect(dialog).toBeVisible();
+  await page.setViewportSize({ width: 1440, height: 900 });
   await shots(page, 'live-hidden');
   await axe(page);
   await fits(page);
