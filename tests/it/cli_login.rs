@@ -255,5 +255,8 @@ fn what_does_not_let_in_is_not_kept() {
     }
     // One that is away is believed to come back.
     let (code, _, err) = door.output(&["login", "--server", "nats://127.0.0.1:1", "--token", token]);
-    assert!(code == 0 && err.contains("logged in to k3f9") && err.contains("it does not answer"), "{err}");
+    assert!(
+        code == 0 && err.contains("logged in to k3f9") && err.contains("no front door answers there"),
+        "{err}"
+    );
 }

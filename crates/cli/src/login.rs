@@ -88,7 +88,10 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let org = context.org.as_deref().unwrap_or(claims.org.as_str());
     notice(&format!("logged in to {org} at {}: {}", context.server, words::limits(&Limits::of(&scope))));
     if !is_reached {
-        notice("note: it does not answer, so the token was not checked; it is used when it does");
+        notice("note: no front door answers there, so the token was not checked; it is used when one does");
+        notice(
+            "hint: is the port right? That of a front door is 4223, of the HTTP API 4280, of the bus 4222",
+        );
     }
     Ok(Exit::Ok)
 }

@@ -77,6 +77,12 @@ pub(crate) async fn reader_gone() {
     }
 }
 
+/// How many letters a row of the terminal has that notices go to; 80 if it is none or does not say.
+pub(crate) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
 /// Whether stdout is a terminal, and whether to write colours to it (`NO_COLOR`, `CLICOLOR_FORCE` and `TERM` count).
 pub(crate) fn terminal() -> (bool, bool) {
     let stdout = io::stdout();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::logs::neutral;
+use crate::output::columns;
 use crate::signals::Signals;
 
 /// How long nothing is shown.
@@ -57,7 +58,9 @@ impl Progress {
             return;
         }
         let line = format!("◌ {text}, {} s", elapsed.as_secs());
-        let line: String = neutral::plain(&line).chars().take(MAX_WIDTH).collect();
+        // A row that is full goes on in the next one, which is not taken away again.
+        let width = MAX_WIDTH.min(columns() - 1);
+        let line: String = neutral::plain(&line).chars().take(width).collect();
         let _ = write!(io::stderr(), "\r{line}\u{1b}[K");
         self.is_shown.set(true);
     }

@@ -9,6 +9,8 @@ use crate::http::{Form, Server, Trouble};
 
 /// How many names are given for a wrong one.
 const NEAREST: usize = 3;
+/// How many names are given where none is near.
+const SHOWN: usize = 5;
 /// How far back apps and Machines are looked for where the server has no list of them.
 const SINCE: &str = "7d";
 
@@ -143,8 +145,23 @@ impl Machine {
     }
 }
 
+/// What to say to who asked for the lines of an app that has none; `None` if it is known, or none is.
+pub(super) fn slip(app: &str, known: &[Named]) -> Option<String> {
+    if let Some(names) = meant(app, known) {
+        return Some(format!("hint: no app {app} has written lines; is it {names}?"));
+    }
+    if known.is_empty() || known.iter().any(|named| named.name == app) {
+        return None;
+    }
+    let mut names: Vec<&str> = known.iter().take(SHOWN).map(|named| named.name.as_str()).collect();
+    if known.len() > SHOWN {
+        names.push("others");
+    }
+    Some(format!("hint: this token sees no lines of an app {app}, but of {}", names.join(", ")))
+}
+
 /// The names that are nearest to a wrong one, in words; `None` if it is not wrong, or none is near.
-pub(super) fn meant(wrong: &str, known: &[Named]) -> Option<String> {
+fn meant(wrong: &str, known: &[Named]) -> Option<String> {
     if known.iter().any(|named| named.name == wrong) {
         return None;
     }
@@ -213,6 +230,28 @@ mod tests {
         );
         let fake = Fake::of(&[refusal(401, "", "")]).await;
         assert!(super::apps(&fake.server()).await.is_err());
+    }
+
+    #[test]
+    fn what_is_said_of_an_app_without_lines() {
+        let known = |names: &[&str]| -> Vec<Named> {
+            names.iter().map(|name| Named { name: (*name).to_owned(), about: String::new() }).collect()
+        };
+        let many = known(&["a1", "a2", "a3", "a4", "a5", "a6"]);
+        for (app, known, wanted) in [
+            ("web", known(&["web", "api"]), None),
+            ("web", known(&[]), None),
+            ("wbe", known(&["web", "api"]), Some("hint: no app wbe has written lines; is it web?")),
+            // As with a token for another app.
+            ("web", known(&["api"]), Some("hint: this token sees no lines of an app web, but of api")),
+            (
+                "web",
+                many,
+                Some("hint: this token sees no lines of an app web, but of a1, a2, a3, a4, a5, others"),
+            ),
+        ] {
+            assert_eq!(slip(app, &known).as_deref(), wanted, "{app}");
+        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ pub(super) struct Web {
 /// Tells what a name may have meant of which there are no lines.
 pub(crate) async fn slip(server: &Server, app: &str) {
     let known = timeout(SLIP, known::apps(server)).await;
-    if let Some(names) = known.ok().and_then(Result::ok).and_then(|known| known::meant(app, &known)) {
-        notice(&format!("hint: no app {app} has written lines; is it {names}?"));
+    if let Some(hint) = known.ok().and_then(Result::ok).and_then(|known| known::slip(app, &known)) {
+        notice(&hint);
     }
 }
 

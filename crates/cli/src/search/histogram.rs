@@ -8,13 +8,16 @@ use tokio::time::timeout;
 use super::plan::Plan;
 use crate::http::{Server, Trouble};
 use crate::logs::render::thousands;
-use crate::output::aside;
+use crate::output::{aside, columns};
 use crate::scope::Range;
 
 /// Where counts by time are asked for.
 const HITS: &str = "/select/logsql/hits";
 /// Most bars.
 const MAX_BARS: i64 = 60;
+/// Fewest bars, however narrow the terminal is, and what stands beside them at most.
+const LEAST_BARS: i64 = 8;
+const BESIDE_BARS: usize = 16;
 const SECOND: i64 = 1_000_000_000;
 /// What a bar may stand for, in seconds.
 const STEPS: [i64; 20] = [
@@ -46,7 +49,7 @@ impl Histogram {
     /// Asks for it, for at most `patience`.
     pub(super) async fn ask(server: &Server, plan: &Plan, patience: Duration) -> Result<Self, Trouble> {
         let range = plan.range();
-        let step = step(range);
+        let step = step(range, most_bars(columns()));
         let form = plan.form(server).with("step", &format!("{}s", step / SECOND));
         let ask = async {
             let document = server.ask(HITS, &form).await?.document().await?;
@@ -101,12 +104,17 @@ fn a_bar(step: i64) -> String {
     format!("{} a bar", query::number::write_duration(step))
 }
 
-/// The shortest step with which there are not too many bars.
-fn step(range: Range) -> i64 {
-    let fits = |step: &i64| (range.to - 1).div_euclid(*step) - range.from.div_euclid(*step) < MAX_BARS;
+/// How many bars have room in a terminal with so many letters in a row.
+fn most_bars(columns: usize) -> i64 {
+    i64::try_from(columns.saturating_sub(BESIDE_BARS)).unwrap_or(MAX_BARS).clamp(LEAST_BARS, MAX_BARS)
+}
+
+/// The shortest step with which there are not more than `most` bars.
+fn step(range: Range, most: i64) -> i64 {
+    let fits = |step: &i64| (range.to - 1).div_euclid(*step) - range.from.div_euclid(*step) < most;
     let weeks = STEPS[STEPS.len() - 1] * SECOND;
     let known = STEPS.into_iter().map(|step| step * SECOND).find(fits);
-    known.unwrap_or_else(|| (range.nanos() / (MAX_BARS - 1) / weeks + 1) * weeks)
+    known.unwrap_or_else(|| (range.nanos() / (most - 1) / weeks + 1) * weeks)
 }
 
 #[cfg(test)]
@@ -119,10 +127,22 @@ mod tests {
             [(1, 1), (60, 2), (3600, 120), (86_400, 1800), (7 * 86_400, 10_800), (30 * 86_400, 86_400)]
         {
             let range = Range { from: SECOND / 2, to: SECOND / 2 + seconds * SECOND };
-            assert_eq!(step(range), wanted * SECOND, "{seconds}");
+            assert_eq!(step(range, MAX_BARS), wanted * SECOND, "{seconds}");
         }
         let range = Range { from: 0, to: i64::MAX };
-        assert!(range.nanos() / step(range) < MAX_BARS);
+        assert!(range.nanos() / step(range, MAX_BARS) < MAX_BARS);
+        assert!(range.nanos() / step(range, LEAST_BARS) < LEAST_BARS);
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_fewer_bars() {
+        for (columns, wanted) in [(200, 60), (80, 60), (40, 24), (20, 8), (0, 8)] {
+            assert_eq!(most_bars(columns), wanted, "{columns}");
+        }
+        let day = Range { from: 0, to: 86_400 * SECOND };
+        let bars = vec![1; usize::try_from(day.nanos() / step(day, most_bars(40))).unwrap()];
+        let text = Histogram { counts: bars, step: step(day, most_bars(40)) }.text(0).unwrap();
+        assert!(text.lines().next().unwrap().chars().count() < 40, "{text}");
     }
 
     #[test]
