@@ -147,7 +147,7 @@ fn last_pos(block: &Block) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::{Answer, Batch, Listen, Pending, Receipt};
+    use crate::logs::Answer;
     use proptest::prelude::*;
     use query::{Column, Flow, Limits, Pipeline, Side};
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -182,31 +182,6 @@ mod tests {
 
         fn stores(&self) -> Result<Vec<Name>, Failure> {
             Ok(Vec::new())
-        }
-
-        fn tail(&self, _: Listen) -> Answer {
-            Answer::failed(Failure::Broken)
-        }
-
-        fn hear(&self, _: OrgId, _: Option<Name>) -> crate::live::Ears {
-            crate::live::deaf(Failure::Broken)
-        }
-
-        fn recent(
-            &self,
-            _: line::OrgId,
-            _: Option<line::Name>,
-            _: i64,
-        ) -> Pending<Vec<(line::Address, bytes::Bytes)>> {
-            Box::pin(std::future::ready(Vec::new()))
-        }
-
-        fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
-            Box::pin(std::future::ready(Err(Failure::Broken)))
-        }
-
-        fn flush(&self) -> Pending<Result<(), Failure>> {
-            Box::pin(std::future::ready(Err(Failure::Broken)))
         }
     }
 

@@ -59,7 +59,7 @@ impl Flushes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::{Answer, Ask, Batch, Listen, Pending, Receipt};
+    use crate::logs::{Answer, Ask, Pending};
 
     /// Counts flushes, each of which takes a second; the second one fails.
     struct Slow(AtomicU64);
@@ -71,27 +71,6 @@ mod tests {
 
         fn stores(&self) -> Result<Vec<line::Name>, Failure> {
             Ok(Vec::new())
-        }
-
-        fn tail(&self, _: Listen) -> Answer {
-            Answer::failed(Failure::Broken)
-        }
-
-        fn hear(&self, _: line::OrgId, _: Option<line::Name>) -> crate::live::Ears {
-            crate::live::deaf(Failure::Broken)
-        }
-
-        fn recent(
-            &self,
-            _: line::OrgId,
-            _: Option<line::Name>,
-            _: i64,
-        ) -> Pending<Vec<(line::Address, bytes::Bytes)>> {
-            Box::pin(std::future::ready(Vec::new()))
-        }
-
-        fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
-            Box::pin(std::future::ready(Err(Failure::Broken)))
         }
 
         fn flush(&self) -> Pending<Result<(), Failure>> {

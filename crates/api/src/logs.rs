@@ -18,7 +18,7 @@ use bytes::Bytes;
 use line::{Address, Name, OrgId};
 use query::Query;
 
-use crate::live::Ears;
+use crate::live::{Ears, deaf};
 
 pub use answer::{Answer, Answering, End, Piece};
 pub use local::Local;
@@ -145,7 +145,7 @@ pub struct Receipt {
     pub expired: u64,
 }
 
-/// A store, or many.
+/// A store, or many. All can be asked; what else one cannot do it refuses, if it does not say otherwise.
 pub trait Logs: Send + Sync + 'static {
     /// Begins to answer, and returns at once. The blocks come as fast as they are taken; dropping the answer ends the work. The
     /// rows are what is left after all pipes.
@@ -160,19 +160,33 @@ pub trait Logs: Send + Sync + 'static {
     /// Rows from now on, as they come, after the query's pipes. The first piece is an empty block: it listens, and what is said from
     /// then on is heard. Who takes them too slowly gets one row instead of those that
     /// it missed, which says how many they were (`gap.reason` is `slow_reader`). It has no end but a failure.
-    fn tail(&self, listen: Listen) -> Answer;
+    fn tail(&self, listen: Listen) -> Answer {
+        drop(listen);
+        Answer::failed(Failure::NotSupported("a live tail"))
+    }
 
     /// Messages of the org, or of one app of it, as they come on the bus and from now on. Who takes them too slowly misses some, and hears how
     /// many; the rows of all of them are found by their positions.
-    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears;
+    fn hear(&self, org: OrgId, app: Option<Name>) -> Ears {
+        drop((org, app));
+        deaf(Failure::NotSupported("hearing live lines"))
+    }
 
     /// Messages that agents have, written at `since` (Unix nanoseconds) or later: the stores may not have them yet. Soon, and as far as they
     /// answer.
-    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>>;
+    fn recent(&self, org: OrgId, app: Option<Name>, since: i64) -> Pending<Vec<(Address, Bytes)>> {
+        let _ = (org, app, since);
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// Keeps the rows, and tells those who listen. It resolves when they are on disk.
-    fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>>;
+    fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
+        drop(batch);
+        Box::pin(std::future::ready(Err(Failure::NotSupported("keeping rows"))))
+    }
 
     /// Writes what is in memory to parts, for tests and before maintenance. Whether it is done makes no difference to a query.
-    fn flush(&self) -> Pending<Result<(), Failure>>;
+    fn flush(&self) -> Pending<Result<(), Failure>> {
+        Box::pin(std::future::ready(Err(Failure::NotSupported("writing parts at once"))))
+    }
 }

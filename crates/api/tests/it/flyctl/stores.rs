@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use api::logs::{Answer, Ask, Batch, Failure, Listen, Logs, Pending, Receipt};
+use api::logs::{Answer, Ask, Failure, Logs};
 use line::Name;
 
 use crate::support::{Api, Fake, Line, Trouble, get};
@@ -31,31 +31,6 @@ impl Logs for Stores {
         let mut names: Vec<_> = self.0.lock().unwrap().iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         Ok(names)
-    }
-
-    fn tail(&self, _: Listen) -> Answer {
-        Answer::failed(Failure::Broken)
-    }
-
-    fn hear(&self, _: line::OrgId, _: Option<line::Name>) -> api::Ears {
-        api::deaf(Failure::Broken)
-    }
-
-    fn recent(
-        &self,
-        _: line::OrgId,
-        _: Option<line::Name>,
-        _: i64,
-    ) -> Pending<Vec<(line::Address, bytes::Bytes)>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-
-    fn append(&self, _: Batch) -> Pending<Result<Receipt, Failure>> {
-        Box::pin(std::future::ready(Err(Failure::Broken)))
-    }
-
-    fn flush(&self) -> Pending<Result<(), Failure>> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -231,15 +231,6 @@ impl api::Logs for Fake {
         }
     }
 
-    fn recent(
-        &self,
-        _: line::OrgId,
-        _: Option<line::Name>,
-        _: i64,
-    ) -> Pending<Vec<(line::Address, bytes::Bytes)>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-
     fn append(&self, batch: Batch) -> Pending<Result<Receipt, Failure>> {
         if let Some(Trouble::AppendFails(failure, times)) = &mut *self.trouble.lock().unwrap()
             && *times > 0
