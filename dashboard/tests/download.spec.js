@@ -74,7 +74,7 @@ test('what is large can be written to the disk as it comes', async ({ page }) =>
   const bar = page.getByRole('region', { name: 'Downloads' });
   await expect(bar).toContainText('28.6 MiB');
   await shots(page, 'download');
-  await axe(page);
+  await axe(page, '.downloads');
   await fits(page);
   await bar.getByRole('button', { name: 'Write to the disk as it comes' }).click();
   await expect.poll(() => page.evaluate(() => window.chosen)).toMatch(/^logway-.*\.ndjson$/);

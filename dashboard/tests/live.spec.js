@@ -224,7 +224,7 @@ test('a tail that may not be says so, and a server that is away is waited for', 
   await signIn(page, '#/app/web');
   await expect(state(page)).toContainText('ended: this token is for other apps');
   await shots(page, 'live-ended');
-  await axe(page);
+  await axe(page, '.live');
   await page.unroute('**/logs/tail*');
   let times = 0;
   await page.route('**/logs/tail*', (route) => {

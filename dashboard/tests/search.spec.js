@@ -233,7 +233,7 @@ test('all of it goes by the keyboard', async ({ page }) => {
   await expect(page.locator('.pattern', { hasText: 'tick' }).first()).toBeVisible();
   await page.keyboard.press('?');
   await expect(page.getByRole('dialog', { name: 'Keys' })).toContainText('Zoom out');
-  await axe(page);
+  await axe(page, 'dialog[open]');
 });
 
 test('a line opens, shows what is around it, and has a link of its own', async ({ page, context }) => {
@@ -271,7 +271,7 @@ test('strange lines do no harm', async ({ page }) => {
   await page.getByRole('button', { name: /Wrap/ }).click();
   await expect(page.locator('.lines')).toHaveClass(/wrap/);
   await shots(page, 'search-strange');
-  await axe(page);
+  await axe(page, '.search-found');
   await page.getByRole('button', { name: 'Patterns' }).click();
   await expect(page.locator('.pattern', { hasText: 'onerror' })).toBeVisible();
   await expect(page.locator('main img, main script')).toHaveCount(0);
@@ -318,7 +318,7 @@ test('what an answer lacks is said, and a search can be stopped', async ({ page 
   await expect(page.locator('.found-head')).toContainText('store main does not answer');
   await expect(page.locator('.row')).toHaveCount(1);
   await shots(page, 'search-partial');
-  await axe(page);
+  await axe(page, '.search-found');
   await fits(page);
   await answer(page, '**/select/logsql/hits*', 'the query was ended after 30.0 s: narrow it', 503);
   await search(page, 'one one');
@@ -349,7 +349,7 @@ test('on a phone the fields are in a dialog', async ({ page }) => {
   await page.getByRole('button', { name: 'Fields' }).click();
   const dialog = page.getByRole('dialog', { name: 'Fields' });
   await expect(dialog.getByRole('button', { name: /^level error/ })).toBeVisible();
-  await axe(page);
+  await axe(page, 'dialog[open]');
   await dialog.getByRole('button', { name: /^level error/ }).click();
   await expect(dialog).toHaveCount(0);
   await expect(editor(page)).toHaveValue('level:=error');
@@ -368,7 +368,7 @@ test('a link shares a search, and no more than it says', async ({ page, browser 
   await dialog.getByLabel('Ends after').selectOption({ label: '1 hour' });
   await dialog.getByRole('button', { name: 'Make the link' }).click();
   const link = await dialog.getByRole('textbox', { name: 'The link' }).inputValue();
-  await axe(page);
+  await axe(page, 'dialog[open]');
   // Somebody else's browser.
   const other = await browser.newContext();
   const guest = await other.newPage();

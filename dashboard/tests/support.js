@@ -67,8 +67,8 @@ export async function shots(page, name) {
 }
 
 /**
- * Fails on each serious or critical finding of axe, at both widths and in both themes. `part`: only there, where what lies
- * below a menu is covered by it.
+ * Fails on each serious or critical finding of axe, at both widths and in both themes. `part`: only there, where all else was looked at
+ * before, or lies below a menu.
  */
 export async function axe(page, part = '') {
   const source = require.resolve('axe-core/axe.min.js');

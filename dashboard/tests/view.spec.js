@@ -53,7 +53,7 @@ test('lines like one are hidden, counted, and shown again', async ({ page }) => 
   await expect(dialog).toBeVisible();
   await page.setViewportSize({ width: 1440, height: 900 });
   await shots(page, 'live-hidden');
-  await axe(page);
+  await axe(page, 'dialog[open]');
   await fits(page);
   await dialog.getByRole('button', { name: 'Show again' }).click();
   await expect(dialog).toHaveCount(0);
@@ -138,7 +138,7 @@ test('columns are chosen, for fields as well, and remembered', async ({ page }) 
   await dialog.getByLabel('Name of a field').press('Enter');
   await dialog.getByRole('button', { name: 'user: further to the left' }).click();
   await shots(page, 'live-view');
-  await axe(page);
+  await axe(page, 'dialog[open]');
   await fits(page);
   await dialog.getByRole('button', { name: 'Done' }).click();
   const row = rows(page).filter({ hasText: 'GET' }).last();
@@ -150,7 +150,7 @@ test('columns are chosen, for fields as well, and remembered', async ({ page }) 
   // What has a column is not said twice.
   await expect(row.locator('.row-message')).not.toContainText('took_ms=');
   await shots(page, 'live-columns');
-  await axe(page);
+  await axe(page, '.lines-frame');
   await fits(page);
   await page.reload();
   await expect(rows(page).last().locator('.f0')).toBeVisible();
@@ -175,7 +175,7 @@ test('one line is wrapped alone, and an article of the feed says its place', asy
   expect(await height()).toBeGreaterThan(before * 2);
   await expect(row).toBeFocused();
   await shots(page, 'live-wrapped');
-  await axe(page);
+  await axe(page, '.lines-frame');
   await page.keyboard.press('W');
   expect(await height()).toBe(before);
   await page.keyboard.press('w');
