@@ -13,9 +13,10 @@ export const MOST = 2 ** 30;
 const PART = 8 * 2 ** 20;
 /** How often it is shown how much has come: milliseconds. */
 const EACH = 250;
-/** How much time the first question is about, and how little the last one may be: milliseconds. */
+/** How much time the first question is about, and how little and how much the others may be: milliseconds. */
 const SLICE = 15 * 60_000;
 const LEAST = 1_000;
+const LONGEST = 24 * 3_600_000;
 /** A slice that was there so soon, with so few bytes, is followed by a longer one. */
 const SOON = 1_000;
 const SMALL = 4 * 2 ** 20;
@@ -197,7 +198,7 @@ export const sliced = (query, start, end) => async function* pieces(signal) {
       if (size || !(error instanceof ApiError)) throw error;
       const isTooMuch = error.code === 'LQ05' || (error.status === 503 && !error.retryAfter);
       if (isTooMuch && to - from > LEAST) {
-        slice = Math.max(LEAST, (to - from) / 2);
+        slice = Math.max(LEAST, (to - from) / 4);
         continue;
       }
       tries += 1;
@@ -206,7 +207,7 @@ export const sliced = (query, start, end) => async function* pieces(signal) {
       continue;
     }
     tries = 0;
-    if (size < SMALL && performance.now() - begun < SOON) slice *= 2;
+    if (size < SMALL && performance.now() - begun < SOON) slice = Math.min(LONGEST, slice * 2);
     from = to;
   }
 };

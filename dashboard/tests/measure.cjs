@@ -164,7 +164,7 @@ async function memory(browser, name) {
   const seconds = (Date.now() - begun) / 1000;
   const all = await heap();
   const frames = framesOf(await page.evaluate(() => window.benchCounts));
-  const text = await page.evaluate(() => document.querySelector('.row-message:last-child')?.textContent ?? '');
+  const text = await page.evaluate(() => [...document.querySelectorAll('.row-message')].at(-1)?.textContent ?? '');
   await page.context().close();
   return { few, all, steps, frames, seconds, passed: steps.at(-1).lines, hasLines: text.length > 0 };
 }
