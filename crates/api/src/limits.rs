@@ -27,6 +27,8 @@ pub struct Limits {
     pub tails: PerOrg,
     /// Tails of `/api/v1` at once, which share what is heard. Further ones are refused.
     pub follows: PerOrg,
+    /// How often it is said that such a tail lives while it has no lines.
+    pub heartbeat: Duration,
     /// How long a tail waits for what was heard live and that no store has, though they answer and have what was heard later. Then it is
     /// taken for lost, and is in no cursor any more.
     pub lost_after: Duration,
@@ -70,6 +72,7 @@ impl Default for Limits {
             queries: PerOrg { all: 32, each: 8 },
             tails: PerOrg { all: 1024, each: 64 },
             follows: PerOrg { all: 2048, each: 1024 },
+            heartbeat: Duration::from_secs(15),
             lost_after: Duration::from_secs(600),
             follow_bytes: 256 << 20,
             inserts: PerOrg { all: 32, each: 8 },

@@ -7,7 +7,7 @@
 //! | both in one order, each record once | [`weave`] |
 //! | on its way to the tails, bounded by bytes | [`ring`], [`memory`] |
 //! | where a tail stands, to go on from there | [`cursor`] |
-//! | history, what a cursor has not seen, then what comes | [`run`] |
+//! | history, what a cursor has not seen, then what comes | [`history`], [`run`] |
 //! | a filter is held against it | [`batch`] |
 //! | bytes for a client | [`writer`] |
 //! | what it was given, and how far it is behind | [`delivery`] |
@@ -17,6 +17,7 @@ mod cursor;
 mod delivery;
 mod feed;
 mod follow;
+mod history;
 mod memory;
 mod request;
 mod ring;
@@ -46,7 +47,7 @@ use follow::Follower;
 use memory::Memory;
 use request::Request;
 pub(crate) use request::Whose;
-use run::{Over, Tail, begun};
+use run::{AHEAD, Over, Tail, begun, is_past};
 use writer::{Notice, Writer};
 
 /// Chunks that may wait to be sent.
@@ -115,7 +116,9 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
         return Err(refusal_of(&failure, ""));
     }
     if let Some(cursor) = &request.cursor {
-        must_be_past(&feed, cursor).await?;
+        if !is_past(&feed, cursor).await {
+            return Err(Refused::bad(AHEAD));
+        }
     } else if let (Health::Storeless(why), false) = (&health, request.follows) {
         return Err(refusal_of(&Failure::Away(why.clone()), ""));
     }
@@ -160,27 +163,6 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     Ok(reply)
 }
 
-/// 400 for a cursor that is ahead of its store: it is of another one, or the store has lost what it had.
-async fn must_be_past(feed: &Feed, cursor: &Cursor) -> Result<(), Refused> {
-    let joined = feed.join();
-    for (store, &pos) in &cursor.stores {
-        let reached = joined.cursor.stores.get(store).copied();
-        if reached.is_none_or(|reached| reached >= pos) {
-            continue;
-        }
-        // The feed may only not be there yet.
-        match feed.follower().end(store).await {
-            Ok(end) if end < pos => {
-                return Err(Refused::bad(
-                    "the cursor is ahead of what is stored: it is of another installation, or of a store that was replaced; begin anew with since",
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// For whoever throws bytes at it: see [`crate::probe::cursor`].
 pub(crate) fn probe_cursor(bytes: &[u8]) {
     let texts = std::str::from_utf8(bytes).ok().map(str::to_owned);
@@ -188,7 +170,9 @@ pub(crate) fn probe_cursor(bytes: &[u8]) {
         if let Some(cursor) = Cursor::read(&text) {
             let again = Cursor::read(&cursor.text());
             // Of very many boots a text has some only.
-            debug_assert!(again.is_some_and(|again| again == cursor || cursor.given.len() > 512));
+            debug_assert!(
+                again.is_some_and(|again| again == cursor || cursor.given.len() > cursor::MAX_BOOTS)
+            );
         }
     }
 }

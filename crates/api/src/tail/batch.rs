@@ -12,7 +12,7 @@ use store::flatten::Flattened;
 use store::rows::import_head;
 use store::{Rows, Source};
 
-use super::cursor::BootKey;
+use super::cursor::{BootKey, Place, Sight, Stand};
 use super::memory::Lease;
 use super::request::Format;
 use super::weave::{Id, Origin, Piece};
@@ -58,13 +58,16 @@ impl Fresh {
         let entry = &self.message.entry;
         let origin = Origin { instance: self.address.instance.as_str().into(), boot: self.message.boot? };
         let is_gap = matches!(entry.body, Body::Gap(_));
-        Some(Id { origin, seq: entry.seq, end: entry.next_seq(), is_gap })
+        let Address { app, region, instance, .. } = &self.address;
+        let key = BootKey::of(app.as_str(), region.as_str(), instance.as_str(), origin.boot);
+        Some(Id { origin, key, seq: entry.seq, end: entry.next_seq(), is_gap })
     }
 
     /// As what came live.
     pub(crate) fn into_piece(self, id: Id) -> Piece<Self> {
         Piece {
             id,
+            place: Arc::new(Place::of(&self.address)),
             bytes: self.json.len() * 3 + OVERHEAD_BYTES,
             time: self.message.entry.time,
             payload: self,
@@ -90,8 +93,8 @@ pub(crate) struct Record {
 /// Records of one org in their order. `start` and `end` are the cursors before and after them.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    pub(crate) start: Arc<str>,
-    pub(crate) end: Arc<str>,
+    pub(crate) start: Arc<Stand>,
+    pub(crate) end: Arc<Stand>,
     pub(crate) records: Vec<Record>,
     /// When it was put together, Unix nanoseconds.
     pub(crate) made: i64,
@@ -156,7 +159,7 @@ impl Batcher {
         }
         self.bytes += json.len() * 2 + OVERHEAD_BYTES;
         let is_gap = matches!(entry.body, Body::Gap(_));
-        let id = id.map(|id| (BootKey::of(&id.origin.instance, id.origin.boot), id.seq, id.end));
+        let id = id.map(|id| (id.key, id.seq, id.end));
         let app = address.app;
         self.records.push(Record { json, id, time: entry.time, is_gap, late, app, group, row });
     }
@@ -170,7 +173,7 @@ impl Batcher {
         self.bytes
     }
 
-    pub(crate) fn finish(self, start: Arc<str>, end: Arc<str>, lease: Option<Lease>) -> Batch {
+    pub(crate) fn finish(self, start: Arc<Stand>, end: Arc<Stand>, lease: Option<Lease>) -> Batch {
         let (records, groups) = (self.records, self.groups);
         Batch { start, end, records, made: unix_ns(), groups, texts: Mutex::default(), lease }
     }
@@ -183,6 +186,8 @@ pub(crate) struct Sieve {
     pub(crate) scope: Predicate,
     /// What else is asked for. Gap records pass it always: silence never means loss.
     pub(crate) content: Option<Predicate>,
+    /// What may be seen, of what cursors tell.
+    pub(crate) sight: Sight,
     /// The same for those that let the same pass.
     pub(crate) key: Arc<str>,
 }
@@ -200,7 +205,7 @@ impl Batch {
         if let Some(text) = texts.get(&key) {
             return Arc::clone(text);
         }
-        let mut text = Text::new(format, Arc::clone(&self.start));
+        let mut text = Text::new(format, self.start.seen_by(&sieve.sight));
         let passing = self.records.iter().zip(self.passing(sieve)).filter(|(_, passes)| *passes);
         passing.for_each(|(record, _)| text.line(record, None));
         let text = Arc::new(text);

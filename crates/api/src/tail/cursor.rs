@@ -6,17 +6,28 @@
 //! As text it is a version, and base 64 (of URLs, unpadded) of varints with a checksum. What was given since such a text stands may follow
 //! behind a dot: a tail writes one text for many lines, and a short one behind each.
 
-use std::collections::BTreeMap;
+mod stand;
+mod text;
 
-use line::{Boot, Name, varint};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use line::{Address, Boot, Name};
 use store::Ranges;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use stand::{Sight, Stand};
+use text::{Reader, opened, sealed, write_given, write_last};
+
 /// The longest text of a cursor that is read.
-pub(crate) const MAX_TEXT_BYTES: usize = 48 << 10;
-/// Most boots of whose lines ahead a cursor tells. Of more, those of the others come twice.
-const MAX_BOOTS: usize = 512;
-const VERSION: char = '1';
+pub(crate) const MAX_TEXT_BYTES: usize = 56 << 10;
+/// Boots and ranges of numbers that a feed gives ahead of the stores at most, so that its cursors are no longer than that. Others wait for
+/// the stores.
+pub(crate) const MAX_AHEAD: (usize, usize) = (512, 1024);
+/// The same of boots of a tail: what it was given beside that, by feeds before this one or of a store that is away. Of more, those of the
+/// others come twice.
+pub(crate) const MAX_BOOTS: usize = 1536;
+const VERSION: char = '2';
 
 /// Which boot of which instance, as a number: what a cursor says need not be readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,10 +37,30 @@ impl BootKey {
     /// None: of a message that Logway did not write.
     pub(crate) const NONE: Self = Self(0);
 
-    pub(crate) fn of(instance: &str, boot: Boot) -> Self {
-        let mut bytes = instance.as_bytes().to_vec();
+    /// An instance may have lines of several apps, when they come over HTTP: each has numbers of its own.
+    pub(crate) fn of(app: &str, region: &str, instance: &str, boot: Boot) -> Self {
+        let mut bytes = Vec::with_capacity(64);
+        for name in [app, region, instance] {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(b'.');
+        }
         bytes.extend_from_slice(&boot.bits().to_le_bytes());
         Self(xxh3_64(&bytes))
+    }
+}
+
+/// Whose lines they are, within an org.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) app: Name,
+    pub(crate) region: Name,
+    pub(crate) instance: Name,
+}
+
+impl Place {
+    pub(crate) fn of(address: &Address) -> Self {
+        let Address { app, region, instance, .. } = address.clone();
+        Self { app, region, instance }
     }
 }
 
@@ -38,6 +69,8 @@ impl BootKey {
 pub(crate) struct Given {
     pub(crate) lines: Ranges,
     pub(crate) gaps: Ranges,
+    /// Whose they are, where it is known: what a cursor says is for whoever may see them.
+    pub(crate) place: Option<Arc<Place>>,
 }
 
 impl Given {
@@ -60,6 +93,17 @@ impl Given {
         if is_gap { self.gaps.remove(seq, end) } else { self.lines.remove(seq, end) }
     }
 
+    /// How many ranges of numbers they are.
+    pub(crate) fn ranges(&self) -> usize {
+        self.lines.iter().len() + self.gaps.iter().len()
+    }
+
+    /// Whether a record that begins there makes one of them longer.
+    pub(crate) fn goes_on(&self, seq: u64, is_gap: bool) -> bool {
+        let ranges = if is_gap { &self.gaps } else { &self.lines };
+        seq.checked_sub(1).is_some_and(|before| ranges.end_of(before).is_some())
+    }
+
     /// Adds all of `other`.
     pub(crate) fn extend(&mut self, other: &Self) {
         other.lines.iter().for_each(|(start, end)| self.lines.add(start, end));
@@ -74,6 +118,34 @@ impl Given {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.iter().len() == 0 && self.gaps.iter().len() == 0
+    }
+}
+
+/// What was given ahead of the stores' order, of each boot. None is empty. Cheap to clone.
+pub(crate) type Ahead = BTreeMap<BootKey, Arc<Given>>;
+
+/// Whether a record is among what was given.
+pub(crate) fn has(ahead: &Ahead, boot: BootKey, seq: u64, end: u64, is_gap: bool) -> bool {
+    ahead.get(&boot).is_some_and(|given| given.has(seq, end, is_gap))
+}
+
+/// Takes a record off the list, and says whether any of it was there.
+pub(crate) fn remove(ahead: &mut Ahead, boot: BootKey, seq: u64, end: u64, is_gap: bool) -> bool {
+    let Some(given) = ahead.get_mut(&boot) else { return false };
+    if !given.touches(seq, end, is_gap) {
+        return false;
+    }
+    Arc::make_mut(given).remove(seq, end, is_gap);
+    if given.is_empty() {
+        ahead.remove(&boot);
+    }
+    true
+}
+
+/// Notes that a record was given.
+pub(crate) fn note(ahead: &mut Ahead, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
+    if seq < end {
+        Arc::make_mut(ahead.entry(boot).or_default()).add(seq, end, is_gap);
     }
 }
 
@@ -97,7 +169,9 @@ pub(crate) struct Cursor {
     /// Rows of a store with a pos below were given.
     pub(crate) stores: BTreeMap<Name, u64>,
     /// What was given ahead of that.
-    pub(crate) given: BTreeMap<BootKey, Given>,
+    pub(crate) given: Ahead,
+    /// When that was so, Unix seconds: a store that there was not yet has had no lines before that.
+    pub(crate) at: u64,
     /// The history below the positions was not given to its end: it goes on behind this line.
     pub(crate) history: Option<Last>,
 }
@@ -105,12 +179,14 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// Notes that a record was given.
     pub(crate) fn note(&mut self, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
-        self.given.entry(boot).or_default().add(seq, end, is_gap);
+        note(&mut self.given, boot, seq, end, is_gap);
     }
 
     /// As text of letters, digits, `-` and `_`.
     pub(crate) fn text(&self) -> String {
-        text(&self.stores, &self.given, self.history)
+        let mut bytes = Vec::with_capacity(64);
+        text::write(self, &mut bytes);
+        format!("{VERSION}{}", sealed(bytes))
     }
 
     /// What a text says; `None` for one that is none.
@@ -128,6 +204,7 @@ impl Cursor {
             let pos = reader.number()?;
             cursor.stores.insert(Name::new("store", name).ok()?, pos);
         }
+        cursor.at = reader.number()?;
         cursor.history = match reader.take(1)? {
             [0] => None,
             _ => Some(reader.last()?),
@@ -158,55 +235,44 @@ impl Cursor {
     }
 }
 
-/// The text of a cursor of these parts.
-pub(crate) fn text(
-    stores: &BTreeMap<Name, u64>,
-    given: &BTreeMap<BootKey, Given>,
-    history: Option<Last>,
-) -> String {
-    let mut bytes = Vec::with_capacity(64);
-    varint::put(&mut bytes, stores.len() as u64);
-    for (name, pos) in stores {
-        varint::put(&mut bytes, name.as_str().len() as u64);
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        varint::put(&mut bytes, *pos);
-    }
-    match history {
-        None => bytes.push(0),
-        Some(last) => {
-            bytes.push(1);
-            write_last(last, &mut bytes);
-        }
-    }
-    write_given(given, &mut bytes);
-    format!("{VERSION}{}", sealed(bytes))
-}
-
 /// What was given since a cursor's text was written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Since {
-    given: BTreeMap<BootKey, Given>,
+    given: Ahead,
     history: Option<Last>,
 }
 
 impl Since {
     /// These records.
-    pub(crate) const fn of(given: BTreeMap<BootKey, Given>) -> Self {
+    pub(crate) const fn of(given: Ahead) -> Self {
         Self { given, history: None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.history.is_none() && self.given.values().all(Given::is_empty)
+        self.history.is_none() && self.given.is_empty()
     }
 
     /// Notes that a record was given.
     pub(crate) fn note(&mut self, boot: BootKey, seq: u64, end: u64, is_gap: bool) {
-        self.given.entry(boot).or_default().add(seq, end, is_gap);
+        note(&mut self.given, boot, seq, end, is_gap);
     }
 
     /// Notes that the history was given up to this line.
     pub(crate) fn note_history(&mut self, last: Last) {
         self.history = Some(last);
+    }
+
+    /// Of how many boots.
+    pub(crate) fn boots(&self) -> usize {
+        self.given.len()
+    }
+
+    /// Adds all of it to a cursor.
+    pub(crate) fn add_to(&self, cursor: &mut Cursor) {
+        cursor.history = self.history.or(cursor.history);
+        for (boot, given) in &self.given {
+            Arc::make_mut(cursor.given.entry(*boot).or_default()).extend(given);
+        }
     }
 
     /// Appends a dot, and what was noted.
@@ -225,100 +291,6 @@ impl Since {
     }
 }
 
-fn write_last(last: Last, bytes: &mut Vec<u8>) {
-    bytes.extend_from_slice(&last.time.to_le_bytes());
-    bytes.extend_from_slice(&last.boot.0.to_le_bytes());
-    varint::put(bytes, last.seq);
-}
-
-fn write_given(given: &BTreeMap<BootKey, Given>, bytes: &mut Vec<u8>) {
-    let some = || given.iter().filter(|(_, given)| !given.is_empty()).take(MAX_BOOTS);
-    varint::put(bytes, some().count() as u64);
-    for (boot, given) in some() {
-        bytes.extend_from_slice(&boot.0.to_le_bytes());
-        for ranges in [&given.lines, &given.gaps] {
-            varint::put(bytes, ranges.iter().len() as u64);
-            let mut before = 0;
-            for (start, end) in ranges.iter() {
-                varint::put(bytes, start.wrapping_sub(before));
-                varint::put(bytes, end - start);
-                before = end;
-            }
-        }
-    }
-}
-
-/// Bytes with their checksum, as text.
-fn sealed(mut bytes: Vec<u8>) -> String {
-    let sum = xxh3_64(&bytes).to_le_bytes();
-    bytes.extend_from_slice(&sum[..4]);
-    encode(&bytes)
-}
-
-/// The bytes of a text whose checksum is right.
-fn opened(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = decode(text)?;
-    let at = bytes.len().checked_sub(4)?;
-    let sum = bytes.split_off(at);
-    (xxh3_64(&bytes).to_le_bytes()[..4] == sum).then_some(bytes)
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 4 / 3 + 2);
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..=three.len() {
-            out.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    out
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    crate::caller::base64(text)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn number(&mut self) -> Option<u64> {
-        varint::take(&mut self.0).ok()
-    }
-
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn key(&mut self) -> Option<BootKey> {
-        Some(BootKey(u64::from_le_bytes(self.take(8)?.try_into().ok()?)))
-    }
-
-    fn last(&mut self) -> Option<Last> {
-        let time = i64::from_le_bytes(self.take(8)?.try_into().ok()?);
-        Some(Last { time, boot: self.key()?, seq: self.number()? })
-    }
-
-    fn given(&mut self, cursor: &mut Cursor) -> Option<()> {
-        for _ in 0..self.number()? {
-            let boot = self.key()?;
-            for is_gap in [false, true] {
-                let mut at = 0_u64;
-                for _ in 0..self.number()? {
-                    let start = at.checked_add(self.number()?)?;
-                    at = start.checked_add(self.number()?)?;
-                    cursor.note(boot, start, at, is_gap);
-                }
-            }
-        }
-        Some(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,11 +299,12 @@ mod tests {
     fn any_cursor() -> impl Strategy<Value = Cursor> {
         let stores = prop::collection::btree_map("[a-z]{1,9}", any::<u64>(), 0..4);
         let given = prop::collection::vec((0_u64..4, 0_u64..1 << 40, 1_u64..99, any::<bool>()), 0..12);
+        let at = any::<u64>();
         let history = prop::option::of((any::<i64>(), any::<u64>(), any::<u64>()));
-        (stores, given, history).prop_map(|(stores, given, history)| {
+        (stores, given, at, history).prop_map(|(stores, given, at, history)| {
             let named = |(name, pos): (String, u64)| (Name::new("store", &name).unwrap(), pos);
             let stores = stores.into_iter().map(named).collect();
-            let mut cursor = Cursor { stores, ..Cursor::default() };
+            let mut cursor = Cursor { stores, at, ..Cursor::default() };
             for (boot, seq, span, is_gap) in given {
                 cursor.note(BootKey(boot), seq, seq + span, is_gap);
             }
@@ -344,6 +317,7 @@ mod tests {
         #[test]
         fn a_cursor_comes_back(cursor in any_cursor(), more in prop::collection::vec((0_u64..4, 1_u64..99), 0..5)) {
             let mut text = cursor.text().into_bytes();
+            let mut parsed = cursor.clone();
             prop_assert!(text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)));
             prop_assert_eq!(Cursor::read(std::str::from_utf8(&text).unwrap()), Some(cursor.clone()));
             let (mut since, mut wanted) = (Since::default(), cursor);
@@ -352,11 +326,13 @@ mod tests {
                 wanted.note(BootKey(boot), seq, seq + 1, false);
             }
             since.write(&mut text);
+            since.add_to(&mut parsed);
+            prop_assert_eq!(&parsed, &wanted);
             prop_assert_eq!(Cursor::read(std::str::from_utf8(&text).unwrap()), Some(wanted));
         }
 
         #[test]
-        fn any_text_is_a_cursor_or_not(text in "[1-2]?[A-Za-z0-9_.-]{0,80}") {
+        fn any_text_is_a_cursor_or_not(text in "[1-3]?[A-Za-z0-9_.-]{0,80}") {
             let _ = Cursor::read(&text);
         }
 
@@ -373,8 +349,14 @@ mod tests {
     }
 
     #[test]
+    fn what_says_nothing_is_nothing() {
+        let bytes = [&[0, 0, 0, 1][..], &[7; 8], &[1, 5, 0, 0]].concat();
+        assert_eq!(Cursor::read(&Cursor::sealed(&bytes)), Some(Cursor::default()));
+    }
+
+    #[test]
     fn what_is_no_cursor() {
-        for text in ["", "1", "2AAAA", "1AAAA", "7", "1234567890", "1!", "1A.B"] {
+        for text in ["", "2", "1AAAA", "2AAAA", "7", "1234567890", "2!", "2A.B"] {
             assert_eq!(Cursor::read(text), None, "{text}");
         }
         assert_eq!(Cursor::read(&"1".repeat(MAX_TEXT_BYTES + 1)), None);

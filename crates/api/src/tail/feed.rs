@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
-use super::cursor::{BootKey, Cursor, Given, text};
+use super::cursor::{Ahead, Cursor, Stand, remove};
 use super::follow::{Follower, Ids, Row};
 use super::memory::{Lease, Memory};
 use super::ring::{Reader, Ring};
@@ -63,7 +63,7 @@ impl std::fmt::Debug for Feed {
 #[derive(Debug)]
 pub(crate) struct Joined {
     /// Where the feed is.
-    pub(crate) cursor: Cursor,
+    pub(crate) stand: Arc<Stand>,
     /// Records that were given ahead of the cursor's positions.
     pub(crate) ahead: Vec<Record>,
     /// The batch of each of them, for filters.
@@ -97,7 +97,7 @@ struct Shared {
 struct Inner {
     weave: Weave<Fresh>,
     stores: BTreeMap<Name, u64>,
-    cursor: Arc<str>,
+    stand: Arc<Stand>,
     recent: VecDeque<(usize, Arc<Batch>)>,
     recent_bytes: usize,
     /// What waits in the weave.
@@ -111,7 +111,7 @@ impl Feed {
         let inner = Inner {
             weave: Weave::new(limits),
             stores: BTreeMap::new(),
-            cursor: Cursor::default().text().into(),
+            stand: Stand::new(Cursor::default(), None),
             recent: VecDeque::new(),
             recent_bytes: 0,
             held: memory.lease(0),
@@ -152,35 +152,32 @@ impl Feed {
     /// Where it is, and all that it gives from there on.
     pub(crate) fn join(&self) -> Joined {
         let inner = self.shared.lock();
-        let ahead = inner.weave.ahead();
-        let is_ahead = |record: &Record| {
-            record.id.is_none_or(|(boot, seq, end)| {
-                ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
-            })
-        };
-        let (mut records, mut recent, mut left) = (Vec::new(), Vec::new(), ahead.clone());
+        let mut left = inner.weave.ahead().clone();
+        let (mut records, mut recent) = (Vec::new(), Vec::new());
         for (_, batch) in &inner.recent {
-            let found = batch.records.iter().filter(|record| record.id.is_some() && is_ahead(record));
-            for record in found {
-                if let Some((boot, seq, end)) = record.id
-                    && let Some(of_boot) = left.get_mut(&boot)
-                {
-                    of_boot.remove(seq, end, record.is_gap);
+            for record in &batch.records {
+                let Some((boot, seq, end)) = record.id else { continue };
+                if remove(&mut left, boot, seq, end, record.is_gap) {
+                    records.push(record.clone());
+                    recent.push(Arc::clone(batch));
                 }
-                records.push(record.clone());
-                recent.push(Arc::clone(batch));
             }
         }
-        let cursor = Cursor { stores: inner.stores.clone(), given: ahead.clone(), history: None };
-        let is_complete = left.values().all(Given::is_empty);
+        let (stand, is_complete) = (Arc::clone(&inner.stand), left.is_empty());
         let (losses, clock) = (inner.weave.losses(), inner.weave.clock());
         let batches = self.shared.batches.subscribe();
-        Joined { cursor, ahead: records, recent, is_complete, losses, clock, batches }
+        Joined { stand, ahead: records, recent, is_complete, losses, clock, batches }
     }
 
     /// Whether what was ahead when its clock stood there is lost by now, if it did not come.
     pub(crate) fn is_over(&self, clock: Duration) -> bool {
         self.shared.lock().weave.is_over(clock)
+    }
+
+    /// Where it is, if the reader has taken all that was given before that.
+    pub(crate) fn stand_of(&self, reader: &Reader<Batch>) -> Option<Arc<Stand>> {
+        let inner = self.shared.lock();
+        reader.has_all().then(|| Arc::clone(&inner.stand))
     }
 
     /// How many tails it has.
@@ -248,17 +245,25 @@ impl Shared {
         }
     }
 
+    /// Where it is now.
+    fn stand(&self, inner: &Inner) -> Arc<Stand> {
+        let at = u64::try_from(unix_ns() / 1_000_000_000).unwrap_or(0);
+        let given = inner.weave.ahead().clone();
+        let cursor = Cursor { stores: inner.stores.clone(), given, at, history: None };
+        Stand::new(cursor, Some(self.memory.lease(0)))
+    }
+
     /// Says a batch, and remembers it as long as some of it is ahead of the stores.
     fn give(&self, inner: &mut Inner, batcher: Batcher) {
         inner.held.set(inner.weave.held_bytes());
         if batcher.is_empty() {
             return;
         }
-        let end = inner.text();
-        let bytes = batcher.bytes() + end.len();
-        let lease = self.memory.lease(bytes);
-        let batch = Arc::new(batcher.finish(Arc::clone(&inner.cursor), Arc::clone(&end), Some(lease)));
-        inner.cursor = end;
+        let end = self.stand(inner);
+        let bytes = batcher.bytes() + end.bytes();
+        let lease = self.memory.lease(batcher.bytes());
+        let batch = Arc::new(batcher.finish(Arc::clone(&inner.stand), Arc::clone(&end), Some(lease)));
+        inner.stand = end;
         inner.recent.push_back((bytes, Arc::clone(&batch)));
         inner.recent_bytes += bytes;
         // Whoever has most lets go first: what one feed may have is what is left for all.
@@ -305,7 +310,7 @@ impl Shared {
         }
         inner.stores.insert(store.clone(), next);
         self.give(&mut inner, batcher);
-        inner.cursor = inner.text();
+        inner.stand = self.stand(&inner);
         inner.forget();
     }
 
@@ -317,7 +322,7 @@ impl Shared {
             inner.weave.settle(origin, *next, &mut out);
         }
         inner.stores.insert(store.clone(), pos);
-        inner.cursor = inner.text();
+        inner.stand = self.stand(&inner);
         self.give_all(&mut inner, out);
         inner.forget();
         self.begun.send_replace(inner.stores.len());
@@ -344,7 +349,7 @@ impl Shared {
     fn lose(&self, by: Duration, has_store: bool) {
         let mut inner = self.lock();
         if inner.weave.lose(by, has_store) {
-            inner.cursor = inner.text();
+            inner.stand = self.stand(&inner);
             inner.forget();
         }
     }
@@ -359,22 +364,18 @@ impl Shared {
 }
 
 impl Inner {
-    fn text(&self) -> Arc<str> {
-        text(&self.stores, self.weave.ahead(), None).into()
-    }
-
     /// Lets go of batches that the stores have reached.
     fn forget(&mut self) {
         let ahead = self.weave.ahead();
-        let is_ahead = |record: &Record| {
-            let of = |(boot, seq, end): (BootKey, u64, u64)| {
-                ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
-            };
-            record.id.is_some_and(of)
-        };
-        self.recent.retain(|(_, batch)| batch.records.iter().any(is_ahead));
+        self.recent.retain(|(_, batch)| batch.records.iter().any(|record| is_ahead(ahead, record)));
         self.recent_bytes = self.recent.iter().map(|(bytes, _)| bytes).sum();
     }
+}
+
+/// Whether some of a record was given ahead of the stores.
+fn is_ahead(ahead: &Ahead, record: &Record) -> bool {
+    let Some((boot, seq, end)) = record.id else { return false };
+    ahead.get(&boot).is_some_and(|given| given.touches(seq, end, record.is_gap))
 }
 
 /// Nothing, ever.

@@ -9,6 +9,7 @@ use line::{Boot, Name, OrgId};
 use query::{Block, Confinement, Filter, Query};
 
 use super::batch::Fresh;
+use super::cursor::BootKey;
 use super::weave::{Id, Origin};
 use crate::commits::{Commits, Page};
 use crate::logs::{ALL_POSITIONS, Ask, Failure, Logs, Piece};
@@ -89,7 +90,8 @@ impl Follower {
 
     /// The ids of the next rows from `from` on.
     pub(crate) async fn ids(&self, store: &Name, from: u64) -> Result<Ids, Failure> {
-        let commits = self.commits(store, "* | fields pos, instance, boot, seq, span, gap.reason")?;
+        let commits =
+            self.commits(store, "* | fields pos, app, region, instance, boot, seq, span, gap.reason")?;
         let page = commits.read(from, MAX_IDS).await?;
         let mut rows = Vec::with_capacity(page.rows());
         for block in &page.blocks {
@@ -210,5 +212,8 @@ fn id(block: &Block, row: usize) -> Option<Id> {
     let seq = number(block, "seq", row)?;
     let span = number(block, "span", row).unwrap_or(1);
     let is_gap = !block.value("gap.reason", row, &mut Vec::new()).is_empty();
-    Some(Id { origin: origin(block, row)?, seq, end: seq.saturating_add(span), is_gap })
+    let origin = origin(block, row)?;
+    let (app, region) = (text(block, "app", row)?, text(block, "region", row)?);
+    let key = BootKey::of(&app, &region, &origin.instance, origin.boot);
+    Some(Id { origin, key, seq, end: seq.saturating_add(span), is_gap })
 }

@@ -8,7 +8,7 @@ use query::time::{End as TimeEnd, parse_arg};
 use query::{Confinement, Filter, Query};
 
 use super::batch::Sieve;
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Sight};
 use crate::args::{Args, short};
 use crate::reply::{Refused, query_error};
 use crate::select::open_end;
@@ -144,8 +144,10 @@ impl Request {
             live.add_time(i64::MIN, until);
         }
         live.confine(&scope);
+        let sight = Sight::of(limits, whose.app.is_some());
         let sieve = Sieve {
-            key: format!("{scope:?} {open:?} {until:?}").into(),
+            key: format!("{scope:?} {sight:?} {open:?} {until:?}").into(),
+            sight,
             scope: live.predicate().map_err(said)?,
             content: open.map(|filter| asked(Some(filter))?.predicate().map_err(said)).transpose()?,
         };

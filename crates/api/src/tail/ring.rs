@@ -118,6 +118,11 @@ impl<T> Reader<T> {
         Ok(Some(item))
     }
 
+    /// Whether it has taken all that was given.
+    pub(crate) fn has_all(&self) -> bool {
+        self.next == self.ring.lock().end()
+    }
+
     /// The next one, when it is there. May be dropped at any time: then it is taken by the next call.
     ///
     /// # Errors

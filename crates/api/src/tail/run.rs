@@ -1,33 +1,35 @@
 //! The steps of a tail: history, what a cursor has not seen, then lines as they come.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use line::{Name, OrgId};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
-use super::cursor::{BootKey, Cursor, Given, Last};
+use super::cursor::{Ahead, BootKey, Cursor, Last, Stand, has, remove};
 use super::feed::{Feed, Health, Joined};
 use super::follow::{MAX_ROWS, fresh};
 use super::request::Request;
 use super::ring::{Behind, Reader};
 use super::writer::{Gone, Notice, Writer};
 use crate::commits::Commits;
-use crate::logs::{Ask, Failure, Piece};
 use crate::serve::{Api, unix_ns};
 
-/// How often it is said that a tail lives while it has no lines.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a store may take for a piece of history.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to go on without a store that did not answer before it is asked again.
 const AGAIN: Duration = Duration::from_secs(3);
 /// How long to wait for the stores when the feed has let go of what they do not have yet.
 const SOON: Duration = Duration::from_millis(50);
-/// How long before now a store is read from that was not there when a cursor was given.
+/// How long to wait so. What they do not have then they may never have.
+const GONE: Duration = Duration::from_secs(10);
+/// How long to wait until the feed is as far as a cursor before it is said that a store is away.
+const SAID: Duration = Duration::from_secs(1);
+/// Boots whose lines are noted while a store is away before what the others have is read from them: a cursor has to tell of each.
+const MAX_NOTED: usize = 256;
+/// How long before a cursor was given a store is read from that was not there then: clocks differ.
 const UNKNOWN_STORE: i64 = 600 * 1_000_000_000;
 /// How long lines gather for each tail that there is, and at most.
 const PER_TAIL: Duration = Duration::from_micros(40);
@@ -76,21 +78,28 @@ impl Tail {
     async fn go(&mut self) -> Result<std::convert::Infallible, Over> {
         let mut health = self.feed.health();
         let mut cursor = match self.request.cursor.take() {
-            Some(cursor) => cursor,
+            Some(cursor) => {
+                // Should it end before it has begun.
+                self.writer.stand_at(&cursor);
+                cursor
+            }
             None => self.first().await?,
         };
-        let mut begun = self.feed.begun();
+        let (mut begun, mut until) = (self.feed.begun(), None);
         loop {
             begun.mark_unchanged();
             if let Some(last) = cursor.history.take() {
                 self.history(&cursor, Some(last)).await?;
             }
             let joined = self.join(&cursor).await?;
-            let Joined { cursor: stands, ahead, recent, is_complete, losses, clock, mut batches } = joined;
+            let Joined { stand, ahead, recent, is_complete, losses, clock, mut batches } = joined;
             self.joined = (losses, clock);
-            self.catch_up(&mut cursor, &stands).await?;
-            if !is_complete {
-                if !matches!(*health.borrow(), Health::Storeless(_)) {
+            self.catch_up(&mut cursor, &stand.cursor).await?;
+            if is_complete {
+                until = None;
+            } else {
+                let until = *until.get_or_insert_with(|| Instant::now() + GONE);
+                if !matches!(*health.borrow(), Health::Storeless(_)) && Instant::now() < until {
                     // The stores have what the feed has no more, in a moment.
                     self.feed.hurry();
                     sleep(SOON).await;
@@ -98,7 +107,7 @@ impl Tail {
                 }
                 self.lacks = true;
             }
-            self.ahead(&mut cursor, &stands, &ahead, &recent).await?;
+            self.ahead(&mut cursor, &stand, &ahead, &recent).await?;
             if !self.request.follows {
                 return Err(Over::Done("all was given that was asked for"));
             }
@@ -117,116 +126,85 @@ impl Tail {
             self.count();
             self.writer.set_live(false);
             self.writer.say(Notice::State("catching-up", None)).await?;
-            cursor = Cursor::read(&self.writer.cursor()).unwrap_or_default();
-        }
-    }
-
-    /// Gives the history that is asked for, and where it ended.
-    async fn first(&mut self) -> Result<Cursor, Over> {
-        let joined = self.feed.join();
-        let mut cursor = Cursor { stores: joined.cursor.stores, ..Cursor::default() };
-        if let (None, Some(since)) = (self.request.lines, self.request.since) {
-            for (store, pos) in &mut cursor.stores {
-                let first = self.feed.follower().first_since(store, since).await;
-                // Without an answer it is looked for from the beginning: what is older does not match.
-                *pos = first.unwrap_or(0).min(*pos);
-            }
-            self.writer.stand(cursor.text().into(), &BTreeMap::new());
-            self.writer.say(Notice::State("history", None)).await?;
-            return Ok(cursor);
-        }
-        let begin = Cursor { history: Some(Last::BEFORE_ALL), ..cursor.clone() };
-        self.writer.stand(begin.text().into(), &BTreeMap::new());
-        self.writer.say(Notice::State("history", None)).await?;
-        self.history(&cursor, None).await?;
-        Ok(cursor)
-    }
-
-    /// The newest lines below the cursor, behind `last`.
-    async fn history(&mut self, cursor: &Cursor, last: Option<Last>) -> Result<(), Over> {
-        let lines = self.request.lines.unwrap_or(super::request::LINES);
-        if lines == 0 {
-            return Ok(());
-        }
-        let mut found: Vec<(Last, Record)> = Vec::new();
-        for (store, &pos) in &cursor.stores {
-            match self.newest(store, pos, lines).await {
-                Ok(some) => found.extend(some),
-                Err(failure) => {
-                    self.writer.say(Notice::State("store-away", Some(&failure.to_string()))).await?
-                }
-            }
-        }
-        found.sort_by_key(|(last, _)| *last);
-        let too_many = found.len().saturating_sub(lines);
-        let below = Cursor { history: Some(Last::BEFORE_ALL), ..cursor.clone() };
-        self.writer.stand(below.text().into(), &BTreeMap::new());
-        for (place, record) in &found[too_many..] {
-            if last.is_none_or(|last| *place > last) {
-                self.writer.line(record, Some(*place)).await?;
-            }
-        }
-        self.writer.stand(cursor.text().into(), &BTreeMap::new());
-        self.writer.flush().await?;
-        Ok(())
-    }
-
-    /// The newest rows of a store below `pos`, at most `lines`.
-    async fn newest(&self, store: &Name, pos: u64, lines: usize) -> Result<Vec<(Last, Record)>, Failure> {
-        let (mut limit, until) = (lines, Instant::now() + PATIENCE);
-        loop {
-            match self.ask_newest(store, pos, limit).await {
-                // They are so long that there is no room for as many.
-                Err(failure) if failure.is_too_much() && limit > 1 => limit = limit.div_ceil(4),
-                // Many come at once when a server comes back.
-                Err(Failure::Busy { retry_after, .. }) if Instant::now() < until => sleep(retry_after).await,
-                found => return found,
-            }
-        }
-    }
-
-    async fn ask_newest(&self, store: &Name, pos: u64, limit: usize) -> Result<Vec<(Last, Record)>, Failure> {
-        let mut query = self.request.query.clone();
-        query.pipes =
-            query::parse(&format!("* | sort by (_time desc, pos desc) limit {limit}"), self.now)?.pipes;
-        let mut answer = self.api.logs.query(Ask {
-            org: self.org.clone(),
-            query,
-            now: self.now,
-            deadline: Instant::now() + PATIENCE,
-            state_bytes: self.api.limits.state_bytes,
-            store: Some(store.clone()),
-            pos: 0..pos,
-        });
-        let mut found = Vec::new();
-        loop {
-            match answer.next().await {
-                Some(Ok(Piece::Rows(block))) => {
-                    let rows = (0..block.rows()).filter_map(|row| Fresh::stored(&self.org, &block, row));
-                    found.extend(records(rows));
-                }
-                Some(Ok(Piece::End(_))) => return Ok(found),
-                Some(Err(failure)) => return Err(failure),
-                None => return Err(Failure::Broken),
-            }
+            cursor = self.writer.position();
         }
     }
 
     /// Joins the feed when it is as far as the cursor.
     async fn join(&mut self, cursor: &Cursor) -> Result<Joined, Over> {
+        let (mut beats, begun, mut is_told) = (self.beats(), Instant::now(), false);
         loop {
             let joined = self.feed.join();
-            let is_far = |(store, pos): (&Name, &u64)| {
-                joined.cursor.stores.get(store).is_none_or(|reached| reached >= pos)
-            };
+            let stores = &joined.stand.cursor.stores;
+            let is_far = |(store, pos): (&Name, &u64)| stores.get(store).is_none_or(|reached| reached >= pos);
             if cursor.stores.iter().all(is_far) {
                 return Ok(joined);
             }
+            drop(joined);
             self.feed.hurry();
+            if !is_told && begun.elapsed() >= SAID {
+                is_told = true;
+                self.say_away(cursor).await?;
+            }
             tokio::select! {
                 () = sleep(Duration::from_millis(20)) => {}
+                _ = beats.tick() => {
+                    self.beat().await?;
+                    self.say_away(cursor).await?;
+                }
                 () = self.writer.gone() => return Err(Over::Gone),
             }
+        }
+    }
+
+    /// Says that what is behind a cursor cannot be said yet. Ends the tail if it never can.
+    async fn say_away(&mut self, cursor: &Cursor) -> Result<(), Over> {
+        self.writer.stand_at(cursor);
+        let health = self.feed.health().borrow().clone();
+        let why = match &health {
+            Health::Storeless(why) => why.as_str(),
+            _ => "it has not said yet how far it is",
+        };
+        self.writer.say(Notice::State("store-away", Some(why))).await?;
+        let feed = Arc::clone(&self.feed);
+        if self.waiting(is_past(&feed, cursor)).await? { Ok(()) } else { Err(Over::Done(AHEAD)) }
+    }
+
+    /// When to say that a tail lives while it has no lines.
+    fn beats(&self) -> Interval {
+        let mut beats = interval(self.api.limits.heartbeat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats.reset();
+        beats
+    }
+
+    async fn beat(&mut self) -> Result<(), Gone> {
+        self.count();
+        self.writer.say(Notice::Heartbeat(unix_ns())).await
+    }
+
+    /// Waits for what may take long, and says meanwhile that the tail lives.
+    pub(super) async fn waiting<T>(&mut self, what: impl Future<Output = T>) -> Result<T, Over> {
+        let (mut beats, mut what) = (self.beats(), std::pin::pin!(what));
+        loop {
+            tokio::select! {
+                done = &mut what => return Ok(done),
+                _ = beats.tick() => self.beat().await?,
+                () = self.writer.gone() => return Err(Over::Gone),
+            }
+        }
+    }
+
+    /// The rows of a store that are asked for.
+    pub(super) fn rows_of(&self, store: &Name) -> Commits {
+        Commits {
+            logs: Arc::clone(&self.api.logs),
+            store: store.clone(),
+            org: self.org.clone(),
+            query: self.request.query.clone(),
+            now: self.now,
+            timeout: PATIENCE,
+            state_bytes: self.api.limits.state_bytes,
         }
     }
 
@@ -235,21 +213,15 @@ impl Tail {
         for (store, &to) in &stands.stores {
             let from = match cursor.stores.get(store) {
                 Some(&from) => from,
+                // All that it has came after the cursor was given.
                 None => {
-                    let since = unix_ns() - UNKNOWN_STORE;
+                    let at = i64::try_from(cursor.at).unwrap_or(0);
+                    let since = at.saturating_mul(1_000_000_000).saturating_sub(UNKNOWN_STORE);
                     self.feed.follower().first_since(store, since).await.unwrap_or(to).min(to)
                 }
             };
             cursor.stores.insert(store.clone(), from);
-            let commits = Commits {
-                logs: Arc::clone(&self.api.logs),
-                store: store.clone(),
-                org: self.org.clone(),
-                query: self.request.query.clone(),
-                now: self.now,
-                timeout: PATIENCE,
-                state_bytes: self.api.limits.state_bytes,
-            };
+            let commits = self.rows_of(store);
             let mut next = Some(from);
             while let Some(from) = next.filter(|from| *from < to) {
                 next = self.page(cursor, &commits, from, to).await?;
@@ -274,12 +246,8 @@ impl Tail {
             let Ok(ids) = self.feed.follower().ids(store, from).await else { return };
             for row in ids.rows.iter().filter(|row| row.pos < to) {
                 let Some(id) = &row.id else { continue };
-                let boot = BootKey::of(&id.origin.instance, id.origin.boot);
-                if let Some(given) = cursor.given.get_mut(&boot) {
-                    given.remove(id.seq, id.end, id.is_gap);
-                }
+                remove(&mut cursor.given, id.key, id.seq, id.end, id.is_gap);
             }
-            cursor.given.retain(|_, given| !given.is_empty());
             if ids.is_last {
                 return;
             }
@@ -295,15 +263,15 @@ impl Tail {
         from: u64,
         to: u64,
     ) -> Result<Option<u64>, Over> {
-        let page = match commits.read_between(from..to, MAX_ROWS).await {
+        let page = match self.waiting(commits.read_between(from..to, MAX_ROWS)).await? {
             Ok(page) => page,
             Err(failure) => {
-                self.writer.stand(cursor.text().into(), &BTreeMap::new());
+                self.writer.stand_at(cursor);
                 self.writer.say(Notice::State("store-away", Some(&failure.to_string()))).await?;
                 return Ok(None);
             }
         };
-        self.writer.stand(cursor.text().into(), &BTreeMap::new());
+        self.writer.stand_at(cursor);
         let rows = fresh(&self.org, &page).into_iter().map(|(_, fresh)| fresh);
         for (_, record) in records(rows) {
             self.writer.reach(record.time);
@@ -316,7 +284,7 @@ impl Tail {
         }
         let next = if page.is_last { to } else { page.next.max(from + 1) };
         cursor.stores.insert(commits.store.clone(), next);
-        self.writer.stand(cursor.text().into(), &BTreeMap::new());
+        self.writer.stand_at(cursor);
         self.writer.flush().await?;
         Ok(Some(next))
     }
@@ -325,12 +293,12 @@ impl Tail {
     async fn ahead(
         &mut self,
         cursor: &mut Cursor,
-        stands: &Cursor,
+        stand: &Arc<Stand>,
         ahead: &[Record],
         batches: &[Arc<Batch>],
     ) -> Result<(), Over> {
         let mut passing: Option<(&Arc<Batch>, Vec<bool>)> = None;
-        self.writer.stand(cursor.text().into(), &BTreeMap::new());
+        self.writer.stand_at(cursor);
         for (record, batch) in ahead.iter().zip(batches) {
             if passing.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, batch)) {
                 passing = Some((batch, batch.passing(&self.request.sieve)));
@@ -345,7 +313,7 @@ impl Tail {
         }
         // While it lacks something, where it stands is what was noted here.
         if !self.lacks {
-            self.writer.stand(stands.text().into(), &cursor.given);
+            self.writer.stand(self.seen(stand), &cursor.given);
         }
         self.writer.flush().await?;
         Ok(())
@@ -356,11 +324,10 @@ impl Tail {
         &mut self,
         batches: &mut Reader<Batch>,
         health: &mut tokio::sync::watch::Receiver<Health>,
-        beside: &mut BTreeMap<BootKey, Given>,
+        beside: &mut Ahead,
     ) -> Result<(), Over> {
-        let mut beats = interval(HEARTBEAT);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        beats.reset();
+        let mut beats = self.beats();
+        let most = self.writer.boots_beside() + MAX_NOTED;
         loop {
             let left = self.left();
             tokio::select! {
@@ -371,7 +338,7 @@ impl Tail {
                         drop(batch);
                         next = batches.try_next();
                     }
-                    if matches!(next, Err(Behind)) {
+                    if matches!(next, Err(Behind)) || (self.lacks && self.writer.boots_beside() > most) {
                         return Ok(());
                     }
                     if self.writer.flush_lines().await? {
@@ -384,8 +351,8 @@ impl Tail {
                     self.tell(&now).await?;
                 }
                 _ = beats.tick() => {
-                    self.count();
-                    self.writer.say(Notice::Heartbeat(unix_ns())).await?;
+                    self.stand_now(batches, beside);
+                    self.beat().await?;
                 }
                 () = self.writer.gone() => return Err(Over::Gone),
                 () = sleep(left.unwrap_or_default()), if left.is_some() => {
@@ -412,18 +379,37 @@ impl Tail {
         Some(Duration::from_nanos(u64::try_from(left).unwrap_or(0)))
     }
 
-    async fn batch(&mut self, batch: &Batch, beside: &mut BTreeMap<BootKey, Given>) -> Result<(), Gone> {
-        self.writer.reach(batch.made);
+    /// What the client may see of where the feed stands.
+    fn seen(&self, stand: &Arc<Stand>) -> Arc<Stand> {
+        stand.seen_by(&self.request.sieve.sight)
+    }
+
+    /// Lets go of what the client had beside the feed, and that comes no more.
+    fn let_go(&self, beside: &mut Ahead) {
         if !self.lacks && !beside.is_empty() && self.feed.is_over(self.joined.1) {
-            // What the client had of it comes no more.
             beside.clear();
         }
+    }
+
+    /// Has the client stand where the feed does: the stores go on without lines for it, too.
+    fn stand_now(&mut self, batches: &Reader<Batch>, beside: &mut Ahead) {
+        self.let_go(beside);
+        if !self.lacks
+            && let Some(stand) = self.feed.stand_of(batches)
+        {
+            self.writer.stand(self.seen(&stand), beside);
+        }
+    }
+
+    async fn batch(&mut self, batch: &Batch, beside: &mut Ahead) -> Result<(), Gone> {
+        self.writer.reach(batch.made);
+        self.let_go(beside);
         if !self.lacks && beside.is_empty() && !batch.has_late() {
             let text = batch.text(self.request.format, &self.request.sieve);
-            return self.writer.shared(&text, Arc::clone(&batch.end)).await;
+            return self.writer.shared(&text, self.seen(&batch.end)).await;
         }
         if !self.lacks {
-            self.writer.stand(Arc::clone(&batch.start), beside);
+            self.writer.stand(self.seen(&batch.start), beside);
         }
         let passing = batch.passing(&self.request.sieve);
         for (record, passes) in batch.records.iter().zip(passing) {
@@ -433,7 +419,7 @@ impl Tail {
             }
         }
         if !self.lacks {
-            self.writer.stand(Arc::clone(&batch.end), beside);
+            self.writer.stand(self.seen(&batch.end), beside);
         }
         Ok(())
     }
@@ -455,22 +441,19 @@ impl Tail {
 }
 
 /// Whether a record was not given before; what was is taken off the list.
-fn take(given: &mut BTreeMap<BootKey, Given>, record: &Record) -> bool {
+fn take(given: &mut Ahead, record: &Record) -> bool {
     let Some((boot, seq, end)) = record.id else { return true };
-    let Some(of_boot) = given.get_mut(&boot) else { return true };
-    let is_new = !of_boot.has(seq, end, record.is_gap);
-    of_boot.remove(seq, end, record.is_gap);
-    if of_boot.is_empty() {
-        given.remove(&boot);
-    }
+    let is_new = !has(given, boot, seq, end, record.is_gap);
+    remove(given, boot, seq, end, record.is_gap);
     is_new
 }
 
 /// Records by themselves, with their places in a history.
-fn records(rows: impl Iterator<Item = Fresh>) -> Vec<(Last, Record)> {
+pub(super) fn records(rows: impl Iterator<Item = Fresh>) -> Vec<(Last, Record)> {
     let mut batcher = Batcher::default();
     rows.for_each(|row| batcher.push(row));
-    let batch = batcher.finish(Arc::from(""), Arc::from(""), None);
+    let nowhere = Arc::new(Stand::default());
+    let batch = batcher.finish(Arc::clone(&nowhere), nowhere, None);
     let place = |record: &Record| {
         let (boot, seq, _) = record.id.unwrap_or((BootKey::NONE, 0, 0));
         Last { time: record.time, boot, seq }
@@ -486,4 +469,22 @@ pub(super) async fn begun(feed: &Feed, patience: Duration) -> Health {
         Ok(Ok(health)) => health.clone(),
         _ => Health::Starting,
     }
+}
+
+/// What is said to a client whose cursor cannot be gone on with.
+pub(super) const AHEAD: &str = "the cursor is ahead of what is stored: it is of another installation, or of a store that was replaced; begin anew with since";
+
+/// Whether the stores are as far as a cursor, as far as they answer. If not, it is of another one, or the store has lost what it had.
+pub(super) async fn is_past(feed: &Feed, cursor: &Cursor) -> bool {
+    let stand = feed.join().stand;
+    for (store, &pos) in &cursor.stores {
+        if stand.cursor.stores.get(store).is_none_or(|&reached| reached >= pos) {
+            continue;
+        }
+        // The feed may only not be there yet.
+        if feed.follower().end(store).await.is_ok_and(|end| end < pos) {
+            return false;
+        }
+    }
+    true
 }

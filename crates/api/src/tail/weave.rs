@@ -6,6 +6,7 @@
 //! ahead of a hole waits for the store, which has what is missing or will say that it is lost.
 
 mod ages;
+mod lead;
 mod losses;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,9 +16,8 @@ use std::time::Duration;
 use line::Boot;
 use store::Ranges;
 
-use super::cursor::{BootKey, Given};
-use ages::Ages;
-use losses::Losses;
+use super::cursor::{Ahead, BootKey, MAX_AHEAD, Place};
+use lead::Lead;
 
 /// Which start of which instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +30,8 @@ pub(crate) struct Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Id {
     pub(crate) origin: Origin,
+    /// The same and whose it is, as cursors say it.
+    pub(crate) key: BootKey,
     /// Its first sequence number.
     pub(crate) seq: u64,
     /// One past its last one.
@@ -42,6 +44,7 @@ pub(crate) struct Id {
 #[derive(Debug)]
 pub(crate) struct Piece<T> {
     pub(crate) id: Id,
+    pub(crate) place: Arc<Place>,
     /// What it takes in memory while it waits, about.
     pub(crate) bytes: usize,
     /// Unix nanoseconds.
@@ -58,14 +61,22 @@ pub(crate) struct Limits {
     pub(crate) held_bytes: usize,
     /// Boots that are followed. For one more the one that was quiet for longest is forgotten.
     pub(crate) boots: usize,
+    /// Boots of which something is given ahead of the stores, and ranges of numbers. What is more waits for the stores: a cursor tells of all
+    /// that is ahead.
+    pub(crate) ahead: (usize, usize),
     /// How long what was given ahead is waited for when the stores have passed it: then it is lost.
     pub(crate) lost_after: Duration,
 }
 
 impl Limits {
     /// The usual ones.
-    pub(crate) const USUAL: Self =
-        Self { held: 20_000, held_bytes: 16 << 20, boots: 16_384, lost_after: Duration::from_secs(600) };
+    pub(crate) const USUAL: Self = Self {
+        held: 20_000,
+        held_bytes: 16 << 20,
+        boots: 16_384,
+        ahead: MAX_AHEAD,
+        lost_after: Duration::from_secs(600),
+    };
 }
 
 /// What is to be done with a row of a store.
@@ -84,7 +95,8 @@ pub(crate) enum Due {
 struct Known<T> {
     /// One past the highest number that was given; `None` while it is not known whether the store has earlier ones.
     next: Option<u64>,
-    key: BootKey,
+    /// As cursors say it: several, if an instance has lines of several apps.
+    keys: Vec<BootKey>,
     /// Below `next`, and not given: a live record of those is given yet.
     missing: Ranges,
     held: BTreeMap<u64, Piece<T>>,
@@ -94,11 +106,10 @@ struct Known<T> {
 }
 
 impl<T> Known<T> {
-    fn new(origin: &Origin) -> Self {
+    fn new() -> Self {
         let (missing, held) = (Ranges::default(), BTreeMap::new());
         let (since, last_active) = (Duration::ZERO, Duration::ZERO);
-        let key = BootKey::of(&origin.instance, origin.boot);
-        Self { next: None, key, missing, held, since, last_active }
+        Self { next: None, keys: Vec::new(), missing, held, since, last_active }
     }
 
     /// Takes note that a record is given now.
@@ -110,9 +121,18 @@ impl<T> Known<T> {
     }
 
     /// Whether a live record was given already, live or from the store.
-    fn is_old(&self, id: &Id, ahead: &Ahead) -> bool {
+    fn is_old(&self, id: &Id, lead: &Lead) -> bool {
         let is_below = self.next.is_some_and(|next| id.end <= next);
-        has(ahead, self.key, id) || (is_below && !self.misses(id))
+        lead.has(id) || (is_below && !self.misses(id))
+    }
+
+    /// Takes note that a live one is given now.
+    fn lead<P>(&mut self, piece: &Piece<P>, lead: &mut Lead) {
+        self.pass(&piece.id);
+        lead.add(&piece.id, &piece.place);
+        if !self.keys.contains(&piece.id.key) {
+            self.keys.push(piece.id.key);
+        }
     }
 
     fn misses(&self, id: &Id) -> bool {
@@ -120,20 +140,11 @@ impl<T> Known<T> {
     }
 }
 
-/// What was given ahead of the stores' order, of each boot. None is empty.
-pub(crate) type Ahead = BTreeMap<BootKey, Given>;
-
-fn has(ahead: &Ahead, key: BootKey, id: &Id) -> bool {
-    ahead.get(&key).is_some_and(|given| given.has(id.seq, id.end, id.is_gap))
-}
-
 /// See the module's text. All times are since one moment of the caller's choice.
 #[derive(Debug)]
 pub(crate) struct Weave<T> {
     boots: HashMap<Origin, Known<T>>,
-    ahead: Ahead,
-    ages: Ages,
-    losses: Losses,
+    lead: Lead,
     limits: Limits,
     /// Bytes that may wait now.
     room: usize,
@@ -145,9 +156,7 @@ impl<T> Weave<T> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             boots: HashMap::new(),
-            ahead: Ahead::new(),
-            ages: Ages::new(limits.lost_after),
-            losses: Losses::default(),
+            lead: Lead::new(&limits),
             limits,
             room: limits.held_bytes,
             held: 0,
@@ -157,7 +166,7 @@ impl<T> Weave<T> {
 
     /// The store's rows that were given already have numbers of this boot up to `next`, exclusive; 1: it has none of them.
     pub(crate) fn learn(&mut self, origin: &Origin, next: u64, out: &mut Vec<Piece<T>>) {
-        let known = self.boots.entry(origin.clone()).or_insert_with(|| Known::new(origin));
+        let known = self.boots.entry(origin.clone()).or_insert_with(Known::new);
         if known.next.is_some() {
             return;
         }
@@ -168,14 +177,9 @@ impl<T> Weave<T> {
     /// The same of rows that were not followed: what was given ahead of them need not be remembered any more.
     pub(crate) fn settle(&mut self, origin: &Origin, next: u64, out: &mut Vec<Piece<T>>) {
         let Some(known) = self.boots.get_mut(origin) else { return };
-        if let Some(given) = self.ahead.get_mut(&known.key) {
-            given.lines.remove(0, next);
-            given.gaps.remove(0, next);
-            if given.is_empty() {
-                self.ahead.remove(&known.key);
-            }
+        for key in &known.keys {
+            self.lead.settle(*key, next);
         }
-        self.ages.settle(known.key, next);
         known.missing.remove(0, next);
         known.next = Some(known.next.map_or(next, |known| known.max(next)));
         self.release(origin, out);
@@ -185,19 +189,16 @@ impl<T> Weave<T> {
     pub(crate) fn live(&mut self, now: Duration, piece: Piece<T>, out: &mut Vec<Piece<T>>) {
         self.make_room(&piece.id.origin);
         let origin = &piece.id.origin;
-        let known = self.boots.entry(origin.clone()).or_insert_with(|| Known::new(origin));
+        let known = self.boots.entry(origin.clone()).or_insert_with(Known::new);
         known.last_active = now;
-        if known.is_old(&piece.id, &self.ahead) || known.held.contains_key(&piece.id.seq) {
+        if known.is_old(&piece.id, &self.lead) || known.held.contains_key(&piece.id.seq) {
             return;
         }
         // Even the first one of a boot may have been given, with the history.
         let is_next = known.next.is_some_and(|next| piece.id.seq <= next);
-        if is_next {
+        if is_next && self.lead.has_room(&piece.id) {
             let origin = piece.id.origin.clone();
-            known.pass(&piece.id);
-            let given = self.ahead.entry(known.key).or_default();
-            given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
-            self.ages.heard(known.key, piece.id.seq, piece.id.end, piece.id.is_gap);
+            known.lead(&piece, &mut self.lead);
             out.push(piece);
             self.release(&origin, out);
             self.wait_anew(&origin, now);
@@ -212,23 +213,16 @@ impl<T> Weave<T> {
 
     /// Whether a row of the store's order, the next one, is to be given.
     pub(crate) fn is_wanted(&self, id: &Id) -> bool {
-        self.boots.get(&id.origin).is_none_or(|known| !has(&self.ahead, known.key, id))
+        !self.lead.has(id)
     }
 
     /// The next row of the store's order. What is to be given of it is so before what is put into `out`.
     pub(crate) fn stored(&mut self, now: Duration, id: &Id, out: &mut Vec<Piece<T>>) -> Due {
         self.make_room(&id.origin);
-        let known = self.boots.entry(id.origin.clone()).or_insert_with(|| Known::new(&id.origin));
+        let known = self.boots.entry(id.origin.clone()).or_insert_with(Known::new);
         known.last_active = now;
-        let is_wanted = !has(&self.ahead, known.key, id);
-        if let Some(given) = self.ahead.get_mut(&known.key) {
-            given.remove(id.seq, id.end, id.is_gap);
-            if given.is_empty() {
-                self.ahead.remove(&known.key);
-            }
-            self.ages.stored(known.key, id.seq, id.end, id.is_gap);
-        }
-        let late = self.losses.take(known.key, id);
+        let is_wanted = !self.lead.has(id);
+        let late = self.lead.reached(id);
         if is_wanted {
             known.pass(id);
             // It need not be waited for any more.
@@ -253,35 +247,22 @@ impl<T> Weave<T> {
     /// All stores have answered for so long since the last time, and were read to their ends; or there is none (`has_store`). Forgets what
     /// was given ahead and is lost, and says whether there was any.
     pub(crate) fn lose(&mut self, by: Duration, has_store: bool) -> bool {
-        self.ages.tick(by);
-        let lost = self.ages.lost(has_store);
-        for (key, given) in &lost {
-            if let Some(ahead) = self.ahead.get_mut(key) {
-                ahead.retain_not(given);
-                if ahead.is_empty() {
-                    self.ahead.remove(key);
-                }
-            }
-        }
-        let is_any = !lost.is_empty();
-        // Where there is no store none of it comes again.
-        self.losses.note(if has_store { lost } else { BTreeMap::new() });
-        is_any
+        self.lead.lose(by, has_store)
     }
 
     /// How often something was lost.
     pub(crate) const fn losses(&self) -> u64 {
-        self.losses.count()
+        self.lead.losses()
     }
 
     /// How long the stores have answered.
     pub(crate) const fn clock(&self) -> Duration {
-        self.ages.clock()
+        self.lead.ages().clock()
     }
 
     /// Whether what was known to be ahead at that time is lost by now, if it did not come.
     pub(crate) fn is_over(&self, at: Duration) -> bool {
-        self.ages.is_over(at)
+        self.lead.ages().is_over(at)
     }
 
     /// What still waits does so behind another hole than before.
@@ -291,19 +272,24 @@ impl<T> Weave<T> {
         }
     }
 
-    /// Gives what waits behind a hole no longer.
+    /// Gives what waits behind a hole no longer, as far as there is room for it.
     fn release(&mut self, origin: &Origin, out: &mut Vec<Piece<T>>) {
         let Some(known) = self.boots.get_mut(origin) else { return };
         while let (Some(next), Some(first)) = (known.next, known.held.first_entry())
             && *first.key() <= next
         {
-            let piece = first.remove();
+            let is_old = {
+                let id = first.get().id.clone();
+                let is_old = known.is_old(&id, &self.lead);
+                if !is_old && !self.lead.has_room(&id) {
+                    return;
+                }
+                is_old
+            };
+            let Some((_, piece)) = known.held.pop_first() else { return };
             (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - piece.bytes);
-            if !known.is_old(&piece.id, &self.ahead) {
-                known.pass(&piece.id);
-                let given = self.ahead.entry(known.key).or_default();
-                given.add(piece.id.seq, piece.id.end, piece.id.is_gap);
-                self.ages.heard(known.key, piece.id.seq, piece.id.end, piece.id.is_gap);
+            if !is_old {
+                known.lead(&piece, &mut self.lead);
                 out.push(piece);
             }
         }
@@ -318,17 +304,25 @@ impl<T> Weave<T> {
         due.sort_unstable();
         for origin in due {
             while let Some(known) = self.boots.get_mut(&origin)
-                && let Some((&seq, _)) = known.held.first_key_value()
+                && let Some((&seq, piece)) = known.held.first_key_value()
             {
-                if known.next.is_none() && known.held.get(&seq).is_some_and(|piece| piece.time < since) {
-                    let bytes = known.held.remove(&seq).map_or(0, |piece| piece.bytes);
+                let (bytes, is_there) = (piece.bytes, known.next.is_some_and(|next| seq <= next));
+                if known.next.is_none() && piece.time < since {
+                    known.held.remove(&seq);
                     (self.held, self.held_bytes) = (self.held - 1, self.held_bytes - bytes);
                     continue;
                 }
-                let next = known.next.unwrap_or(seq);
-                known.missing.add(next, seq);
-                known.next = Some(next.max(seq));
+                let count = known.held.len();
+                if !is_there {
+                    let next = known.next.unwrap_or(seq);
+                    known.missing.add(next, seq);
+                    known.next = Some(next.max(seq));
+                }
                 self.release(&origin, out);
+                // There is no room for it: it waits for the store.
+                if self.boots.get(&origin).is_none_or(|known| known.held.len() >= count) {
+                    break;
+                }
             }
         }
     }
@@ -366,14 +360,16 @@ impl<T> Weave<T> {
 
     /// What was given ahead of the store's order.
     pub(crate) const fn ahead(&self) -> &Ahead {
-        &self.ahead
+        self.lead.given()
     }
 
     fn make_room(&mut self, origin: &Origin) {
         if self.boots.len() < self.limits.boots || self.boots.contains_key(origin) {
             return;
         }
-        let is_idle = |known: &Known<T>| known.held.is_empty() && !self.ahead.contains_key(&known.key);
+        let is_idle = |known: &Known<T>| {
+            known.held.is_empty() && !known.keys.iter().any(|key| self.lead.given().contains_key(key))
+        };
         let idle = self.boots.iter().filter(|(_, known)| is_idle(known));
         let quietest = idle.min_by_key(|(_, known)| known.last_active).map(|(origin, _)| origin.clone());
         // Nobody that is not idle is forgotten: its lines would come twice.

@@ -1,6 +1,5 @@
 //! Lines and what is said between them, as bytes on the way to a client.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use line::json::write_string;
@@ -8,7 +7,7 @@ use line::time::rfc3339;
 use tokio::sync::mpsc;
 
 use super::batch::Record;
-use super::cursor::{BootKey, Given, Last, Since};
+use super::cursor::{Ahead, Cursor, Last, Since, Stand};
 use super::delivery::{Chunk, Delivery, Tally};
 use super::request::Format;
 use crate::serve::unix_ns;
@@ -38,7 +37,7 @@ pub(crate) enum Notice<'a> {
 pub(crate) struct Text {
     format: Format,
     bytes: Vec<u8>,
-    base: Arc<str>,
+    base: Arc<Stand>,
     since: Since,
     /// Lines were written behind which no cursor stands yet.
     is_behind: bool,
@@ -50,7 +49,7 @@ pub(crate) struct Text {
 
 impl Text {
     /// None, behind this cursor.
-    pub(crate) fn new(format: Format, base: Arc<str>) -> Self {
+    pub(crate) fn new(format: Format, base: Arc<Stand>) -> Self {
         Self {
             format,
             bytes: Vec::new(),
@@ -64,11 +63,11 @@ impl Text {
 
     /// What it takes in memory, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.capacity() + self.base.len()
+        self.bytes.capacity()
     }
 
     fn cursor(&self) -> String {
-        let mut text = self.base.as_bytes().to_vec();
+        let mut text = self.base.text.as_bytes().to_vec();
         if !self.since.is_empty() {
             self.since.write(&mut text);
         }
@@ -89,7 +88,7 @@ impl Text {
         }
         self.is_behind = true;
         if self.format == Format::Sse {
-            if self.base.len() <= MAX_ID_BYTES {
+            if self.base.text.len() <= MAX_ID_BYTES {
                 self.write_id();
             }
             self.bytes.extend_from_slice(b"data: ");
@@ -100,7 +99,7 @@ impl Text {
 
     fn write_id(&mut self) {
         self.bytes.extend_from_slice(b"id: ");
-        self.bytes.extend_from_slice(self.base.as_bytes());
+        self.bytes.extend_from_slice(self.base.text.as_bytes());
         if !self.since.is_empty() {
             self.since.write(&mut self.bytes);
         }
@@ -141,7 +140,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn new(format: Format, out: mpsc::Sender<Chunk>, delivery: Arc<Delivery>) -> Self {
-        Self { out, text: Text::new(format, Arc::from("")), delivery, first: None, is_offered: false }
+        Self {
+            out,
+            text: Text::new(format, Arc::new(Stand::default())),
+            delivery,
+            first: None,
+            is_offered: false,
+        }
     }
 
     /// What follows was ready at this time or, where a tail catches up, written. Unix nanoseconds.
@@ -156,14 +161,26 @@ impl Writer {
     }
 
     /// From here on positions are told from this cursor, and what was given of `beside` that it does not know.
-    pub(crate) fn stand(&mut self, base: Arc<str>, beside: &BTreeMap<BootKey, Given>) {
+    pub(crate) fn stand(&mut self, base: Arc<Stand>, beside: &Ahead) {
         self.text.base = base;
         self.text.since = Since::of(beside.clone());
     }
 
-    /// Where the client stands, as text.
-    pub(crate) fn cursor(&self) -> String {
-        self.text.cursor()
+    /// The same, with nothing beside.
+    pub(crate) fn stand_at(&mut self, cursor: &Cursor) {
+        self.stand(Stand::new(cursor.clone(), None), &Ahead::new());
+    }
+
+    /// Where the client stands.
+    pub(crate) fn position(&self) -> Cursor {
+        let mut cursor = self.text.base.cursor.clone();
+        self.text.since.add_to(&mut cursor);
+        cursor
+    }
+
+    /// How many boots it was given something of that the last position it stood at does not tell.
+    pub(crate) fn boots_beside(&self) -> usize {
+        self.text.since.boots()
     }
 
     /// A line. In history, `last` says which it is.
@@ -173,7 +190,7 @@ impl Writer {
     }
 
     /// Lines that others get as well, behind where the client stands and up to the cursor `end`.
-    pub(crate) async fn shared(&mut self, lines: &Text, end: Arc<str>) -> Result<(), Gone> {
+    pub(crate) async fn shared(&mut self, lines: &Text, end: Arc<Stand>) -> Result<(), Gone> {
         let text = &mut self.text;
         text.bytes.extend_from_slice(&lines.bytes);
         text.lines += lines.lines;
@@ -206,7 +223,7 @@ impl Writer {
     pub(crate) async fn say(&mut self, notice: Notice<'_>) -> Result<(), Gone> {
         // The cursor that it carries is behind all lines.
         self.text.is_behind = false;
-        let cursor = self.cursor();
+        let cursor = self.text.cursor();
         let (name, pairs) = match notice {
             Notice::State(state, why) => {
                 ("state", vec![("state", Some(state.to_owned())), ("why", why.map(str::to_owned))])

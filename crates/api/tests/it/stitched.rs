@@ -1,6 +1,8 @@
 //! Tails of `/api/v1`: history and live lines as one, each record once and in order, and going on by a cursor.
 
+mod away;
 mod lost;
+mod many;
 mod random;
 mod slow;
 mod switch;
@@ -183,6 +185,37 @@ async fn other_orgs_and_apps_are_not_seen() {
     assert_eq!(apps, ["db", "db"]);
     let answer = world.api.ask(&get("/api/v1/logs/tail?follow=0&subject=logs.*.lhr.i1")).await;
     assert_eq!(answer.rows().iter().filter(|row| row["fly"].is_object()).count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_tells_nothing_of_apps_that_its_reader_may_not_see() {
+    let world = World::new().await;
+    let confined = world.api.world.token_for("k3f9", &scope(&["web", "db"], &[Action::Read]));
+    let mut all_apps = world.tail_at(&world.api.world.token("k3f9"), "/api/v1/logs/tail?lines=0").await;
+    let mut some = world.tail_at(&confined, "/api/v1/logs/tail?lines=0").await;
+    all_apps.live().await;
+    some.live().await;
+    let mut web = Machine::new("web", "i1", 1);
+    for boot in 2..40 {
+        let mut secret = Machine::new("secret", &format!("i{boot}"), boot);
+        let lines = secret.lines(1);
+        world.publish(&secret, &lines).await;
+    }
+    let lines = web.lines(1);
+    world.publish(&web, &lines).await;
+    assert_eq!(some.lines(1).await, all(&lines));
+    all_apps.lines(39).await;
+    // Both with the next cursor of the feed.
+    let lines = web.lines(1);
+    world.publish(&web, &lines).await;
+    assert_eq!((some.lines(1).await, all_apps.lines(1).await), (all(&lines), all(&lines)));
+    let (long, short) = (all_apps.id.len(), some.id.len());
+    assert!(long > 38 * 10 && short < 100, "{short} of {long}: {}", some.id);
+    // It is as good as one that tells all.
+    let more = web.lines(1);
+    world.publish(&web, &more).await;
+    let mut again = world.tail_at(&confined, &format!("/api/v1/logs/tail?resume={}", some.id)).await;
+    assert_eq!(again.lines(1).await, all(&more));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

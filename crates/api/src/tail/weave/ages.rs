@@ -116,6 +116,11 @@ impl Ages {
         lost
     }
 
+    /// Forgets what was heard first, and says what it was.
+    pub(super) fn pop_oldest(&mut self) -> BTreeMap<BootKey, Given> {
+        self.steps.pop_front().map(|step| step.given).unwrap_or_default()
+    }
+
     /// Forgets this boot's numbers below `end`.
     pub(super) fn settle(&mut self, boot: BootKey, end: u64) {
         for step in &mut self.steps {
@@ -144,7 +149,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn boot(number: u64) -> BootKey {
-        BootKey::of("i1", line::Boot::from_bits(number))
+        BootKey::of("web", "lhr", "i1", line::Boot::from_bits(number))
     }
 
     /// The numbers of boots that are lost after so many minutes more.

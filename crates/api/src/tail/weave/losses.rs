@@ -37,13 +37,13 @@ impl Losses {
     }
 
     /// In which loss a record was that comes now. It is forgotten.
-    pub(super) fn take(&mut self, boot: BootKey, id: &Id) -> Option<u64> {
+    pub(super) fn take(&mut self, id: &Id) -> Option<u64> {
         for (number, lost) in &mut self.known {
-            let Some(given) = lost.get_mut(&boot) else { continue };
+            let Some(given) = lost.get_mut(&id.key) else { continue };
             if given.has(id.seq, id.end, id.is_gap) {
                 given.remove(id.seq, id.end, id.is_gap);
                 if given.is_empty() {
-                    lost.remove(&boot);
+                    lost.remove(&id.key);
                     self.boots -= 1;
                 }
                 return Some(*number);

@@ -7,12 +7,18 @@ fn origin(boot: u64) -> Origin {
     Origin { instance: Arc::from("i1"), boot: Boot::from_bits(boot) }
 }
 
+fn key(boot: u64) -> BootKey {
+    BootKey::of("web", "lhr", "i1", Boot::from_bits(boot))
+}
+
 fn id(boot: u64, seq: u64) -> Id {
-    Id { origin: origin(boot), seq, end: seq + 1, is_gap: false }
+    Id { origin: origin(boot), key: key(boot), seq, end: seq + 1, is_gap: false }
 }
 
 fn piece(id: Id) -> Piece<()> {
-    Piece { id, bytes: 100, time: 0, payload: () }
+    let name = |text| line::Name::new("x", text).unwrap();
+    let place = Arc::new(Place { app: name("web"), region: name("lhr"), instance: name("i1") });
+    Piece { id, place, bytes: 100, time: 0, payload: () }
 }
 
 /// What a reader was given, in its order.
@@ -260,18 +266,24 @@ proptest! {
         before in prop::collection::vec(0_usize..6, 3),
         steps in prop::collection::vec(any_step(), 0..80),
         gives_up: bool,
+        most in prop_oneof![Just(MAX_AHEAD), (1_usize..3, 1_usize..4)],
     ) {
         let records: Vec<Vec<Id>> = (1..).zip(&spans).map(|(boot, spans)| {
             let place = |seq: &mut u64, &(span, is_gap): &(u64, bool)| {
                 *seq += span;
-                Some(Id { origin: origin(boot), seq: *seq - span, end: *seq, is_gap })
+                Some(Id { origin: origin(boot), key: key(boot), seq: *seq - span, end: *seq, is_gap })
             };
             spans.iter().scan(1, place).collect()
         }).collect();
         let begun: Vec<usize> = before.iter().zip(&records).map(|(&at, records)| at.min(records.len())).collect();
         let (mut stored, mut live) = (begun.clone(), begun.clone());
-        let mut reader = Reader::new();
+        let limits = Limits { ahead: most, ..Limits::USUAL };
+        let mut reader = Reader { weave: Weave::new(limits), ..Reader::new() };
         for step in steps {
+            let ahead = reader.weave.ahead();
+            prop_assert!(ahead.len() <= most.0);
+            // A number out of the middle of a range makes two of it.
+            prop_assert!(ahead.values().map(|given| given.ranges()).sum::<usize>() <= most.1 + 1);
             match step {
                 Step::Live { boot, lost, again } => {
                     let Some(id) = records[boot].get(live[boot]) else { continue };

@@ -33,7 +33,11 @@ fn held(world: &World) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_held_for_slow_readers_of_many_apps_is_bounded_by_bytes() {
     const MOST: u64 = 2 << 20;
-    let world = World::with(|config| config.limits.follow_bytes = MOST as usize).await;
+    let world = World::with(|config| {
+        config.limits.follow_bytes = MOST as usize;
+        config.limits.stall = std::time::Duration::from_secs(300);
+    })
+    .await;
     let mut machines: Vec<_> =
         (0..3).map(|at| Machine::new(&format!("web{at}"), &format!("i{at}"), at)).collect();
     let mut tails = Vec::new();
@@ -43,7 +47,7 @@ async fn what_is_held_for_slow_readers_of_many_apps_is_bounded_by_bytes() {
         tails.push((tail, Vec::new()));
     }
     let pad = "x".repeat(200 << 10);
-    for _ in 0..20 {
+    for _ in 0..8 {
         for (machine, (_, wanted)) in machines.iter_mut().zip(&mut tails) {
             let lines: Vec<_> = (0..3).map(|_| machine.line(Level::Info, &pad)).collect();
             world.publish(machine, &lines).await;
@@ -54,7 +58,10 @@ async fn what_is_held_for_slow_readers_of_many_apps_is_bounded_by_bytes() {
         }
     }
     for (tail, wanted) in &mut tails {
-        assert!(tail.lines(wanted.len()).await == *wanted, "not each line once and in order");
+        let found: Vec<String> =
+            tail.lines(wanted.len()).await.iter().map(|line| line.replace(&pad, "")).collect();
+        let wanted: Vec<String> = wanted.iter().map(|line: &String| line.replace(&pad, "")).collect();
+        assert_eq!(found, wanted);
     }
     drop(tails);
     // Their feeds end with them.

@@ -18,6 +18,11 @@ impl Switch {
         Self { logs, is_away: AtomicBool::new(false) }
     }
 
+    /// The same without a switch.
+    pub(crate) fn logs(&self) -> Arc<dyn Logs> {
+        Arc::clone(&self.logs)
+    }
+
     /// From now on it answers nothing that it is asked, or does again.
     pub(crate) fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::SeqCst);

@@ -105,15 +105,18 @@ impl World {
     }
 
     pub(crate) async fn tail_as(&self, org: &str, app: &str, args: &str) -> Reader {
-        let mut client = Client::connect(self.api.address).await;
         let token = self.api.world.token(org);
-        let request = format!(
-            "GET /api/v1/apps/{app}/logs/tail?{args} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: FlyV1 {token}\r\n\r\n"
-        );
-        client.send(request.as_bytes()).await;
-        let (status, head) = client.head().await.unwrap();
-        assert_eq!(status, 200, "{head}");
-        Reader { client, unread: String::new(), id: String::new() }
+        self.tail_at(&token, &format!("/api/v1/apps/{app}/logs/tail?{args}")).await
+    }
+
+    /// A reader of what this path gives, with a token.
+    pub(crate) async fn tail_at(&self, token: &str, path: &str) -> Reader {
+        Reader::open(&self.api, token, path).await
+    }
+
+    /// Another API on the same store, which is never away for it.
+    pub(crate) async fn other_server(&self) -> Api {
+        Api::start_on(self.switch.logs(), Arc::new(Fake::new(Vec::new())), |_| {}).await
     }
 }
 
@@ -192,6 +195,18 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Reads what this path gives, with a token.
+    pub(crate) async fn open(api: &Api, token: &str, path: &str) -> Self {
+        let mut client = Client::connect(api.address).await;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: FlyV1 {token}\r\n\r\n"
+        );
+        client.send(request.as_bytes()).await;
+        let (status, head) = client.head().await.unwrap();
+        assert_eq!(status, 200, "{head}");
+        Self { client, unread: String::new(), id: String::new() }
+    }
+
     /// The next event; `None` when the tail ends.
     pub(crate) async fn event(&mut self) -> Option<Event> {
         loop {
