@@ -268,7 +268,7 @@ test('strange lines do no harm', async ({ page }) => {
   await expect(page.locator('.row', { hasText: '[U+202E]' })).toBeVisible();
   await expect(page.locator('main img, main script')).toHaveCount(0);
   expect(await page.title()).toBe(title);
-  await page.getByRole('button', { name: /Wrap/ }).click();
+  await page.getByRole('button', { name: 'Wrap', exact: true }).click();
   await expect(page.locator('.lines')).toHaveClass(/wrap/);
   await shots(page, 'search-strange');
   await axe(page, '.search-found');
