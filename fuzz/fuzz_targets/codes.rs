@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use line::codes::{of_import, recognise};
 use line::Provider;
+use line::codes::{of_import, recognise};
 
 fuzz_target!(|bytes: &[u8]| {
     for provider in Provider::ALL {

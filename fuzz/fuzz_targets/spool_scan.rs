@@ -9,8 +9,9 @@ const HEADER: usize = 1024;
 const RECORD: usize = 72;
 const NONCE: [u8; 8] = *b"\x01nonces\x01";
 
-fuzz_target!(|input: (u32, bool, Vec<u8>)| {
-    let (base, seal, mut bytes) = input;
+fuzz_target!(|input: (u32, bool, &[u8])| {
+    let (base, seal, bytes) = input;
+    let mut bytes = bytes.to_vec();
     let base = u64::from(base) * 8;
     if seal {
         bytes.splice(..0, header(base));

@@ -34,6 +34,8 @@ pub use tables::{FrameInfo, Section, Sizes, Stream};
 pub use writer::PartWriter;
 
 use head::{HEAD_BYTES, footer};
+use press::Press;
+use texts::Care;
 
 /// Version of the format that is written, and the latest that is read.
 pub const VERSION: u32 = 1;
@@ -57,6 +59,18 @@ impl Options {
 
     /// For a day to which hardly anything will be added: written once, and read for weeks.
     pub const CLOSED: Self = Self { level: 12, frame_text_bytes: 1 << 20, frame_rows: 32 << 10, split: true };
+}
+
+/// The bytes of a column with these messages, as a frame has it, without its checksum; `is_fine` as for a day that is over. For fuzzing too.
+///
+/// # Errors
+/// When zstd has no memory.
+pub fn column_of(messages: &query::Text, is_fine: bool) -> Result<Vec<u8>, Error> {
+    let care = if is_fine { Care::Fine } else { Care::Split };
+    let mut bytes = Vec::new();
+    let values = texts::Values::of(messages);
+    texts::put(values, care.split(values).as_ref(), &mut Press::new(1)?, &mut bytes);
+    Ok(bytes)
 }
 
 /// The column of `rows` rows that a frame's bytes are, as if its checksum were right: what fuzzing reaches the encodings by.
