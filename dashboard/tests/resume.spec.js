@@ -1,6 +1,7 @@
 // A page goes on where it was: its server is killed and comes again, on its data or on an emptied store; and its cursor is no good.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { axe, expect, fits, shots, signIn, test, token } from './support.js';
@@ -9,16 +10,32 @@ const { LOGWAY_BIN: bin } = process.env;
 const rows = (page) => page.getByRole('feed').getByRole('article');
 const state = (page) => page.locator('.live-state');
 
+/** A free port below those that connections are given: nobody takes it while the server is dead. */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise((done) => {
+      server.on('error', () => done(false));
+      server.listen(port, '127.0.0.1', () => done(true));
+    });
+    if (!isFree) continue;
+    await new Promise((done) => { server.close(done); });
+    return String(port);
+  }
+}
+
 /** `logway up` in a folder of its own, on ports that it keeps. */
 class Server {
   constructor() {
     this.folder = mkdtempSync(path.join(tmpdir(), 'lw-'));
     this.data = path.join(this.folder, 'd');
-    this.ports = { http: '0', nats: '0', proxy: '0' };
+    this.ports = null;
   }
 
   /** Resolves when it is ready. */
   async start() {
+    this.ports ??= { http: await freePort(), nats: await freePort(), proxy: await freePort() };
     const ports = Object.entries(this.ports).flatMap(([what, port]) => [`--${what}-port`, port]);
     this.process = spawn(bin, ['up', '--data', this.data, ...ports], { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
@@ -29,8 +46,6 @@ class Server {
       });
       this.process.on('exit', (code) => fail(new Error(`up ended with ${code}: ${said}`)));
     });
-    const addresses = JSON.parse(readFileSync(path.join(this.data, 'up.json'), 'utf8'));
-    for (const what of Object.keys(this.ports)) this.ports[what] = addresses[what].split(':').at(-1);
     this.url = `http://127.0.0.1:${this.ports.http}`;
     this.token = readFileSync(path.join(this.data, 'token'), 'utf8').trim();
   }
