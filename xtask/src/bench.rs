@@ -7,6 +7,7 @@ mod feed;
 mod host;
 mod http;
 mod init;
+mod inventory;
 mod lines;
 mod page;
 mod pages;
@@ -46,6 +47,7 @@ Benches (all of them without NAME; the calibration always runs first):
   store      CPU per line of inserts over HTTP, disk, memory, and queries over 3 million lines, before and after days are closed;
              with VICTORIA_LOGS_BIN set, then the same of that VictoriaLogs
   pages      requests/s of the Logs API, with lines and without news, and CPU of each
+  inventory  answers of /api/v1/apps, machines and doctor over 3 million lines of 200 apps and 2,000 boots, all of the last hour
   tail       from stdout to readers of the tail over HTTP, one and 500 of an app, and what they cost
   dashboard  first line, latency, frames and memory of the page of an app's lines, in Chromium
   proxy      deliveries/s, latency and CPU of the NATS front door against nats-server itself; idle clients, logins
@@ -113,7 +115,7 @@ struct Named {
 }
 
 /// In the order in which a line travels.
-const BENCHES: [Named; 9] = [
+const BENCHES: [Named; 10] = [
     Named { name: "init", title: "init: the static logway-init alone", measure: init::measure },
     Named {
         name: "host",
@@ -139,6 +141,11 @@ const BENCHES: [Named; 9] = [
         name: "pages",
         title: "pages: the Logs API as flyctl asks it, 300,000 lines of 16 apps stored",
         measure: pages::measure,
+    },
+    Named {
+        name: "inventory",
+        title: "inventory: what the dashboard asks each few seconds, 3 million lines of 200 apps and 2,000 boots in the last hour",
+        measure: inventory::measure,
     },
     Named {
         name: "tail",

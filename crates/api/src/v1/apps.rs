@@ -33,8 +33,10 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
     apps.days(&ask(api, asked, "* | stats by (app, _time:1d) count() as n".to_owned()).await?);
     let text = format!("{} | stats by (app, region, instance) count() as n", between(end - RECENT, end));
     apps.sources(&ask(api, asked, text).await?);
-    let text = format!("{} | stats by (app, level, _time:1m) count() as n", between(hour, end));
+    let text = format!("{} | stats by (app, _time:1m) count() as n", between(hour, end));
     apps.minutes(&ask(api, asked, text).await?, hour);
+    let text = format!("{} level:=error | stats by (app) count() as n", between(hour, end));
+    apps.errors(&ask(api, asked, text).await?);
     apps.last_lines(api, asked).await?;
     let list: Vec<_> = apps.apps.iter().map(|(name, app)| app.shown(name)).collect();
     Ok(document(json!({ "apps": list }), apps.missing))
@@ -98,14 +100,20 @@ impl Apps {
     fn minutes(&mut self, table: &Table, from: i64) {
         self.missing.extend_from_slice(&table.missing);
         for row in table.rows() {
-            let (lines, is_error) = (row.count("n"), row.text("level") == "error");
+            let lines = row.count("n");
             let app = self.app(row);
             app.last = app.last.max(row.time());
-            app.errors += if is_error { lines } else { 0 };
             let minute = usize::try_from((row.time() - from).div_euclid(MINUTE)).ok();
             if let Some(count) = minute.and_then(|minute| app.per_minute.get_mut(minute)) {
                 *count += lines;
             }
+        }
+    }
+
+    fn errors(&mut self, table: &Table) {
+        self.missing.extend_from_slice(&table.missing);
+        for row in table.rows() {
+            self.app(row).errors += row.count("n");
         }
     }
 

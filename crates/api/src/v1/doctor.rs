@@ -41,12 +41,18 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
     let recent = format!("{filter} _time:>={}", rfc3339(since));
     let mut boots = Boots::default();
     // A row that stands for one number has no `span`.
+    // Nearly all rows stand for one number, and nothing has to be worked out for each of them: the others are asked for by themselves.
     let text = format!(
-        "{recent} | math span default 1 as n, seq + n as next | stats by (app, region, instance, host, boot) sum(n) as numbers, \
-         sum(n) if (\"gap.reason\":*) as stated, min(seq) as first, max(next) as next, max(_time) as newest \
-         | sort by (newest) desc limit {MAX_BOOTS}"
+        "{recent} | stats by (app, region, instance, host, boot) count() as rows, min(seq) as first, max(seq) as last, \
+         max(_time) as newest | sort by (newest) desc limit {MAX_BOOTS}"
     );
     boots.stored(&ask(api, asked, text).await?);
+    let text = format!(
+        "{recent} (span:* or \"gap.reason\":*) | math span default 1 as n, seq + n as next \
+         | stats by (app, region, instance, boot) count() as rows, sum(n) as numbers, sum(n) if (\"gap.reason\":*) as stated, \
+         max(next) as next"
+    );
+    boots.spanned(&ask(api, asked, text).await?);
     let text = format!(
         "{recent} \"gap.reason\":* | fields app, region, instance, boot, seq, span, \"gap.reason\" | limit {MAX_GAPS}"
     );

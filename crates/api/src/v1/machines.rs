@@ -18,6 +18,11 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 /// How far back it is looked which Machines wrote. Those that began or ended are found as long as lines are kept.
 const RECENT: i64 = 7 * 24 * HOUR;
+/// How far back it is known to the minute when a Machine wrote last. Before that to ten, and after an hour to the hour.
+const LATELY: i64 = 10 * MINUTE;
+/// What is read of beginnings and ends.
+const EVENT_FIELDS: &str = "_time, app, region, instance, boot, host, logway.event.kind, logway.event.code, logway.event.signal, \
+                            logway.event.oom_killed, _msg, seq, span";
 /// Beginnings and ends that are looked at, the newest ones.
 const MAX_EVENTS: usize = 20_000;
 /// Machines that are told, those that wrote last.
@@ -36,13 +41,22 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
         between(end - RECENT, end)
     );
     machines.written(&ask(api, asked, text).await?);
+    // One by one only minutes of which it matters: of all, there are as many sums as lines.
+    for (from, step) in [(end - HOUR, "10m"), (end - LATELY, "1m")] {
+        let text = format!(
+            "{filter} {} | stats by (app, region, instance, _time:{step}) count() as n",
+            between(from, end)
+        );
+        machines.written(&ask(api, asked, text).await?);
+    }
     let text = format!(
-        "{filter} {} | stats by (app, region, instance, level, _time:1m) count() as n",
+        "{filter} {} | stats by (app, region, instance, level) count() as n",
         between(end - HOUR, end)
     );
-    machines.counted(&ask(api, asked, text).await?);
+    machines.counted(&ask(api, asked, text).await?, end - HOUR);
     let text = format!(
-        "{filter} (\"logway.event.kind\":in(started, exited) or \"gap.reason\":=vanished) | sort by (_time) desc limit {MAX_EVENTS}"
+        "{filter} (\"logway.event.kind\":in(started, exited) or \"gap.reason\":=vanished) | sort by (_time) desc limit {MAX_EVENTS} \
+         | fields {EVENT_FIELDS}"
     );
     machines.told(&ask(api, asked, text).await?);
     let now = Instant::now();
@@ -100,19 +114,19 @@ impl Machines {
         self.machines.entry(id).or_default()
     }
 
-    /// In which hours which Machine wrote.
+    /// In which hours, or shorter times, which Machine wrote.
     fn written(&mut self, table: &Table) {
         self.missing.extend_from_slice(&table.missing);
         table.rows().for_each(|row| self.of(row).see(row.time()));
     }
 
-    /// How much each wrote in the last hour, by the minute.
-    fn counted(&mut self, table: &Table) {
+    /// How much each wrote in the last hour.
+    fn counted(&mut self, table: &Table, from: i64) {
         self.missing.extend_from_slice(&table.missing);
         for row in table.rows() {
             let (lines, is_error) = (row.count("n"), row.text("level") == "error");
             let machine = self.of(row);
-            machine.see(row.time());
+            machine.see(from);
             machine.lines += lines;
             machine.errors += if is_error { lines } else { 0 };
         }

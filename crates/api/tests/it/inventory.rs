@@ -224,6 +224,8 @@ async fn whether_all_is_stored() {
         numbered("k3f9", app, "i1", seq, span).with("gap.reason", reason).with("provider", "runner")
     };
     let mut lines: Vec<_> = (1..=20).map(|seq| numbered("k3f9", "whole", "i1", seq, 1)).collect();
+    // The last one stands for many numbers.
+    lines.push(numbered("k3f9", "whole", "i1", 21, 5));
     // 3 and 4 are one line, 6 and 7 are lost and said so, 8 and 9 are neither; 11 was said to be lost and came later.
     lines.extend(
         [(1, 1), (2, 1), (3, 2), (5, 1), (10, 1), (11, 1), (12, 1)]
@@ -244,7 +246,7 @@ async fn whether_all_is_stored() {
     };
     assert_eq!(
         (figures(whole), &whole["proved"], &whole["gaps"]),
-        ([20, 20, 0, 0, 0], &json!(true), &json!({}))
+        ([25, 25, 0, 0, 0], &json!(true), &json!({}))
     );
     assert_eq!((figures(holes), &holes["proved"]), ([12, 8, 1, 2, 0], &json!(false)));
     assert_eq!(holes["gaps"], json!({ "ring_full": 2, "vanished": 1 }));

@@ -65,16 +65,28 @@ impl Boots {
         self.boots.iter()
     }
 
-    /// What is stored of each boot.
+    /// What is stored of each boot, as if each row stood for one number.
     pub(super) fn stored(&mut self, table: &Table) {
         self.missing.extend_from_slice(&table.missing);
         for row in table.rows() {
             let account = self.boots.entry(id(row)).or_default();
             account.host = row.text("host");
-            (account.first, account.next) = (row.count("first"), row.count("next"));
+            (account.first, account.next) = (row.count("first"), row.count("last").saturating_add(1));
             account.stretch = account.next.saturating_sub(account.first);
-            account.stored = row.count("numbers").saturating_sub(row.count("stated"));
+            account.stored = row.count("rows");
             account.newest = moment(row);
+        }
+    }
+
+    /// The rows that stand for many numbers, or for such that are stated missing.
+    pub(super) fn spanned(&mut self, table: &Table) {
+        self.missing.extend_from_slice(&table.missing);
+        for row in table.rows() {
+            let Some(account) = self.boots.get_mut(&id(row)) else { continue };
+            account.next = account.next.max(row.count("next"));
+            account.stretch = account.next.saturating_sub(account.first);
+            let lines = row.count("numbers").saturating_sub(row.count("stated"));
+            account.stored = account.stored.saturating_sub(row.count("rows")).saturating_add(lines);
         }
     }
 
