@@ -7,7 +7,7 @@
 //! | both in one order, each record once | [`weave`] |
 //! | on its way to the tails, bounded by bytes | [`ring`], [`memory`] |
 //! | where a tail stands, to go on from there | [`cursor`] |
-//! | history, what a cursor has not seen, then what comes | [`history`], [`run`] |
+//! | history, what a cursor has not seen, then what comes | [`history`], [`joining`], [`run`] |
 //! | a filter is held against it | [`batch`] |
 //! | bytes for a client | [`writer`] |
 //! | what it was given, and how far it is behind | [`delivery`] |
@@ -18,6 +18,7 @@ mod delivery;
 mod feed;
 mod follow;
 mod history;
+mod joining;
 mod memory;
 mod request;
 mod ring;
@@ -44,10 +45,11 @@ use cursor::Cursor;
 use delivery::{Chunk, Delivery};
 use feed::{Feed, Health};
 use follow::Follower;
+use joining::{AHEAD, is_past};
 use memory::Memory;
 use request::Request;
 pub(crate) use request::Whose;
-use run::{AHEAD, Over, Tail, begun, is_past};
+use run::{Over, Tail, begun};
 use writer::{Notice, Writer};
 
 /// Chunks that may wait to be sent.

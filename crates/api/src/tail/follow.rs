@@ -23,6 +23,8 @@ pub(crate) const MAX_ROWS: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How far back the end of a boot is looked for first: all of its rows may be very many. Nanoseconds.
 const RECENT: i64 = 900 * 1_000_000_000;
+/// How long before it was first heard of a store is read from that was not there before: what it has is new, but may be late. Nanoseconds.
+pub(crate) const UNKNOWN_STORE: i64 = 600 * 1_000_000_000;
 /// Most bytes that one may take in the store.
 const STATE_BYTES: usize = 64 << 20;
 

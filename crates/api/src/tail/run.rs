@@ -1,5 +1,6 @@
 //! The steps of a tail: history, what a cursor has not seen, then lines as they come.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,9 +9,9 @@ use line::{Name, OrgId};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 
 use super::batch::{Batch, Batcher, Fresh, Record};
-use super::cursor::{Ahead, BootKey, Cursor, Last, Stand, has, remove};
+use super::cursor::{Ahead, BootKey, Cursor, Last, Stand, has, note, remove};
 use super::feed::{Feed, Health, Joined};
-use super::follow::{MAX_ROWS, fresh};
+use super::follow::{MAX_ROWS, UNKNOWN_STORE, fresh};
 use super::request::Request;
 use super::ring::{Behind, Reader};
 use super::writer::{Gone, Notice, Writer};
@@ -25,12 +26,10 @@ const AGAIN: Duration = Duration::from_secs(3);
 const SOON: Duration = Duration::from_millis(50);
 /// How long to wait so. What they do not have then they may never have.
 const GONE: Duration = Duration::from_secs(10);
-/// How long to wait until the feed is as far as a cursor before it is said that a store is away.
-const SAID: Duration = Duration::from_secs(1);
 /// Boots whose lines are noted while a store is away before what the others have is read from them: a cursor has to tell of each.
 const MAX_NOTED: usize = 256;
-/// How long before a cursor was given a store is read from that was not there then: clocks differ.
-const UNKNOWN_STORE: i64 = 600 * 1_000_000_000;
+/// Boots of which it is noted what came, while more than one store is read. What two stores have of others comes twice.
+const MAX_PASSED: usize = 16_384;
 /// How long lines gather for each tail that there is, and at most.
 const PER_TAIL: Duration = Duration::from_micros(40);
 const LONGEST_REST: Duration = Duration::from_millis(15);
@@ -117,9 +116,10 @@ impl Tail {
             self.tell(&now).await?;
             let lacks = self.lacks;
             tokio::select! {
-                live = self.live(&mut batches, &mut health, &mut beside) => live?,
+                biased;
                 // A store that was away is followed now.
                 Ok(()) = begun.changed(), if lacks => {}
+                live = self.live(&mut batches, &mut health, &mut beside) => live?,
                 () = sleep(AGAIN), if lacks => {}
             }
             // It was too slow, or a store was away: what it missed is read.
@@ -130,55 +130,15 @@ impl Tail {
         }
     }
 
-    /// Joins the feed when it is as far as the cursor.
-    async fn join(&mut self, cursor: &Cursor) -> Result<Joined, Over> {
-        let (mut beats, begun, mut is_told) = (self.beats(), Instant::now(), false);
-        loop {
-            let joined = self.feed.join();
-            let stores = &joined.stand.cursor.stores;
-            let is_far = |(store, pos): (&Name, &u64)| stores.get(store).is_none_or(|reached| reached >= pos);
-            if cursor.stores.iter().all(is_far) {
-                return Ok(joined);
-            }
-            drop(joined);
-            self.feed.hurry();
-            if !is_told && begun.elapsed() >= SAID {
-                is_told = true;
-                self.say_away(cursor).await?;
-            }
-            tokio::select! {
-                () = sleep(Duration::from_millis(20)) => {}
-                _ = beats.tick() => {
-                    self.beat().await?;
-                    self.say_away(cursor).await?;
-                }
-                () = self.writer.gone() => return Err(Over::Gone),
-            }
-        }
-    }
-
-    /// Says that what is behind a cursor cannot be said yet. Ends the tail if it never can.
-    async fn say_away(&mut self, cursor: &Cursor) -> Result<(), Over> {
-        self.writer.stand_at(cursor);
-        let health = self.feed.health().borrow().clone();
-        let why = match &health {
-            Health::Storeless(why) => why.as_str(),
-            _ => "it has not said yet how far it is",
-        };
-        self.writer.say(Notice::State("store-away", Some(why))).await?;
-        let feed = Arc::clone(&self.feed);
-        if self.waiting(is_past(&feed, cursor)).await? { Ok(()) } else { Err(Over::Done(AHEAD)) }
-    }
-
     /// When to say that a tail lives while it has no lines.
-    fn beats(&self) -> Interval {
+    pub(super) fn beats(&self) -> Interval {
         let mut beats = interval(self.api.limits.heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         beats.reset();
         beats
     }
 
-    async fn beat(&mut self) -> Result<(), Gone> {
+    pub(super) async fn beat(&mut self) -> Result<(), Gone> {
         self.count();
         self.writer.say(Notice::Heartbeat(unix_ns())).await
     }
@@ -210,6 +170,8 @@ impl Tail {
 
     /// Gives the rows between the cursor and where the feed stands. A store that does not answer is left for later.
     async fn catch_up(&mut self, cursor: &mut Cursor, stands: &Cursor) -> Result<(), Over> {
+        // Of what was on its way when shards moved two stores have the same.
+        let mut passed = (stands.stores.len() > 1).then(Ahead::new);
         for (store, &to) in &stands.stores {
             let from = match cursor.stores.get(store) {
                 Some(&from) => from,
@@ -224,7 +186,7 @@ impl Tail {
             let commits = self.rows_of(store);
             let mut next = Some(from);
             while let Some(from) = next.filter(|from| *from < to) {
-                next = self.page(cursor, &commits, from, to).await?;
+                next = self.page(cursor, &commits, from..to, &mut passed).await?;
             }
             if next.is_some() {
                 self.pass(cursor, store, from, to).await;
@@ -260,8 +222,8 @@ impl Tail {
         &mut self,
         cursor: &mut Cursor,
         commits: &Commits,
-        from: u64,
-        to: u64,
+        Range { start: from, end: to }: Range<u64>,
+        passed: &mut Option<Ahead>,
     ) -> Result<Option<u64>, Over> {
         let page = match self.waiting(commits.read_between(from..to, MAX_ROWS)).await? {
             Ok(page) => page,
@@ -275,7 +237,10 @@ impl Tail {
         let rows = fresh(&self.org, &page).into_iter().map(|(_, fresh)| fresh);
         for (_, record) in records(rows) {
             self.writer.reach(record.time);
-            if take(&mut cursor.given, &record) {
+            let is_new = take(&mut cursor.given, &record);
+            if !passed.as_mut().is_none_or(|passed| pass(passed, &record)) {
+                self.writer.note(&record);
+            } else if is_new {
                 self.writer.line(&record, None).await?;
             }
         }
@@ -448,6 +413,16 @@ fn take(given: &mut Ahead, record: &Record) -> bool {
     is_new
 }
 
+/// Whether a record did not come from another store before. It is noted.
+fn pass(passed: &mut Ahead, record: &Record) -> bool {
+    let Some((boot, seq, end)) = record.id else { return true };
+    let is_new = !has(passed, boot, seq, end, record.is_gap);
+    if passed.len() < MAX_PASSED {
+        note(passed, boot, seq, end, record.is_gap);
+    }
+    is_new
+}
+
 /// Records by themselves, with their places in a history.
 pub(super) fn records(rows: impl Iterator<Item = Fresh>) -> Vec<(Last, Record)> {
     let mut batcher = Batcher::default();
@@ -469,22 +444,4 @@ pub(super) async fn begun(feed: &Feed, patience: Duration) -> Health {
         Ok(Ok(health)) => health.clone(),
         _ => Health::Starting,
     }
-}
-
-/// What is said to a client whose cursor cannot be gone on with.
-pub(super) const AHEAD: &str = "the cursor is ahead of what is stored: it is of another installation, or of a store that was replaced; begin anew with since";
-
-/// Whether the stores are as far as a cursor, as far as they answer. If not, it is of another one, or the store has lost what it had.
-pub(super) async fn is_past(feed: &Feed, cursor: &Cursor) -> bool {
-    let stand = feed.join().stand;
-    for (store, &pos) in &cursor.stores {
-        if stand.cursor.stores.get(store).is_none_or(|&reached| reached >= pos) {
-            continue;
-        }
-        // The feed may only not be there yet.
-        if feed.follower().end(store).await.is_ok_and(|end| end < pos) {
-            return false;
-        }
-    }
-    true
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use line::Boot;
 use store::Ranges;
 
-use super::cursor::{Ahead, BootKey, MAX_AHEAD, Place};
+use super::cursor::{Ahead, BootKey, Given, MAX_AHEAD, Place};
 use lead::Lead;
 
 /// Which start of which instance.
@@ -97,6 +97,8 @@ struct Known<T> {
     next: Option<u64>,
     /// As cursors say it: several, if an instance has lines of several apps.
     keys: Vec<BootKey>,
+    /// What the stores' order has passed: agents deliver to two stores what was on its way when shards moved.
+    passed: Given,
     /// Below `next`, and not given: a live record of those is given yet.
     missing: Ranges,
     held: BTreeMap<u64, Piece<T>>,
@@ -109,7 +111,7 @@ impl<T> Known<T> {
     fn new() -> Self {
         let (missing, held) = (Ranges::default(), BTreeMap::new());
         let (since, last_active) = (Duration::ZERO, Duration::ZERO);
-        Self { next: None, keys: Vec::new(), missing, held, since, last_active }
+        Self { next: None, keys: Vec::new(), passed: Given::default(), missing, held, since, last_active }
     }
 
     /// Takes note that a record is given now.
@@ -213,7 +215,9 @@ impl<T> Weave<T> {
 
     /// Whether a row of the store's order, the next one, is to be given.
     pub(crate) fn is_wanted(&self, id: &Id) -> bool {
-        !self.lead.has(id)
+        let passed =
+            self.boots.get(&id.origin).is_some_and(|known| known.passed.has(id.seq, id.end, id.is_gap));
+        !passed && !self.lead.has(id)
     }
 
     /// The next row of the store's order. What is to be given of it is so before what is put into `out`.
@@ -221,6 +225,10 @@ impl<T> Weave<T> {
         self.make_room(&id.origin);
         let known = self.boots.entry(id.origin.clone()).or_insert_with(Known::new);
         known.last_active = now;
+        if known.passed.has(id.seq, id.end, id.is_gap) {
+            return Due::Given;
+        }
+        known.passed.add(id.seq, id.end, id.is_gap);
         let is_wanted = !self.lead.has(id);
         let late = self.lead.reached(id);
         if is_wanted {

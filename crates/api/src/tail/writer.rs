@@ -74,12 +74,18 @@ impl Text {
         String::from_utf8(text).unwrap_or_default()
     }
 
+    /// The client has a record.
+    fn note(&mut self, record: &Record) {
+        if let Some((boot, seq, end)) = record.id {
+            self.since.note(boot, seq, end, record.is_gap);
+        }
+    }
+
     /// A line. In history, `last` says which it is.
     pub(crate) fn line(&mut self, record: &Record, last: Option<Last>) {
-        match (last, record.id) {
-            (Some(last), _) => self.since.note_history(last),
-            (None, Some((boot, seq, end))) => self.since.note(boot, seq, end, record.is_gap),
-            (None, None) => {}
+        match last {
+            Some(last) => self.since.note_history(last),
+            None => self.note(record),
         }
         self.lines += 1;
         match self.by_app.get_mut(&record.app) {
@@ -176,6 +182,11 @@ impl Writer {
         let mut cursor = self.text.base.cursor.clone();
         self.text.since.add_to(&mut cursor);
         cursor
+    }
+
+    /// The client has a record, from elsewhere.
+    pub(crate) fn note(&mut self, record: &Record) {
+        self.text.note(record);
     }
 
     /// How many boots it was given something of that the last position it stood at does not tell.

@@ -3,6 +3,7 @@
 mod away;
 mod lost;
 mod many;
+mod moved;
 mod random;
 mod slow;
 mod switch;

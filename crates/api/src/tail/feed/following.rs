@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{AWAY, Health, Shared};
 use crate::logs::Failure;
 use crate::serve::unix_ns;
-use crate::tail::follow::{Follower, Ids};
+use crate::tail::follow::{Follower, Ids, UNKNOWN_STORE};
 use crate::tail::weave::Origin;
 
 /// How long after a poll the next one comes: when something waits for it, when something was given ahead, and when nothing is known to be
@@ -25,13 +25,16 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(
 pub(super) async fn follow(shared: &Shared, follower: &Follower) {
     let began = unix_ns();
     let (mut away, mut since, mut absent) = (AWAY.0, None, Absent::new());
+    let mut named = None;
     let mut whole = Whole::default();
     // What agents have comes first, so that the first tail has it, too.
     let _late = timeout(ASKED, shared.asked.notified()).await;
     loop {
-        let polled = poll(shared, follower, since, &mut absent).await;
-        // A store that was not there from the begin on has been missed since then.
-        since = Some(began);
+        if named.is_none() {
+            named = follower.logs.stores().ok();
+        }
+        let polled = poll(shared, follower, since.as_ref(), &mut absent).await;
+        since = named.clone().map(|named| Missed { since: began, named });
         whole.note(shared, polled.as_ref().is_ok_and(|is_all| *is_all) && absent.is_empty(), follower);
         let wait = match polled {
             Ok(is_all) => {
@@ -63,6 +66,21 @@ pub(super) async fn follow(shared: &Shared, follower: &Follower) {
         let (least, most) = (Instant::now() + POLL[0].min(wait), Instant::now() + wait);
         let is_away = wait >= AWAY.0 && matches!(*shared.health.borrow(), Health::Storeless(_));
         pause(shared, least, most, is_away.then(|| first_given(follower, began))).await;
+    }
+}
+
+/// Since when a store has been missed that was not there from the begin on.
+#[derive(Debug)]
+struct Missed {
+    /// When the feed began, Unix nanoseconds.
+    since: i64,
+    /// The stores that there were then. Any other is new, and so is all that it has, late lines too.
+    named: Vec<Name>,
+}
+
+impl Missed {
+    fn of(&self, store: &Name) -> i64 {
+        if self.named.contains(store) { self.since } else { self.since.saturating_sub(UNKNOWN_STORE) }
     }
 }
 
@@ -109,12 +127,12 @@ async fn pause(shared: &Shared, least: Instant, most: Instant, away: Option<i64>
 /// Stores that did not answer: why, and when to ask them again. The others are followed meanwhile.
 type Absent = BTreeMap<Name, (String, Instant)>;
 
-/// Reads what the stores have behind the feed's positions, and from a store that is new what came `since`. Says whether that is all. Fails
+/// Reads what the stores have behind the feed's positions, and from a store that is new what was `missed`. Says whether that is all. Fails
 /// when none answers.
 async fn poll(
     shared: &Shared,
     follower: &Follower,
-    since: Option<i64>,
+    missed: Option<&Missed>,
     absent: &mut Absent,
 ) -> Result<bool, Failure> {
     let (mut is_all, mut failed) = (true, None);
@@ -125,7 +143,7 @@ async fn poll(
     stores.retain(|store| is_alone || absent.get(store).is_none_or(|(_, again)| *again <= now));
     let mut answered = Vec::new();
     for store in stores {
-        match poll_one(shared, follower, &store, since).await {
+        match poll_one(shared, follower, &store, missed.map(|missed| missed.of(&store))).await {
             Ok(is_last) => {
                 is_all &= is_last;
                 absent.remove(&store);

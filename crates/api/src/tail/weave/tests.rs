@@ -190,6 +190,21 @@ fn what_is_too_much_comes_from_the_store() {
 }
 
 #[test]
+fn what_two_stores_have_is_given_once() {
+    let gap = |seq, end| Id { end, is_gap: true, ..id(1, seq) };
+    let mut reader = Reader::new();
+    for seq in 1..4 {
+        assert_eq!(reader.stored(id(1, seq)), [seq]);
+        assert_eq!(reader.stored(id(1, seq)), [0; 0]);
+    }
+    assert_eq!((reader.stored(gap(4, 6)), reader.stored(gap(4, 6))), (vec![4], vec![]));
+    // A line wins over a gap.
+    assert_eq!((reader.stored(id(1, 4)), reader.stored(id(1, 4))), (vec![4], vec![]));
+    reader.live(id(1, 6));
+    assert_eq!((reader.stored(id(1, 6)), reader.stored(id(1, 6))), (vec![], vec![]));
+}
+
+#[test]
 fn what_is_lost_is_ahead_no_more_and_should_it_come_it_is_known_who_has_it() {
     let mut reader = Reader::new();
     let minute = Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! A store that can be away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use api::logs::{Answer, Ask, Batch, Failure, Listen, Logs, Pending, Receipt};
 use bytes::Bytes;
@@ -11,16 +11,22 @@ use line::{Address, Name, OrgId};
 pub(crate) struct Switch {
     logs: Arc<dyn Logs>,
     is_away: AtomicBool,
+    second: Mutex<Option<Arc<dyn Logs>>>,
 }
 
 impl Switch {
     pub(crate) fn new(logs: Arc<dyn Logs>) -> Self {
-        Self { logs, is_away: AtomicBool::new(false) }
+        Self { logs, is_away: AtomicBool::new(false), second: Mutex::default() }
     }
 
     /// The same without a switch.
     pub(crate) fn logs(&self) -> Arc<dyn Logs> {
         Arc::clone(&self.logs)
+    }
+
+    /// From now on there is another store.
+    pub(crate) fn set_second(&self, logs: Arc<dyn Logs>) {
+        *self.second.lock().unwrap() = Some(logs);
     }
 
     /// From now on it answers nothing that it is asked, or does again.
@@ -34,11 +40,19 @@ impl Logs for Switch {
         if self.is_away.load(Ordering::SeqCst) {
             return Answer::failed(Failure::Away("it is off".into()));
         }
-        self.logs.query(ask)
+        let second = self.second.lock().unwrap().clone();
+        match second.filter(|_| ask.store.as_ref().is_some_and(|name| name.as_str() == "second")) {
+            Some(second) => second.query(ask),
+            None => self.logs.query(ask),
+        }
     }
 
     fn stores(&self) -> Result<Vec<Name>, Failure> {
-        self.logs.stores()
+        let mut stores = self.logs.stores()?;
+        if self.second.lock().unwrap().is_some() {
+            stores.push(Name::new("store", "second").unwrap());
+        }
+        Ok(stores)
     }
 
     fn tail(&self, listen: Listen) -> Answer {

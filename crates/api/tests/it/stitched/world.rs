@@ -1,6 +1,7 @@
 //! A bus, a store on disk and an API between them, Machines whose lines go both ways, and readers of tails.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use api::logs::Local;
@@ -29,9 +30,11 @@ pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) store: Store,
     pub(crate) switch: Arc<Switch>,
+    address: SocketAddr,
+    live: api::Live,
     agent: Bus,
     _stop: oneshot::Sender<()>,
-    _dir: TempDir,
+    _dir: Vec<TempDir>,
 }
 
 impl World {
@@ -47,26 +50,33 @@ impl World {
         tokio::spawn(broker::run(broker::Config::new(users.into()), listener, async {
             let _ = stopped.await;
         }));
-        let dir = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock::new());
-        let (engine, _) = Engine::open(Arc::new(RealDisk), dir.path(), Config::default(), clock).unwrap();
-        let store = Store::start(Arc::new(engine), login(address, Role::Store));
+        let (store, dir) = store(address);
         let ears = Bus::start(login(address, Role::Api));
         soon(ears.connected()).await.unwrap();
         let agent = Bus::start(login(address, Role::Agent));
         soon(agent.connected()).await.unwrap();
+        let live = api::Live::new(ears);
         let name = line::Name::new("store", "main").unwrap();
-        let switch = Arc::new(Switch::new(Arc::new(Local::new(store.clone(), name, api::Live::new(ears)))));
+        let switch = Arc::new(Switch::new(Arc::new(Local::new(store.clone(), name, live.clone()))));
         let api = Api::start_on(switch.clone(), Arc::new(Fake::new(Vec::new())), change).await;
-        Self { api, store, switch, agent, _stop: stop, _dir: dir }
+        Self { api, store, switch, address, live, agent, _stop: stop, _dir: vec![dir] }
     }
 
     /// The API ends, and another one is there.
     pub(crate) async fn restart_api(self) -> Self {
-        let Self { api, store, switch, agent, _stop, _dir } = self;
+        let Self { api, store, switch, address, live, agent, _stop, _dir } = self;
         api.stop().await;
         let api = Api::start_on(switch.clone(), Arc::new(Fake::new(Vec::new())), |_| {}).await;
-        Self { api, store, switch, agent, _stop, _dir }
+        Self { api, store, switch, address, live, agent, _stop, _dir }
+    }
+
+    /// All shards move to a new store.
+    pub(crate) fn move_shards(&mut self) {
+        let (store, dir) = store(self.address);
+        let name = line::Name::new("store", "second").unwrap();
+        self.switch.set_second(Arc::new(Local::new(store.clone(), name, self.live.clone())));
+        self.store = store;
+        self._dir.push(dir);
     }
 
     /// Records go over the bus.
@@ -118,6 +128,14 @@ impl World {
     pub(crate) async fn other_server(&self) -> Api {
         Api::start_on(self.switch.logs(), Arc::new(Fake::new(Vec::new())), |_| {}).await
     }
+}
+
+/// A store that has nothing yet.
+fn store(bus: SocketAddr) -> (Store, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let (engine, _) = Engine::open(Arc::new(RealDisk), dir.path(), Config::default(), clock).unwrap();
+    (Store::start(Arc::new(engine), login(bus, Role::Store)), dir)
 }
 
 /// A Machine, and what it has written.
