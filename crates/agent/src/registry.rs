@@ -102,6 +102,8 @@ impl Registry {
         for record in &records {
             registry.replay(record);
         }
+        // Nothing else follows from it.
+        registry.journal.settled();
         Ok(registry)
     }
 

@@ -7,6 +7,7 @@
 
 use crate::salvage::{self, Content};
 use crate::{Disk, File, SyncPoint, make_dir, replace_file};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 /// Most bytes of one record.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
 
+/// Damaged journals that are kept beside the one in use.
+const MAX_ASIDE: usize = 16;
 const MAGIC: [u8; 8] = *b"LWJRNL01";
 const COPY_BYTES: usize = 512;
 const HEADER_BYTES: usize = 2 * COPY_BYTES;
@@ -44,7 +47,8 @@ pub struct Report {
     /// Bytes at the end that were no complete record: normal after a crash.
     pub torn_bytes: u64,
     /// Bytes elsewhere that were no valid record and were skipped, and all that the disk does not give: a copy of the rest is in
-    /// `*.damaged`. A journal whose header is gone counts as a whole; it was renamed so.
+    /// `*.damaged`. A journal without a header or a record counts as a whole; it was renamed so. At least 1 until [`Journal::settled`] was
+    /// told of earlier damage.
     pub damaged_bytes: u64,
 }
 
@@ -80,8 +84,7 @@ impl Journal {
     /// When the file cannot be made, mended, or opened: that is tried for three seconds.
     pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Vec<u8>>, Report), Error> {
         let fail = |action, source| Error::Io { action, path: path.to_path_buf(), source };
-        let dir =
-            path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+        let dir = parent(path);
         make_dir(&*disk, &dir).map_err(|error| fail("make the directory of", error))?;
         let mut report = Report::default();
         let content = match salvage::read(&*disk, path) {
@@ -90,27 +93,47 @@ impl Journal {
         };
         let is_unread = !content.unread.is_empty();
         let bytes = &content.bytes;
-        let Some(nonce) = decode_header(bytes) else {
+        let header = decode_header(bytes);
+        let Some(nonce) = header.or_else(|| nonce_of_records(bytes)) else {
             if is_unread || bytes.iter().any(|&byte| byte != 0) {
                 report.damaged_bytes = bytes.len() as u64;
-                disk.rename(path, &aside(path)).map_err(|error| fail("set aside", error))?;
+                doubt(&*disk, path).map_err(|error| fail("mark the damage of", error))?;
+                disk.rename(path, &aside(&*disk, path)).map_err(|error| fail("set aside", error))?;
             }
+            report.damaged_bytes = report.damaged_bytes.max(is_doubted(&*disk, path).into());
             let journal = Self::create(disk, path, dir).map_err(|error| fail("make", error))?;
             return Ok((journal, Vec::new(), report));
         };
-        let (records, end, damaged_bytes) = scan(bytes, nonce);
-        report = Report::of(damaged_bytes, (bytes.len() - end) as u64, is_unread);
+        let (records, end, damaged) = scan(bytes, nonce);
+        let head = if header.is_none() { HEADER_BYTES as u64 } else { 0 };
+        report = Report::of(damaged + head, (bytes.len() - end) as u64, is_unread);
+        let is_marked = report.damaged_bytes == 0 || doubt(&*disk, path).is_ok();
+        report.damaged_bytes = report.damaged_bytes.max(is_doubted(&*disk, path).into());
         let file = disk.open(path).map_err(|error| fail("open", error))?;
         let mut journal =
             Self { disk, path: path.to_path_buf(), dir, file, nonce, len_bytes: end as u64, broken: false };
-        if is_unread {
-            // For people to look at; without it the records are there all the same.
-            let _kept = journal.disk.create(&aside(path)).and_then(|copy| copy.write_at(0, bytes));
-            journal.compact(&records)?;
+        if is_unread || header.is_none() {
+            // Whoever cannot even mark it has no room for it either, and keeps it as it is.
+            journal.broken = !is_marked || journal.compact(&records).is_err();
+            if !journal.broken {
+                // For people to look at; without it the records are there all the same.
+                let kept = aside(&*journal.disk, path);
+                let _kept = journal.disk.create(&kept).and_then(|copy| copy.write_at(0, bytes));
+            }
         } else {
             journal.broken = journal.settle(report.torn_bytes > 0).is_err();
         }
         Ok((journal, records, report))
+    }
+
+    /// What followed from the damage that was reported is durable: the next opening reports it no more. Until then a start that does not
+    /// come to its end, or is killed, leaves the next one in the same doubt.
+    pub fn settled(&self) {
+        let doubt = beside(&self.path, ".doubt");
+        if self.disk.exists(&doubt) {
+            // If it comes back, the next start is in doubt once more, and does the same again.
+            let _removed = self.disk.remove(&doubt);
+        }
     }
 
     fn create(disk: Arc<dyn Disk>, path: &Path, dir: PathBuf) -> io::Result<Self> {
@@ -223,24 +246,74 @@ impl Journal {
     }
 }
 
-/// Reads the journal at `path` as it is and changes nothing. A damaged header leaves no records.
+/// Reads the journal at `path` as it is and changes nothing. Without a header the records say its number.
 ///
 /// # Errors
 /// `NotFound` when there is none; otherwise what the file system reports.
 pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<(Vec<Vec<u8>>, Report)> {
     let Content { bytes, unread, .. } = salvage::read(disk, path)?;
-    let Some(nonce) = decode_header(&bytes) else {
+    let header = decode_header(&bytes);
+    let Some(nonce) = header.or_else(|| nonce_of_records(&bytes)) else {
         return Ok((Vec::new(), Report { torn_bytes: 0, damaged_bytes: bytes.len() as u64 }));
     };
-    let (records, end, damaged_bytes) = scan(&bytes, nonce);
-    Ok((records, Report::of(damaged_bytes, (bytes.len() - end) as u64, !unread.is_empty())))
+    let (records, end, damaged) = scan(&bytes, nonce);
+    let head = if header.is_none() { HEADER_BYTES as u64 } else { 0 };
+    let mut report = Report::of(damaged + head, (bytes.len() - end) as u64, !unread.is_empty());
+    report.damaged_bytes = report.damaged_bytes.max(is_doubted(disk, path).into());
+    Ok((records, report))
 }
 
-/// Where what is damaged is put.
-fn aside(path: &Path) -> PathBuf {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".damaged");
-    aside.into()
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Where what is damaged is put: beside what was put there before. The last name is used again and again.
+fn aside(disk: &dyn Disk, path: &Path) -> PathBuf {
+    let mut names = (0..MAX_ASIDE).map(|number| match number {
+        0 => beside(path, ".damaged"),
+        number => beside(path, &format!(".damaged-{number}")),
+    });
+    names.find(|name| !disk.exists(name)).unwrap_or_else(|| beside(path, ".damaged-last"))
+}
+
+/// Says durably that the journal at `path` is damaged, before what shows it goes: see [`Journal::settled`].
+///
+/// # Errors
+/// What the disk reports.
+pub fn doubt(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let (doubt, dir) = (beside(path, ".doubt"), parent(path));
+    if disk.exists(&doubt) {
+        return Ok(());
+    }
+    disk.create(&doubt)?.sync_data(SyncPoint::JournalSnapshot)?;
+    disk.sync_dir(&dir, SyncPoint::JournalSnapshotDir)
+}
+
+fn is_doubted(disk: &dyn Disk, path: &Path) -> bool {
+    disk.exists(&beside(path, ".doubt"))
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf()
+}
+
+/// The number of a journal whose header is lost: most records have it, and at least two, or the only one where the first one stands.
+fn nonce_of_records(content: &[u8]) -> Option<u64> {
+    let mut counts: HashMap<u64, usize> = HashMap::new();
+    let mut at = HEADER_BYTES;
+    while let Some(nonce) = content.get(at..).and_then(|rest| rest.first_chunk()) {
+        let nonce = u64::from_le_bytes(*nonce);
+        match decode_record(&content[at..], nonce).filter(|_| nonce != 0) {
+            Some(payload) => {
+                *counts.entry(nonce).or_default() += if at == HEADER_BYTES { 2 } else { 1 };
+                at += RECORD_HEADER_BYTES + payload.len();
+            }
+            None => at += 1,
+        }
+    }
+    counts.into_iter().filter(|(_, count)| *count > 1).max_by_key(|(_, count)| *count).map(|(nonce, _)| nonce)
 }
 
 fn check_size(record: &[u8]) -> Result<(), Error> {

@@ -109,7 +109,9 @@ impl Registry {
         let version = self.state.version.saturating_add(lost);
         self.state.apply(version, numbers);
         // Without the damaged bytes, so that the next start does not leap again.
-        self.rewrite()
+        self.rewrite()?;
+        self.journal.settled();
+        Ok(())
     }
 
     /// The state now.

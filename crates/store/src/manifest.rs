@@ -185,6 +185,11 @@ impl Manifest {
         Ok((manifest, damage))
     }
 
+    /// What the store did about the damage is durable: see [`Journal::settled`].
+    pub(crate) fn settled(&self) {
+        self.journal.settled();
+    }
+
     /// Reads what the manifest in `dir` says, and changes nothing.
     ///
     /// # Errors
@@ -255,6 +260,15 @@ impl Manifest {
         self.compact_at = COMPACT_BYTES.max(2 * self.journal.len_bytes());
         Ok(())
     }
+}
+
+/// Has the next opening report damage, whatever it finds.
+///
+/// # Errors
+/// What the disk reports.
+pub(crate) fn doubt(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let path = dir.join(NAME);
+    journal::doubt(disk, &path).map_err(|error| Error::io("mark the damage of", &path, error))
 }
 
 #[cfg(test)]

@@ -101,16 +101,57 @@ fn a_flipped_bit_costs_one_record_at_most() {
 }
 
 #[test]
-fn a_journal_without_a_header_is_set_aside() {
-    let disk = with_records(3);
-    for byte in [0, COPY_BYTES] {
-        disk.flip_bit(Path::new(PATH), byte, 0).unwrap();
+fn a_journal_without_a_header_is_known_by_its_records() {
+    for count in [1, 3] {
+        let disk = with_records(count);
+        let copies = 0..HEADER_BYTES;
+        copies.step_by(COPY_BYTES).for_each(|byte| disk.flip_bit(Path::new(PATH), byte, 0).unwrap());
+        let (mut journal, found, report) = open(&disk);
+        assert_eq!((found, report.damaged_bytes), (records(count), HEADER_BYTES as u64));
+        journal.append(b"next").unwrap();
+        journal.settled();
+        let (_, again, report) = open(&disk);
+        assert_eq!((again.len(), report), (count + 1, Report::default()));
     }
-    let (mut journal, found, report) = open(&disk);
-    assert!(found.is_empty() && report.damaged_bytes > 0);
-    journal.append(b"fresh").unwrap();
-    assert_eq!(open(&disk).1, [b"fresh"]);
-    assert!(disk.exists(Path::new("/data/agent/journal.damaged")));
+}
+
+#[test]
+fn what_is_no_journal_is_set_aside() {
+    let disk = with_records(0);
+    for name in ["journal.damaged", "journal.damaged-1"] {
+        disk.put(Path::new(PATH), &[7; 3000]);
+        let (mut journal, found, report) = open(&disk);
+        assert!(found.is_empty() && report.damaged_bytes == 3000);
+        journal.append(b"fresh").unwrap();
+        journal.settled();
+        assert_eq!(open(&disk).1, [b"fresh"]);
+        assert_eq!(disk.content(&Path::new("/data/agent").join(name)).unwrap(), [7; 3000]);
+    }
+}
+
+#[test]
+fn damage_is_reported_until_what_follows_from_it_is_durable() {
+    let path = Path::new(PATH);
+    let spoil: [&dyn Fn(&FaultDisk); 4] = [
+        &|disk| disk.flip_bit(path, HEADER_BYTES + 20, 1).unwrap(),
+        &|disk| disk.flip_bit(path, 0, 0).and(disk.flip_bit(path, COPY_BYTES, 0)).unwrap(),
+        &|disk| disk.spoil(path, 0..1).unwrap(),
+        &|disk| disk.put(path, &[7; 3000]),
+    ];
+    for (nth, spoil) in spoil.into_iter().enumerate() {
+        let disk = with_records(3);
+        spoil(&disk);
+        assert!(open(&disk).2.damaged_bytes > 0, "{nth}");
+        // As the manifest does, which hides it.
+        let (mut journal, found, _) = open(&disk);
+        journal.compact(&found).unwrap();
+        let disk = disk.power_cut(nth as u64);
+        let (journal, again, report) = open(&disk);
+        assert!(again == found && report.damaged_bytes > 0, "{nth}: {report:?}");
+        assert_eq!(read(&disk, path).unwrap(), (again, report));
+        journal.settled();
+        assert_eq!(open(&disk).2, Report::default(), "{nth}");
+    }
 }
 
 #[test]
@@ -130,6 +171,7 @@ fn of_a_journal_with_a_bad_sector_the_other_records_are_found() {
         assert_eq!(disk.content(Path::new("/data/agent/journal.damaged")).unwrap().len(), len);
         // It is on good sectors now.
         journal.append(b"record 99999").unwrap();
+        journal.settled();
         let (_, again, report) = open(&disk);
         assert_eq!((again.len(), report), (found.len() + 1, Report::default()));
     }

@@ -137,6 +137,7 @@ impl Found {
         }
         let place = parts::Place { files, dir, aside: &aside, damage, retention: &config.retention };
         let parts = parts::read(&place, &mut manifest, report)?;
+        manifest.settled();
         let known = manifest.known().clone();
         let last_seen = shelf::remove_other_seen(&**disk, dir, known.seen);
         let seen = read_seen(disk, dir, &known, &parts.stored, report);
@@ -193,9 +194,13 @@ fn open_manifest(
             reserve.give(&**disk);
             Manifest::open(disk, dir)
         }
-        Err(error) if error.is_unread() && aside.put(&dir.join(crate::manifest::NAME)).is_some() => {
-            let (manifest, damage) = Manifest::open(disk, dir)?;
-            Ok((manifest, Damage { bytes: damage.bytes.max(1), ..damage }))
+        Err(error) if error.is_unread() => {
+            // Durable before it goes, so that a start that is killed here leaves the next one in doubt, too.
+            crate::manifest::doubt(&**disk, dir)?;
+            match aside.put(&dir.join(crate::manifest::NAME)) {
+                Some(_) => Manifest::open(disk, dir),
+                None => Err(error),
+            }
         }
         opened => opened,
     }

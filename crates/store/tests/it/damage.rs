@@ -140,6 +140,25 @@ fn a_manifest_that_the_disk_does_not_give_costs_nothing() {
 }
 
 #[test]
+fn a_start_that_does_not_come_to_its_end_leaves_the_next_one_in_doubt() {
+    let path = Path::new(crate::support::DIR).join("MANIFEST");
+    let (made, mut failed) = (with_short_log(), 0);
+    for (nth, spoil) in (1..25).flat_map(|nth| [(nth, true), (nth, false)]) {
+        let disk = made.copy();
+        match spoil {
+            true => disk.spoil_whole(&path).unwrap(),
+            false => disk.put(&path, &[9; 3000]),
+        }
+        disk.fail_nth(Call::Open, nth, ErrorKind::OutOfMemory);
+        failed += u8::from(World::on(disk.clone(), &Paused::at(NOON), config()).is_err());
+        let world = open(&disk);
+        assert!(!problems(&world).contains(&Problem::UnknownPart), "{nth}: {:?}", world.report);
+        assert_eq!(once(&world.rows()).len(), 510, "{nth}: {:?}", world.report);
+    }
+    assert!(failed > 3, "{failed} of the starts failed");
+}
+
+#[test]
 fn any_flipped_bit_of_the_manifest_costs_nothing() {
     let disk = with_short_log();
     let path = Path::new(crate::support::DIR).join("MANIFEST");
