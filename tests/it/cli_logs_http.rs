@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use logway_tests::http::Question;
-use logway_tests::{HttpStandIn, Process, parts, write_refusal, write_rows};
+use logway_tests::{HttpStandIn, Process, parts, write_refusal};
 use rustix::process::Signal;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -164,39 +164,9 @@ fn until_exit_gives_the_app_s_own_code() {
     }
 }
 
-/// All that the server says is of days ago, by the clock here.
-#[test]
-fn until_exit_follows_the_next_start_whatever_the_clock_says() {
-    let of = |boot: u64, seq: u64, event: &str| event_of_boot(boot, seq, event);
-    let (started, exited) =
-        ("{\"kind\":\"started\",\"pid\":7}", "{\"kind\":\"exited\",\"code\":CODE,\"signal\":-1}");
-    let events = vec![
-        of(1, 5, started),
-        of(1, 9, &exited.replace("CODE", "9")),
-        state("live", "c9"),
-        of(2, 5, started),
-        of(2, 9, &exited.replace("CODE", "3")),
-    ];
-    let row = "{\"_time\":\"2026-11-22T10:00:00Z\",\"instance\":\"i\",\"boot\":\"019a0c3f2b7c0001\",\"logway.event.kind\":\"started\"}";
-    let server = HttpStandIn::start(move |question, stream| match question.path.split('?').next() {
-        Some("/select/logsql/query") => write_rows(stream, &[row.to_owned()]),
-        _ if tail(question) => {
-            write_events(stream, &events);
-            hold(stream);
-        }
-        _ => write_refusal(stream, 404, ""),
-    });
-    let (status, _, err) = logs(&server, &["-a", "web", "--until-exit", "-o", "raw"]).wait_with_output();
-    assert_eq!(status.code(), Some(3), "{err}");
-}
-
 fn event_of(seq: u64, event: &str) -> String {
-    event_of_boot(1, seq, event)
-}
-
-fn event_of_boot(boot: u64, seq: u64, event: &str) -> String {
     let logway =
-        format!("{{\"seq\":{seq},\"stream\":\"init\",\"boot\":\"019a0c3f2b7c{boot:04}\",\"event\":{event}}}");
+        format!("{{\"seq\":{seq},\"stream\":\"init\",\"boot\":\"019a0c3f2b7c0001\",\"event\":{event}}}");
     self::event(seq, &logway, "x")
 }
 

@@ -1,68 +1,35 @@
 //! `--until-exit`: which instance is followed, and how its app ended.
 
-use std::collections::HashSet;
-
 use anyhow::Result;
 use line::{Body, Boot, Event, GapReason};
 
 use super::item::Item;
-use super::starts::Start;
 use crate::exit::Exit;
 use crate::fail::Fail;
 
 /// Records that are needed beside those that are asked for.
 pub(super) const ALSO: &str = "logway.event.kind:in(started, exec_failed, config_error, exited)";
 
-/// How much earlier than the newest start that was known a new one may have begun: clocks of hosts differ. What began before that and
-/// was not known is old, and came late. Nanoseconds.
-const CLOCKS_DIFFER: i64 = 600_000_000_000;
-
 /// Waits for the end of one start of an instance.
 #[derive(Debug, Clone)]
 pub(super) struct ExitWait {
     /// Whether a Machine was named: then its newest start counts, also one that has ended.
     is_named: bool,
-    /// Which starts count where no Machine was named.
-    next: Next,
+    /// From when on a start counts, Unix nanoseconds, where no Machine was named.
+    from: i64,
     /// The start that is followed.
     followed: Option<(String, Boot)>,
-}
-
-/// Which start is the next one of an app.
-#[derive(Debug, Clone)]
-enum Next {
-    /// One that begins at this time or later, Unix nanoseconds.
-    Since(i64),
-    /// One that was not known yet. No clock of this computer is asked: it may be another one than those of the hosts.
-    NotOf { known: HashSet<(String, Boot)>, from: i64 },
-}
-
-impl Next {
-    fn is(&self, start: &(String, Boot), time: i64) -> bool {
-        match self {
-            Self::Since(since) => time >= *since,
-            Self::NotOf { known, from } => time >= *from && !known.contains(start),
-        }
-    }
 }
 
 impl ExitWait {
     /// The newest start of a Machine that was named: this one, as far as is known, or one that comes.
     pub(super) const fn of_machine(newest: Option<(String, Boot)>) -> Self {
-        Self { is_named: true, next: Next::Since(0), followed: newest }
+        Self { is_named: true, from: 0, followed: newest }
     }
 
     /// The next start of an app, from a time on.
-    pub(super) const fn of_next_since(since: i64) -> Self {
-        Self { is_named: false, next: Next::Since(since), followed: None }
-    }
-
-    /// The next start of an app: one that is none of these.
-    pub(super) fn of_next(known: &[Start]) -> Self {
-        let newest = known.iter().map(|start| start.time).max();
-        let from = newest.map_or(i64::MIN, |newest| newest.saturating_sub(CLOCKS_DIFFER));
-        let known = known.iter().map(|start| (start.instance.clone(), start.boot)).collect();
-        Self { is_named: false, next: Next::NotOf { known, from }, followed: None }
+    pub(super) const fn of_next(from: i64) -> Self {
+        Self { is_named: false, from, followed: None }
     }
 
     /// Whether a line is of the start that is followed.
@@ -75,7 +42,7 @@ impl ExitWait {
             // A Machine that starts again before it has said how it ended: the newest start counts.
             Some((instance, followed)) if self.is_named && *instance == this.0 && *followed < boot => {}
             None if self.is_named => {}
-            None if begins(item) && self.next.is(&this, message.entry.time) => {}
+            None if message.entry.time >= self.from && begins(item) => {}
             _ => return false,
         }
         self.followed = Some(this);
@@ -144,36 +111,15 @@ mod tests {
     #[test]
     fn the_next_start_of_an_app_is_followed() {
         let time = started("a", 1).message.entry.time;
-        let mut wait = ExitWait::of_next_since(time);
+        let mut wait = ExitWait::of_next(time);
         assert!(
             !wait.concerns(&exited("a", 1, 0, -1))
                 && !wait.concerns(&item("b", 2, 7, serde_json::Value::Null))
         );
         assert!(wait.concerns(&started("b", 3)) && !wait.concerns(&started("c", 4)));
         assert!(!wait.concerns(&exited("c", 4, 0, -1)) && wait.concerns(&exited("b", 3, 7, -1)));
-        let mut wait = ExitWait::of_next_since(time + 1);
+        let mut wait = ExitWait::of_next(time + 1);
         assert!(!wait.concerns(&started("b", 3)));
-    }
-
-    #[test]
-    fn the_next_start_is_one_that_was_not_known_whatever_the_time() {
-        let item = started("a", 1);
-        let time = item.message.entry.time;
-        let known = |minutes: i64, instance: &str, boot| {
-            Start::new(instance, Boot::from_bits(boot), time + minutes * 60_000_000_000)
-        };
-        for (known, wanted) in [
-            (vec![], true),
-            (vec![known(0, "a", 1)], false),
-            (vec![known(-600, "a", 1)], false),
-            (vec![known(-600, "a", 2), known(-600, "b", 1)], true),
-            // Of a host whose clock is behind.
-            (vec![known(9, "b", 1)], true),
-            // It is older, and came late.
-            (vec![known(11, "b", 1), known(-5, "c", 1)], false),
-        ] {
-            assert_eq!(ExitWait::of_next(&known).concerns(&item), wanted, "{known:?}");
-        }
     }
 
     #[test]

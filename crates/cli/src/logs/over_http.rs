@@ -225,27 +225,22 @@ async fn plan(args: &mut Args, server: &Server) -> Result<Plan, Stop> {
         query = Some(query.map_or_else(|| boot.clone(), |query| format!("{boot} ({query})")));
         follows = false;
     } else if args.until_exit {
-        exit = Some(exit_wait(&scope, times.since, server).await?);
+        exit = Some(exit_wait(&scope, times.since.unwrap_or(now), server).await?);
         args.lines = args.lines().map(|lines| lines.max(LINES_FOR_EXIT));
     }
     Ok(Plan { scope, times, query, filter, exit, follows, now })
 }
 
-async fn exit_wait(scope: &Scope, since: Option<i64>, server: &Server) -> Result<ExitWait, Stop> {
+async fn exit_wait(scope: &Scope, from: i64, server: &Server) -> Result<ExitWait, Stop> {
     if scope.instance.is_none() {
         if scope.app.is_none() {
             let fail = Fail::new(Exit::Usage, "--until-exit follows one Machine");
             return Err(fail.hint("name it with -m, or with -a the app whose next start is meant").into());
         }
-        if let Some(since) = since {
-            return Ok(ExitWait::of_next_since(since));
-        }
+        return Ok(ExitWait::of_next(from));
     }
     let starts = starts::of(server, scope).await.map_err(|trouble| stop(trouble, server))?;
-    Ok(match scope.instance {
-        Some(_) => ExitWait::of_machine(starts.first().map(|start| (start.instance.clone(), start.boot))),
-        None => ExitWait::of_next(&starts),
-    })
+    Ok(ExitWait::of_machine(starts.first().map(|start| (start.instance.clone(), start.boot))))
 }
 
 /// Shows what comes.

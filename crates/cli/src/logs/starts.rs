@@ -26,13 +26,6 @@ pub(super) struct Start {
     has_ended: bool,
 }
 
-#[cfg(test)]
-impl Start {
-    pub(super) fn new(instance: &str, boot: Boot, time: i64) -> Self {
-        Self { instance: instance.to_owned(), boot, time, has_ended: false }
-    }
-}
-
 /// The starts of `scope`, the newest first.
 pub(super) async fn of(server: &Server, scope: &Scope) -> Result<Vec<Start>, Trouble> {
     let query = format!("logway.event.kind:in({}, {ENDS})", BEGINS.join(", "));
