@@ -5,6 +5,7 @@ import { bytes } from './format.js';
 import { toRow } from './line.js';
 import { say } from './notice.js';
 import { joined } from './search/logsql.js';
+import { token } from './session.js';
 import { signal } from '../vendor/signals.js';
 
 /** Most bytes that a browser keeps for a file which does not go to the disk as it comes. */
@@ -47,9 +48,10 @@ export const canWrite = () => typeof window.showSaveFilePicker === 'function';
 export const fileName = (what) => `${what}-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.ndjson`;
 
 /**
- * Makes a file of pieces. If they break off there is none: neither one that looks whole, nor a part of one.
+ * Makes a file of pieces. If they break off there is none: neither one that looks whole, nor a part of one. All of it is asked for with
+ * the token that is in use now, and it ends when another one is: nobody gets the rest of what somebody else began.
  * @param {string} name
- * @param {(signal: AbortSignal) => AsyncIterable<[Uint8Array, number]>} pieces  bytes, and how much of all is done with them
+ * @param {(signal: AbortSignal, used: string) => AsyncIterable<[Uint8Array, number]>} pieces  bytes, and how much of all is done with them
  */
 export async function download(name, pieces) {
   const ending = new AbortController();
@@ -63,8 +65,11 @@ export async function download(name, pieces) {
   const tell = () => { downloads.value = [...others(), { ...fixed, size: sink.size, share, isOnDisk: Boolean(sink.writable) }]; };
   tell();
   const timer = setInterval(tell, EACH);
+  const used = token.peek();
+  const off = token.subscribe((now) => { if (now !== used) ending.abort(); });
   try {
-    for await (const [chunk, done] of pieces(ending.signal)) {
+    for await (const [chunk, done] of pieces(ending.signal, used)) {
+      ending.signal.throwIfAborted();
       await sink.write(chunk);
       share = done;
     }
@@ -74,8 +79,9 @@ export async function download(name, pieces) {
   } catch (error) {
     await sink.drop();
     if (!ending.signal.aborted) throw error;
-    say(`The download of ${name} was stopped: no file was made`);
+    say(`The download of ${name} was stopped${token.peek() === used ? '' : ', as its token is not in use any more'}: no file was made`);
   } finally {
+    off();
     clearInterval(timer);
     ending.abort();
     downloads.value = others();
@@ -159,8 +165,8 @@ function save(name, blob) {
 }
 
 /** The bytes of one answer. One that is not whole breaks off. */
-async function* answer(form, signal) {
-  const reader = (await send('/select/logsql/query', { form: { ...form, allow_partial_response: 0 }, signal })).body.getReader();
+async function* answer(form, signal, used) {
+  const reader = (await send('/select/logsql/query', { form: { ...form, allow_partial_response: 0 }, signal, token: used })).body.getReader();
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -173,15 +179,15 @@ async function* answer(form, signal) {
 }
 
 /** All rows of a query that says itself which there are, and in which order. @param {{query: string, start: string, end: string}} form */
-export const whole = (form) => async function* pieces(signal) {
-  for await (const chunk of answer(form, signal)) yield [chunk, -1];
+export const whole = (form) => async function* pieces(signal, used) {
+  for await (const chunk of answer(form, signal, used)) yield [chunk, -1];
 };
 
 /**
  * All lines that a filter finds, oldest first: time for time, each sorted by the server. What is too much for it at once is asked for in shorter pieces.
  * @param {string} query @param {number} start @param {number} end  Unix milliseconds; `end` is not in it
  */
-export const sliced = (query, start, end) => async function* pieces(signal) {
+export const sliced = (query, start, end) => async function* pieces(signal, used) {
   let slice = SLICE;
   let tries = 0;
   for (let from = start; from < end;) {
@@ -189,7 +195,7 @@ export const sliced = (query, start, end) => async function* pieces(signal) {
     const begun = performance.now();
     let size = 0;
     try {
-      for await (const chunk of answer({ query: joined(query, ['sort by (_time)']), start: iso(from), end: iso(to) }, signal)) {
+      for await (const chunk of answer({ query: joined(query, ['sort by (_time)']), start: iso(from), end: iso(to) }, signal, used)) {
         size += chunk.byteLength;
         yield [chunk, (from - start) / (end - start)];
       }

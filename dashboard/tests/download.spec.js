@@ -67,7 +67,8 @@ test('what is large can be written to the disk as it comes', async ({ page }) =>
   // What somebody would choose in the dialog of the browser, which no test sees.
   await page.evaluate(async () => {
     const folder = await navigator.storage.getDirectory();
-    window.showSaveFilePicker = async ({ suggestedName }) => { window.chosen = suggestedName; return folder.getFileHandle('here', { create: true }); };
+    const handle = await folder.getFileHandle('here', { create: true });
+    window.showSaveFilePicker = async ({ suggestedName }) => { window.chosen = suggestedName; return handle; };
   });
   await page.getByLabel('More').click();
   await page.getByRole('button', { name: /Download all rows/ }).click();
@@ -112,6 +113,48 @@ test('one that breaks off or is stopped leaves no file', async ({ page }) => {
   await expect(page.getByRole('status').filter({ hasText: 'was stopped: no file was made' })).toBeVisible();
   await expect(page.getByRole('region', { name: 'Downloads' })).toHaveCount(0);
   expect(files).toEqual([]);
+});
+
+test('a download is of who began it: another token gets nothing of it', async ({ page }) => {
+  const files = [];
+  page.on('download', (file) => files.push(file.suggestedFilename()));
+  await signIn(page, '#/codes');
+  const found = await page.evaluate(async () => {
+    const { download, downloads, sliced } = await import('/js/download.js');
+    const { signIn: signInAs, token } = await import('/js/session.js');
+    const real = window.fetch;
+    const [own, sent] = [token.value, []];
+    let go;
+    const isAsked = new Promise((done) => { go = done; });
+    window.fetch = async (path, options) => {
+      if (!String(path).includes('logsql/query')) return real(path, options);
+      sent.push(options.headers.Authorization === `Bearer ${own}`);
+      if (sent.length === 2) go();
+      // One that does not mind being aborted.
+      if (sent.length >= 2) await new Promise((done) => { setTimeout(done, 200); });
+      return new Response('{"_msg":"one"}\n');
+    };
+    const end = Date.UTC(2026, 10, 26);
+    const all = [download('a', sliced('*', end - 24 * 3_600_000, end)), download('b', async function* held() { for (let n = 0; n < 9; n += 1) { yield [new Uint8Array(3), 0]; await isAsked; } })];
+    await isAsked;
+    signInAs('of-another-org', null);
+    await Promise.all(all);
+    const left = downloads.value.length;
+    signInAs(own, null);
+    return { sent, left };
+  });
+  expect(found).toEqual({ sent: [true, true], left: 0 });
+  await expect(page.getByRole('status').filter({ hasText: 'as its token is not in use any more: no file was made' })).toBeVisible();
+  expect(files).toEqual([]);
+  // Each piece has the token it was begun with, whatever is in use: nothing depends on when it is stopped.
+  const tokens = await page.evaluate(async () => {
+    const { sliced } = await import('/js/download.js');
+    const sent = [];
+    window.fetch = async (_, { headers }) => { sent.push(headers.Authorization); return new Response('x\n'); };
+    for await (const one of sliced('*', 0, 3_600_000)(new AbortController().signal, 'first')) if (!one) break;
+    return [...new Set(sent)];
+  });
+  expect(tokens).toEqual(['Bearer first']);
 });
 
 test('lines come oldest first, over all pieces', async ({ page }) => {
