@@ -55,7 +55,7 @@ export const fileName = (what) => `${what}-${new Date().toISOString().slice(0, 1
  */
 export async function download(name, pieces) {
   const ending = new AbortController();
-  const sink = new Sink(name);
+  const sink = new Sink(name, ending.signal);
   const fixed = {
     id: Symbol(name), name, cancel: () => ending.abort(),
     toDisk: () => sink.toDisk().catch((error) => { if (error.name !== 'AbortError') say(error.message); }),
@@ -90,8 +90,10 @@ export async function download(name, pieces) {
 
 /** Where bytes go: into parts that the browser keeps, or to the disk. */
 class Sink {
-  constructor(name) {
+  /** @param {string} name @param {AbortSignal} signal  it is stopped */
+  constructor(name, signal) {
     this.name = name;
+    this.signal = signal;
     this.size = 0;
     /** @type {Blob[]} */
     this.parts = [];
@@ -99,8 +101,12 @@ class Sink {
     this.fresh = [];
     this.freshSize = 0;
     this.writable = null;
+    /** The file on the disk that the writable is of. */
+    this.handle = null;
     /** One thing at a time. */
     this.turn = Promise.resolve();
+    /** The browser asks where on the disk. */
+    this.asking = Promise.resolve();
   }
 
   write(chunk) {
@@ -124,21 +130,49 @@ class Sink {
     this.freshSize = 0;
   }
 
-  /** From now on to the disk: what has come goes first. */
+  /** From now on to the disk: what has come goes first. If that fails, the browser keeps it as before. */
   async toDisk() {
-    const handle = await window.showSaveFilePicker({ suggestedName: this.name, types: [{ description: 'Lines of JSON', accept: { 'application/x-ndjson': ['.ndjson'] } }] });
-    this.turn = this.turn.then(async () => {
-      if (this.isOver || this.writable) return;
-      const writable = await handle.createWritable();
-      this.pack();
-      for (const part of this.parts.splice(0)) await writable.write(part);
-      this.writable = writable;
+    const asking = window.showSaveFilePicker({ suggestedName: this.name, types: [{ description: 'Lines of JSON', accept: { 'application/x-ndjson': ['.ndjson'] } }] });
+    // Nobody can stop the download while the browser asks.
+    const copied = asking.then((handle) => {
+      let failed = null;
+      this.turn = this.turn.then(() => this.copy(handle).catch((error) => { failed = error; }));
+      return this.turn.then(() => { if (failed) throw failed; }, () => discard(handle));
     });
-    await this.turn;
+    this.asking = asking.then(() => {}, () => {});
+    await copied;
+  }
+
+  /** Writes what has come into a file. Until all of it is there, the parts stay. */
+  async copy(handle) {
+    let writable = null;
+    try {
+      this.goesOn();
+      writable = await handle.createWritable();
+      this.pack();
+      for (const part of this.parts) {
+        await writable.write(part);
+        this.goesOn();
+      }
+    } catch (error) {
+      await writable?.abort().catch(() => {});
+      if (this.handle !== handle) await discard(handle);
+      throw error.name === 'AbortError' ? error : new Error(`It cannot be written there: ${error.message}. The browser keeps the file as before`);
+    }
+    this.parts = [];
+    [this.writable, this.handle] = [writable, handle];
+  }
+
+  /** Fails when there is nothing left to copy. */
+  goesOn() {
+    this.signal.throwIfAborted();
+    if (this.isOver || this.writable) throw new DOMException('the file is made elsewhere', 'AbortError');
   }
 
   async close() {
+    await this.asking;
     await this.turn;
+    this.signal.throwIfAborted();
     this.isOver = true;
     // Only now there is a file under its name.
     if (this.writable) return this.writable.close();
@@ -148,10 +182,20 @@ class Sink {
 
   async drop() {
     this.isOver = true;
+    await this.turn.catch(() => {});
     this.parts = [];
     this.fresh = [];
-    await this.writable?.abort().catch(() => {});
+    if (!this.writable) return;
+    await this.writable.abort().catch(() => {});
+    await discard(this.handle);
   }
+}
+
+/** Takes away the empty file that the browser made where somebody chose a place for it. One with something in it stays. */
+async function discard(handle) {
+  try {
+    if ((await handle.getFile()).size === 0) await handle.remove?.();
+  } catch { /* it is gone, or may not be touched */ }
 }
 
 function save(name, blob) {

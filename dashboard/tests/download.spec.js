@@ -115,6 +115,60 @@ test('one that breaks off or is stopped leaves no file', async ({ page }) => {
   expect(files).toEqual([]);
 });
 
+test('a place on the disk that cannot be written to loses nothing, and leaves nothing', async ({ page }) => {
+  await signIn(page, '#/codes');
+  const found = await page.evaluate(async () => {
+    const { download, downloads } = await import('/js/download.js');
+    const folder = await navigator.storage.getDirectory();
+    const saved = [];
+    URL.createObjectURL = (blob) => { saved.push(blob.text()); return 'blob:none'; };
+    HTMLAnchorElement.prototype.click = () => {};
+    const asks = (wrong) => {
+      window.showSaveFilePicker = async () => {
+        const handle = await folder.getFileHandle(wrong, { create: true });
+        const real = handle.createWritable.bind(handle);
+        if (wrong === 'refused') handle.createWritable = async () => { throw new DOMException('no', 'NotAllowedError'); };
+        if (wrong === 'full') handle.createWritable = async () => Object.assign(await real(), { write: async () => { throw new DOMException('no room', 'QuotaExceededError'); } });
+        if (wrong === 'slow') handle.createWritable = async () => { const to = await real(); window.stop(); return to; };
+        return handle;
+      };
+    };
+    const names = async () => { const all = []; for await (const [name] of folder.entries()) all.push(name); return all; };
+    // Each: how the download ends when the place goes wrong between its two pieces; `late`: it is whole before the place is chosen.
+    const run = async (wrong) => {
+      let go;
+      const middle = new Promise((done) => { go = done; });
+      const end = download(wrong, async function* pieces() {
+        yield [new TextEncoder().encode('one\n'), 0];
+        await middle;
+        yield [new TextEncoder().encode('two\n'), 0.5];
+      });
+      const [it] = downloads.value;
+      window.stop = () => it.cancel();
+      await new Promise((done) => { setTimeout(done); });
+      asks(wrong);
+      const chosen = it.toDisk();
+      if (wrong !== 'late') await chosen;
+      // Its message is there before the next one takes its place.
+      await new Promise((done) => { setTimeout(done, 50); });
+      const said = document.querySelector('.notices').textContent;
+      if (said.startsWith('It cannot')) saved.push(said);
+      go();
+      await end.catch((error) => saved.push(error.message));
+      await chosen;
+      const here = await names();
+      const text = here.length ? await (await (await folder.getFileHandle(here[0])).getFile()).text() : '';
+      for (const name of here) await folder.removeEntry(name);
+      return [here, text, ...(await Promise.all(saved.splice(0)))];
+    };
+    return { refused: await run('refused'), full: await run('full'), slow: await run('slow'), late: await run('late') };
+  });
+  const keeps = (why) => `It cannot be written there: ${why}. The browser keeps the file as before`;
+  expect(found).toEqual({
+    refused: [[], '', keeps('no'), 'one\ntwo\n'], full: [[], '', keeps('no room'), 'one\ntwo\n'], slow: [[], ''], late: [['late'], 'one\ntwo\n'],
+  });
+});
+
 test('a download is of who began it: another token gets nothing of it', async ({ page }) => {
   const files = [];
   page.on('download', (file) => files.push(file.suggestedFilename()));
