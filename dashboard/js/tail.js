@@ -10,6 +10,8 @@ const LONGEST_WAIT = 5_000;
 const STEADY = 10_000;
 /** The server says something each 15 s; after so much silence the connection is taken for dead. */
 const SILENCE = 40_000;
+/** What a server, or a proxy before it, says to an address or a head that is too long for it. */
+const TOO_LONG = [413, 414, 431];
 /** How often the silence is looked at. */
 const LOOK = 5_000;
 
@@ -139,9 +141,10 @@ export class Tail {
       this.hooks.onLost?.(`Lines between may be missing: the cursor was refused (${error.message})`);
       return undefined;
     }
-    if ([400, 401, 403, 404, 405, 501].includes(status)) {
+    if ([400, 401, 403, 404, 405, 501, ...TOO_LONG].includes(status)) {
       this.ending = undefined;
-      this.say('ended', error.message, code);
+      const isTooLong = TOO_LONG.includes(status);
+      this.say('ended', isTooLong ? `The filters are too long for one request (${status}): show some hidden lines again, or take other filters away` : error.message, code);
       return null;
     }
     this.say('reconnecting', error.message, code);

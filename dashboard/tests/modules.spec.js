@@ -304,3 +304,38 @@ test('equal lines stay grouped, whatever comes, goes or is put before them', asy
   expect(found.isOrdered).toBe(true);
   expect(found.rows).toBeGreaterThan(5);
 });
+
+test('filters that are too long for a request are said, and asked for once', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { Tail } = await import('/js/tail.js');
+    const { fitsWith, fromArgs, tailArgs, withHidden } = await import('/js/live/filters.js');
+    const states = [];
+    for (const status of [413, 414, 431, 503]) {
+      let asked = 0;
+      window.fetch = () => { asked += 1; return Promise.resolve(new Response('', { status, headers: { 'Retry-After': '9' } })); };
+      const state = await new Promise((done) => {
+        const tail = new Tail('/api/v1/apps/a/logs/tail', {}, { onLines: () => {}, onState: (now) => { if (['ended', 'reconnecting'].includes(now.name)) done(now); } });
+        tail.start();
+        setTimeout(() => tail.stop(), 1_000);
+      });
+      states.push([asked, state.name, state.why.split(':')[0]]);
+    }
+    // Kinds are hidden as long as they fit: whatever they are written in.
+    const lengths = ['a', 'ö', '语', '`|'].map((letter) => {
+      let filters = fromArgs({ text: 'x' });
+      for (let n = 0; n < 20; n += 1) {
+        const kind = ['_msg', `${n}${letter.repeat(400)}`];
+        if (!fitsWith(filters, kind)) break;
+        filters = fromArgs({ text: 'x', ...withHidden(filters, kind) });
+      }
+      return [filters.hidden.length, new URLSearchParams(tailArgs(filters)).toString().length];
+    });
+    return { states, lengths };
+  });
+  const why = (status) => [1, 'ended', `The filters are too long for one request (${status})`];
+  expect(found.states).toEqual([why(413), why(414), why(431), [1, 'reconnecting', 'the server answers 503']]);
+  for (const [count, length] of found.lengths) {
+    expect(count).toBeGreaterThan(0);
+    expect(length).toBeLessThanOrEqual(6 * 1024);
+  }
+});

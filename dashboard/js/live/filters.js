@@ -23,8 +23,10 @@ export const LEVELS = { debug: 'debug and above', info: 'info and above', warn: 
 /** What takes all filters away from an address. */
 export const NOTHING = { region: '', instance: '', provider: '', level: '', text: '', f: '', hide: '' };
 
-/** Most kinds of lines that are hidden: the question must fit into an address. */
+/** Most kinds of lines that are hidden. */
 export const MOST_HIDDEN = 20;
+/** Most letters of a tail's arguments, as an address has them: proxies take addresses of 8 KiB. */
+const MOST_LETTERS = 6 * 1024;
 
 /** The filters in the arguments of an address. @returns {Filters} */
 export function fromArgs(args) {
@@ -60,6 +62,9 @@ export function withHidden(filters, [field, template]) {
   const others = filters.hidden.filter(([name, text]) => name !== field || text !== template);
   return { hide: JSON.stringify([...others, [field, template]].slice(-MOST_HIDDEN)) };
 }
+
+/** Whether the question without lines of this kind too fits into an address. @param {Filters} filters @param {[string, string]} kind */
+export const fitsWith = (filters, kind) => new URLSearchParams(tailArgs({ ...filters, hidden: [...filters.hidden, kind] })).toString().length <= MOST_LETTERS;
 
 /** The one that shows them again. */
 export const withoutHidden = (filters, index) => {

@@ -13,7 +13,7 @@ import { withoutHidden } from './filters.js';
 /** @param {{app: string, filters: import('./filters.js').Filters, close: () => void}} props */
 export function Hidden({ app, filters, close }) {
   return html`<${Dialog} title="Hidden lines" close=${close}>
-    <p class="dim">Lines that differ in numbers only are of one kind. They are stored like all others, and counted here; the address says which are hidden, so a link shows the same.</p>
+    <p class="dim">Lines that differ in numbers only are of one kind. They are stored like all others, and counted here; the address says which are hidden, so a link shows the same. It has room for some 6,000 letters of them and the other filters together.</p>
     <ul class="hidden-list">${filters.hidden.map((kind, index) => html`<${Kind} key=${kind.join(' ')} app=${app} kind=${kind} show=${() => setArgs(withoutHidden(filters, index), { replace: false })} />`)}</ul>
     <div class="dialog-foot"><button class="button" onClick=${() => setArgs({ hide: '' }, { replace: false })}>Show all again</button><button class="button strong" onClick=${close}>Done</button></div>
   <//>`;

@@ -14,7 +14,7 @@ import { Menu } from '../menu.js';
 import { fieldsOf, habits, keep, MOST_FIELDS, withFields } from './habits.js';
 import { Feed } from './feed.js';
 import { FilterBar } from './filterbar.js';
-import { fromArgs, isAny, logsql, logsqlWithGaps, markOf, MOST_HIDDEN, NOTHING, withField, withHidden } from './filters.js';
+import { fitsWith, fromArgs, isAny, logsql, logsqlWithGaps, markOf, MOST_HIDDEN, NOTHING, withField, withHidden } from './filters.js';
 import { isLive, State } from './state.js';
 import { View } from './view.js';
 
@@ -119,6 +119,7 @@ function hide(line, filters) {
   const kind = kindOf(line);
   if (!kind) return say('This line is too long, or too odd, to tell others like it');
   if (filters.hidden.length >= MOST_HIDDEN) return say(`${MOST_HIDDEN} kinds of lines are hidden already: show some of them first`);
+  if (!fitsWith(filters, kind)) return say('The filters would be too long for an address: show some hidden lines first, or hide lines of a shorter text');
   setArgs(withHidden(filters, kind), { replace: false });
   return say('Lines like this are hidden', { name: 'Undo', act: () => setArgs({ hide: filters.hidden.length ? JSON.stringify(filters.hidden) : '' }, { replace: false }) });
 }
