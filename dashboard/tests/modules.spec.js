@@ -339,3 +339,20 @@ test('filters that are too long for a request are said, and asked for once', asy
     expect(length).toBeLessThanOrEqual(6 * 1024);
   }
 });
+
+test('keys open no equal lines at the end', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { LineList } = await import('/js/lines/list.js');
+    const { fromRow } = await import('/js/line.js');
+    const list = new LineList({ label: 'test', look: { fold: true } });
+    const host = document.createElement('div');
+    document.querySelector('main').append(host);
+    list.mount(host);
+    list.append(['a', 'b', 'b', 'c', 'd', 'd', 'd'].map((text, seq) => fromRow({ _time: '2026-11-26T10:00:00Z', _msg: text, instance: 'i', boot: 'b', seq: String(seq + 1) })));
+    const at = [];
+    const move = (by) => { list.move(by); at.push(list.held.indexOf(list.selected)); };
+    for (const by of [1, 1, -1, -1, -1, -1, 1, 1, 1, 1, 50]) move(by);
+    return { at, open: list.held.lines.filter(({ group }) => group?.isOpen).length };
+  });
+  expect(found).toEqual({ at: [4, 4, 3, 1, 0, 0, 1, 3, 4, 4, 4], open: 0 });
+});

@@ -217,6 +217,8 @@ export class LineList extends Rows {
     const step = Math.sign(by) || 1;
     let index = Math.max(0, Math.min(this.length - 1, start));
     while (this.folds.hides(this.held.at(index)) && index + step < this.length) index += step;
+    // Equal lines up to the end: the one that stands for them is the last that is shown.
+    while (index > 0 && this.folds.hides(this.held.at(index))) index -= 1;
     this.reveal(index, { focus: true });
   }
 
