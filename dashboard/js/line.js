@@ -20,6 +20,8 @@
  * @property {number} span
  * @property {Record<string, string> | null} own  fields that came beside the message
  * @property {object} raw       as it came
+ * @property {string} [comparedTo]  of a list: the id of the line that this one was compared with, and whether it shows the same (lines/fold.js)
+ * @property {boolean} [showsSame]
  */
 
 /** Names that are Logway's; an app's field of such a name is stored as `app.NAME`. */

@@ -356,3 +356,40 @@ test('keys open no equal lines at the end', async ({ page }) => {
   });
   expect(found).toEqual({ at: [4, 4, 3, 1, 0, 0, 1, 3, 4, 4, 4], open: 0 });
 });
+
+test('to group documents costs little: long ones are not looked into, others once, and very many piece by piece', async ({ page }) => {
+  const found = await page.evaluate(async () => {
+    const { LineList } = await import('/js/lines/list.js');
+    const { fromRow } = await import('/js/line.js');
+    const line = (seq, text) => fromRow({ _time: '2026-11-26T10:00:00Z', _msg: text, instance: 'i', boot: 'b', seq: String(seq) });
+    // Three times in a row the same, at another time.
+    const document_ = (seq, more = '') => line(seq, JSON.stringify({ time: 1_000_000 + seq, msg: `n${Math.floor(seq / 3)}`, more }));
+    const real = JSON.parse;
+    let parsed = 0;
+    JSON.parse = (...all) => { parsed += 1; return real(...all); };
+    const cost = async (act) => { parsed = 0; await act(); return parsed; };
+    const groups = (list) => new Set(list.held.lines.map(({ group }) => group).filter((group) => group?.count === 3)).size;
+    const long = new LineList({ label: 'long', look: { fold: true } });
+    const ofLong = await cost(() => long.append(Array.from({ length: 300 }, (_, at) => document_(at + 3, 'x'.repeat(3_000)))));
+    const list = new LineList({ label: 'many', look: { fold: true } });
+    const first = await cost(() => list.append(Array.from({ length: 3_000 }, (_, at) => document_(at + 3))));
+    const grouped = groups(list);
+    const again = await cost(() => { list.setLook({ fold: false }); list.setLook({ fold: true }); });
+    const many = new LineList({ label: 'very many' });
+    many.append(Array.from({ length: 90_000 }, (_, at) => document_(at + 3)));
+    const atOnce = await cost(() => many.setLook({ fold: true }));
+    // What comes and goes meanwhile is grouped as well.
+    many.append([document_(90_003), document_(90_004), document_(90_005)]);
+    await new Promise((done) => { const look = () => (many.folds.isOn ? done() : setTimeout(look)); look(); });
+    const ofMany = groups(many);
+    // Nobody wants it any more.
+    const other = new LineList({ label: 'taken back' });
+    other.append(Array.from({ length: 90_000 }, (_, at) => document_(at + 3)));
+    other.setLook({ fold: true });
+    other.setLook({ fold: false });
+    await new Promise((done) => { setTimeout(done, 100); });
+    JSON.parse = real;
+    return { ofLong, first, grouped, again, isInPieces: atOnce < 45_000, ofMany, isOff: !other.folds.isOn && groups(other) === 0 };
+  });
+  expect(found).toEqual({ ofLong: 0, first: 3_000, grouped: 1_000, again: 0, isInPieces: true, ofMany: 30_001, isOff: true });
+});

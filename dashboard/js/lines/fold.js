@@ -14,6 +14,10 @@ import { said } from '../line.js';
 
 /** How much the lengths of two lines may differ that say the same at different times. */
 const SLACK = 4;
+/** The longest document that is compared by what it shows, in letters: to look into each that comes must cost little. */
+const LONGEST = 2_048;
+/** How long lines are compared at once: milliseconds. */
+const AT_ONCE = 8;
 
 export class Folds {
   constructor() {
@@ -42,6 +46,14 @@ export class Folds {
     }
   }
 
+  /** Compares lines with those before them, from `from` on, for a moment; gives where it has come to. What it finds stays with the lines. @param {Line[]} lines */
+  compare(lines, from) {
+    const end = performance.now() + AT_ONCE;
+    let at = Math.max(1, from);
+    for (; at < lines.length && performance.now() < end; at += 1) this.areEqual(lines[at - 1], lines[at]);
+    return at;
+  }
+
   /** Groups older lines, which stand before those that are `held`. @param {Line[]} lines @param {Line[]} held */
   prepend(lines, held) {
     this.append(lines);
@@ -63,9 +75,14 @@ export class Folds {
   areEqual(a, b) {
     if (a.gap || b.gap || a.instance !== b.instance || a.boot !== b.boot || a.stream !== b.stream || a.level !== b.level || a.provider !== b.provider) return false;
     if (a.message === b.message) return a.own === b.own || JSON.stringify(a.own) === JSON.stringify(b.own);
-    if (Math.abs(a.message.length - b.message.length) > SLACK) return false;
-    const shows = this.shows(a);
-    return shows !== null && shows === this.shows(b);
+    if (Math.abs(a.message.length - b.message.length) > SLACK || Math.max(a.message.length, b.message.length) > LONGEST) return false;
+    if (b.comparedTo !== a.id) {
+      const shows = this.shows(a);
+      b.showsSame = shows !== null && shows === this.shows(b);
+      // By its id: the line itself may be let go.
+      b.comparedTo = a.id;
+    }
+    return b.showsSame;
   }
 
   /** What a row shows of a document beside its time; null for plain text. */

@@ -171,10 +171,7 @@ export class Rows {
     const old = this.look;
     this.look = { ...this.look, ...look };
     if (old.wrap !== this.look.wrap) this.turned.clear();
-    if (old.fold !== this.look.fold) {
-      this.folds.isOn = this.look.fold;
-      this.folds.append(this.held.lines);
-    }
+    if (old.fold !== this.look.fold) this.fold(this.look.fold);
     if (String(old.fields) !== String(this.look.fields)) {
       for (const name of Object.keys(this.widths)) if (/^f\d$/.test(name)) delete this.widths[name];
       this.look.fields.forEach((name, at) => { this.widths[`f${at}`] = Math.min(MOST_LETTERS, Math.max(4, name.length)); });
@@ -184,6 +181,27 @@ export class Rows {
     this.measure();
     this.remake();
     this.drawNow(anchor);
+  }
+
+  /**
+   * Groups equal lines, or shows each; the caller makes the rows anew if it gives true. Very many lines are compared in pieces, so that the
+   * page answers in between, and grouped when all of those are.
+   */
+  fold(is, lines = this.held.lines.slice(), from = 0) {
+    clearTimeout(this.comparing);
+    const reached = is ? this.folds.compare(lines, from) : lines.length;
+    if (reached < lines.length) {
+      this.comparing = setTimeout(() => {
+        const anchor = this.anchor();
+        if (!this.fold(is, lines, reached)) return;
+        this.remake();
+        this.drawNow(anchor);
+      });
+      return false;
+    }
+    this.folds.isOn = is;
+    this.folds.append(this.held.lines);
+    return true;
   }
 
   /** What of the look is of the whole list: how rows end, and what stands above columns. */
