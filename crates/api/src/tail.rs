@@ -46,7 +46,7 @@ use delivery::{Chunk, Delivery};
 use feed::{Feed, Health};
 use follow::Follower;
 use joining::{AHEAD, is_past};
-use memory::Memory;
+use memory::Shares;
 use request::Request;
 pub(crate) use request::Whose;
 use run::{Over, Tail, begun};
@@ -61,7 +61,7 @@ const BEGIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Feeds {
     known: Mutex<HashMap<Key, Weak<Feed>>>,
-    memory: Memory,
+    memory: Shares,
 }
 
 /// An org, and an app of it or all.
@@ -70,7 +70,7 @@ type Key = (OrgId, Option<Name>);
 impl Feeds {
     /// None run. All together may hold so many bytes, about.
     pub(crate) fn new(most: usize) -> Self {
-        Self { known: Mutex::default(), memory: Memory::new(most) }
+        Self { known: Mutex::default(), memory: Shares::new(most) }
     }
 
     /// Bytes that they hold.
@@ -88,7 +88,7 @@ impl Feeds {
         feeds.retain(|_, feed| feed.strong_count() > 0);
         let follower = Follower { logs: Arc::clone(&api.logs), org: key.0.clone(), app: key.1.clone() };
         let limits = weave::Limits { lost_after: api.limits.lost_after, ..weave::Limits::USUAL };
-        let feed = Feed::start(follower, limits, self.memory.clone());
+        let feed = Feed::start(follower, limits, self.memory.of(org));
         feeds.insert(key, Arc::downgrade(&feed));
         feed
     }

@@ -27,6 +27,8 @@ use crate::serve::unix_ns;
 const MAX_BEHIND_BYTES: usize = 16 << 20;
 /// Most bytes of a batch, about, unless one record is longer.
 const BATCH_BYTES: usize = 128 << 10;
+/// Bytes that a tail may be behind whatever the other feeds hold: a few batches.
+const LEAST_BEHIND_BYTES: usize = 256 << 10;
 /// Bytes of records given ahead of the stores that are kept for tails that begin, if all feeds together leave as many. Older ones are in the stores soon, or no store is there.
 const MAX_RECENT_BYTES: usize = 16 << 20;
 /// How old lines may be that agents are asked for when it begins: stores have older ones. Nanoseconds.
@@ -247,8 +249,16 @@ impl Shared {
 
     /// Where it is now.
     fn stand(&self, inner: &Inner) -> Arc<Stand> {
+        self.stand_before(inner, &[])
+    }
+
+    /// Where it is before these are given, which the weave has let go already.
+    fn stand_before(&self, inner: &Inner, out: &[Piece<Fresh>]) -> Arc<Stand> {
         let at = u64::try_from(unix_ns() / 1_000_000_000).unwrap_or(0);
-        let given = inner.weave.ahead().clone();
+        let mut given = inner.weave.ahead().clone();
+        for Piece { id, .. } in out {
+            remove(&mut given, id.key, id.seq, id.end, id.is_gap);
+        }
         let cursor = Cursor { stores: inner.stores.clone(), given, at, history: None };
         Stand::new(cursor, Some(self.memory.lease(0)))
     }
@@ -272,7 +282,7 @@ impl Shared {
             let Some((bytes, _)) = inner.recent.pop_front() else { break };
             inner.recent_bytes -= bytes;
         }
-        self.batches.push(batch, bytes, MAX_BEHIND_BYTES.min(free));
+        self.batches.push(batch, bytes, free.clamp(LEAST_BEHIND_BYTES, MAX_BEHIND_BYTES));
     }
 
     /// Which of these rows are to be given: the first and the last of them.
@@ -322,7 +332,7 @@ impl Shared {
             inner.weave.settle(origin, *next, &mut out);
         }
         inner.stores.insert(store.clone(), pos);
-        inner.stand = self.stand(&inner);
+        inner.stand = self.stand_before(&inner, &out);
         self.give_all(&mut inner, out);
         inner.forget();
         self.begun.send_replace(inner.stores.len());

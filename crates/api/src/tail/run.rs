@@ -179,7 +179,16 @@ impl Tail {
                 None => {
                     let at = i64::try_from(cursor.at).unwrap_or(0);
                     let since = at.saturating_mul(1_000_000_000).saturating_sub(UNKNOWN_STORE);
-                    self.feed.follower().first_since(store, since).await.unwrap_or(to).min(to)
+                    let follower = self.feed.follower().clone();
+                    match self.waiting(async { follower.first_since(store, since).await }).await? {
+                        Ok(first) => first.min(to),
+                        // Where to begin in it is not known, and what it has is not given up: it is asked again.
+                        Err(failure) => {
+                            self.writer.stand_at(cursor);
+                            self.writer.say(Notice::State("store-away", Some(&failure.to_string()))).await?;
+                            continue;
+                        }
+                    }
                 }
             };
             cursor.stores.insert(store.clone(), from);
@@ -196,7 +205,7 @@ impl Tail {
         let named = self.api.logs.stores();
         let is_named = |store: &Name| named.as_ref().map_or(true, |named| named.contains(store));
         cursor.stores.retain(|store, _| stands.stores.contains_key(store) || is_named(store));
-        self.lacks = cursor.stores.iter().any(|(store, pos)| stands.stores.get(store) != Some(pos));
+        self.lacks = cursor.stores != stands.stores;
         Ok(())
     }
 
@@ -269,7 +278,7 @@ impl Tail {
                 passing = Some((batch, batch.passing(&self.request.sieve)));
             }
             let passes = passing.as_ref().is_some_and(|(_, passing)| {
-                let at = batch.records.iter().position(|other| other.id == record.id);
+                let at = batch.records.iter().position(|other| other.is(record));
                 at.and_then(|at| passing.get(at)).copied().unwrap_or(false)
             });
             if take(&mut cursor.given, record) && passes {

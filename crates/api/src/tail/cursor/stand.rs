@@ -89,7 +89,7 @@ impl Stand {
 mod tests {
     use super::super::{BootKey, Place, note};
     use super::*;
-    use crate::tail::memory::Memory;
+    use crate::tail::memory::Shares;
     use proptest::prelude::*;
 
     fn name(number: u8) -> Name {
@@ -121,7 +121,7 @@ mod tests {
                     wanted.note(key, seq, seq + 1, is_gap);
                 }
             }
-            let memory = Memory::new(if is_room { 1 << 20 } else { 0 });
+            let memory = Shares::new(if is_room { 4 << 20 } else { 0 }).of(&line::OrgId::mint(1));
             let stand = Stand::new(cursor, Some(memory.lease(0)));
             for _ in 0..2 {
                 prop_assert_eq!(Cursor::read(&stand.seen_by(&sight).text), Some(wanted.clone()));

@@ -21,6 +21,11 @@ const ASKED: Duration = Duration::from_millis(500);
 /// How long a record waits for those before it: while the stores answer, and while they do not.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_millis(300)];
 
+/// How long a store may have taken nothing until it is doubted that it takes anything.
+const TAKES: Duration = Duration::from_secs(60);
+/// What passes between two looks at the stores, at most.
+const LONGEST_STEP: Duration = Duration::from_secs(10);
+
 /// Follows the stores, for ever.
 pub(super) async fn follow(shared: &Shared, follower: &Follower) {
     let began = unix_ns();
@@ -84,19 +89,40 @@ impl Missed {
     }
 }
 
-/// Since when all stores answer and have no more.
+/// Since when all stores answer, have no more, and take what comes.
 #[derive(Debug, Default)]
-struct Whole(Option<Instant>);
+struct Whole {
+    at: Option<Instant>,
+    /// How far each store was, and when it was seen to have taken something.
+    taken: BTreeMap<Name, (u64, Instant)>,
+}
 
 impl Whole {
-    /// Tells how long it has been so. A store that is away may have anything: no time passes then.
+    /// Tells the feed how long it has been so.
     fn note(&mut self, shared: &Shared, is_whole: bool, follower: &Follower) {
         let has_store = follower.logs.stores().map_or(true, |stores| !stores.is_empty());
-        let now = (is_whole || !has_store).then(Instant::now);
-        if let (Some(before), Some(now)) = (self.0, now) {
-            shared.lose(now - before, has_store);
+        let stores = shared.lock().stores.clone();
+        if let Some(by) = self.passed(Instant::now(), &stores, is_whole || !has_store) {
+            shared.lose(by, has_store);
         }
-        self.0 = now;
+    }
+
+    /// How long it has been so since the last time. A store that is away (not `is_whole`) may have anything, and one that takes nothing, as
+    /// its disk is full, will have what agents keep for it: no time passes then.
+    fn passed(&mut self, now: Instant, stores: &BTreeMap<Name, u64>, is_whole: bool) -> Option<Duration> {
+        self.taken.retain(|store, _| stores.contains_key(store));
+        for (store, &pos) in stores {
+            match self.taken.get_mut(store) {
+                Some((known, _)) if *known == pos => {}
+                Some(taken) => *taken = (pos, now),
+                None => _ = self.taken.insert(store.clone(), (pos, now)),
+            }
+        }
+        let takes = self.taken.values().all(|(_, last)| now - *last < TAKES);
+        let at = (is_whole && takes).then_some(now);
+        let before = std::mem::replace(&mut self.at, at);
+        // Of a pause of this process nothing is known.
+        before.zip(at).map(|(before, now)| (now - before).min(LONGEST_STEP))
     }
 }
 
@@ -226,4 +252,37 @@ async fn give_rows(shared: &Shared, follower: &Follower, store: &Name, ids: &Ids
     }
     shared.stored(store, rows, ids.next, &mut HashMap::new());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_while_all_stores_answer_and_take_something() {
+        let (mut whole, begun) = (Whole::default(), Instant::now());
+        let stores = |one: u64, two: u64| {
+            [("one", one), ("two", two)].map(|(name, pos)| (Name::new("store", name).unwrap(), pos)).into()
+        };
+        for (second, stores, is_whole, wanted) in [
+            (0, stores(1, 1), true, None),
+            (1, stores(2, 1), true, Some(1)),
+            // One is away.
+            (2, stores(2, 1), false, None),
+            (3, stores(2, 1), true, None),
+            (5, stores(2, 1), true, Some(2)),
+            // The process has slept.
+            (55, stores(3, 1), true, Some(10)),
+            // The second one has taken nothing for a minute.
+            (61, stores(4, 1), true, None),
+            (62, stores(5, 1), true, None),
+            (63, stores(6, 2), true, None),
+            (64, stores(7, 2), true, Some(1)),
+            // It is there no more.
+            (65, [(Name::new("store", "one").unwrap(), 7)].into(), true, Some(1)),
+        ] {
+            let passed = whole.passed(begun + Duration::from_secs(second), &stores, is_whole);
+            assert_eq!(passed, wanted.map(Duration::from_secs), "{second}");
+        }
+    }
 }

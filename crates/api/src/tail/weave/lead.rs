@@ -51,6 +51,7 @@ impl Lead {
             }
             let oldest = self.ages.pop_oldest();
             self.forget(&oldest);
+            self.losses.note(oldest);
         }
         true
     }
@@ -94,8 +95,8 @@ impl Lead {
         let lost = self.ages.lost(has_store);
         self.forget(&lost);
         let is_any = !lost.is_empty();
-        // Where there is no store none of it comes again.
-        self.losses.note(if has_store { lost } else { BTreeMap::new() });
+        // Also where there is no store: one may be there later, and have it from the agents.
+        self.losses.note(lost);
         is_any
     }
 

@@ -1,20 +1,22 @@
 //! What was given ahead of the stores and taken for lost. Should it come after all, who was there when it was given has it, and who came
 //! later does not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::super::cursor::{BootKey, Given};
 use super::Id;
 
-/// Most boots that are remembered, of all losses together. Beyond, the oldest loss is forgotten: what comes of it is given to all.
+/// Most boots that are remembered, each once for each loss. Beyond, the oldest is forgotten: what comes of it is given to all.
 const MAX_BOOTS: usize = 4096;
 
 /// See the module's text. Losses are numbered from 1 on.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     count: u64,
-    boots: usize,
-    known: VecDeque<(u64, BTreeMap<BootKey, Given>)>,
+    /// What was lost of each boot, by the number of the loss. None is empty.
+    known: HashMap<BootKey, BTreeMap<u64, Given>>,
+    /// In the order in which they were noted, also those that came since.
+    order: VecDeque<(u64, BootKey)>,
 }
 
 impl Losses {
@@ -28,27 +30,34 @@ impl Losses {
             return;
         }
         self.count += 1;
-        self.boots += lost.len();
-        self.known.push_back((self.count, lost));
-        while self.boots > MAX_BOOTS {
-            let Some((_, oldest)) = self.known.pop_front() else { break };
-            self.boots -= oldest.len();
+        for (boot, given) in lost {
+            self.known.entry(boot).or_default().insert(self.count, given);
+            self.order.push_back((self.count, boot));
+        }
+        while self.order.len() > MAX_BOOTS {
+            let Some((number, boot)) = self.order.pop_front() else { break };
+            self.forget(number, boot);
         }
     }
 
     /// In which loss a record was that comes now. It is forgotten.
     pub(super) fn take(&mut self, id: &Id) -> Option<u64> {
-        for (number, lost) in &mut self.known {
-            let Some(given) = lost.get_mut(&id.key) else { continue };
-            if given.has(id.seq, id.end, id.is_gap) {
-                given.remove(id.seq, id.end, id.is_gap);
-                if given.is_empty() {
-                    lost.remove(&id.key);
-                    self.boots -= 1;
-                }
-                return Some(*number);
+        let lost = self.known.get_mut(&id.key)?;
+        let found = lost.iter_mut().find(|(_, given)| given.has(id.seq, id.end, id.is_gap));
+        let (&number, given) = found?;
+        given.remove(id.seq, id.end, id.is_gap);
+        if given.is_empty() {
+            self.forget(number, id.key);
+        }
+        Some(number)
+    }
+
+    fn forget(&mut self, number: u64, boot: BootKey) {
+        if let Some(lost) = self.known.get_mut(&boot) {
+            lost.remove(&number);
+            if lost.is_empty() {
+                self.known.remove(&boot);
             }
         }
-        None
     }
 }
