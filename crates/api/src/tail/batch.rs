@@ -228,7 +228,7 @@ impl Batch {
         let rows = |predicate: &Predicate| -> Vec<query::Rows> {
             let one = |group: &Group| {
                 let mut matching = query::Rows::all(group.rows.len());
-                let Ok(()) = predicate.retain(&mut View(group), &mut matching);
+                let Ok(()) = predicate.retain(&mut View(group, self.lease.as_ref()), &mut matching);
                 matching
             };
             self.groups.iter().map(one).collect()
@@ -247,7 +247,7 @@ impl Batch {
 }
 
 /// Rows as a predicate looks at them.
-struct View<'g>(&'g Group);
+struct View<'g>(&'g Group, Option<&'g Lease>);
 
 impl Columns for View<'_> {
     type Error = Infallible;
@@ -266,7 +266,10 @@ impl Columns for View<'_> {
             return Ok(Some(Arc::clone(column)));
         }
         let column = Arc::new(self.0.rows.column(field));
-        columns.insert(field.to_owned(), Arc::clone(&column));
+        // Without room for it the next filter makes it anew.
+        if self.1.is_none_or(|lease| lease.grow(column.bytes())) {
+            columns.insert(field.to_owned(), Arc::clone(&column));
+        }
         Ok(Some(column))
     }
 }

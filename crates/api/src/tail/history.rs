@@ -31,22 +31,27 @@ impl Tail {
         let begin = Cursor { history: Some(Last::BEFORE_ALL), ..cursor.clone() };
         self.writer.stand_at(&begin);
         self.writer.say(Notice::State("history", None)).await?;
-        self.history(&cursor, None).await?;
+        self.history(&mut cursor, None).await?;
         Ok(cursor)
     }
 
-    /// The newest lines below the cursor, behind `last`.
-    pub(super) async fn history(&mut self, cursor: &Cursor, last: Option<Last>) -> Result<(), Over> {
+    /// The newest lines below the cursor, behind `last`. A store that does not answer is not in the cursor any more: of it comes what is of the
+    /// last ten minutes, when it answers.
+    pub(super) async fn history(&mut self, cursor: &mut Cursor, last: Option<Last>) -> Result<(), Over> {
         let lines = self.request.lines.unwrap_or(LINES);
         if lines == 0 {
             return Ok(());
         }
         let mut found: Vec<(Last, Record)> = Vec::new();
-        for (store, &pos) in &cursor.stores {
-            let newest = Newest { of: self.rows_of(store), pos, lines };
+        for (store, pos) in cursor.stores.clone() {
+            let newest = Newest { of: self.rows_of(&store), pos, lines };
             match self.waiting(newest.read()).await? {
                 Ok(some) => found.extend(some),
                 Err(failure) => {
+                    // Whoever was interrupted in it may have some of that, and would get it again.
+                    if last.is_none() {
+                        cursor.stores.remove(&store);
+                    }
                     self.writer.say(Notice::State("store-away", Some(&failure.to_string()))).await?
                 }
             }

@@ -88,7 +88,7 @@ impl Tail {
         loop {
             begun.mark_unchanged();
             if let Some(last) = cursor.history.take() {
-                self.history(&cursor, Some(last)).await?;
+                self.history(&mut cursor, Some(last)).await?;
             }
             let joined = self.join(&cursor).await?;
             let Joined { stand, ahead, recent, is_complete, losses, clock, mut batches } = joined;

@@ -39,3 +39,23 @@ async fn whoever_waits_for_a_store_that_is_away_hears_that_it_lives_and_why() {
     world.keep(&machine, &more).await;
     assert_eq!(waiting.lines(1).await, all(&more));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_store_that_is_away_when_a_tail_begins_the_last_minutes_come_when_it_is_back() {
+    let world = World::new().await;
+    let mut machine = Machine::new("web", "i1", 1);
+    let lines = machine.lines(3);
+    world.keep(&machine, &lines).await;
+    // A feed that stands behind them.
+    let mut first = world.tail("web", "").await;
+    assert_eq!(first.live().await, all(&lines));
+    world.switch.set_away(true);
+    let mut late = world.tail("web", "").await;
+    while late.event().await != Some(Event::State("store-away".into())) {}
+    world.switch.set_away(false);
+    assert_eq!(late.lines(3).await, all(&lines));
+    let more = machine.lines(1);
+    world.publish(&machine, &more).await;
+    world.keep(&machine, &more).await;
+    assert_eq!((first.lines(1).await, late.lines(1).await), (all(&more), all(&more)));
+}
