@@ -9,6 +9,9 @@ export const token = process.env.LOGWAY_TOKEN ?? '';
 /** Widths and themes of screenshots and of axe. */
 const WIDTHS = [1440, 390];
 const THEMES = ['light', 'dark'];
+/** What axe looks for: everything in the first theme, and in the other one what it changes. */
+const RULES = { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
+const COLOURS = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] };
 
 /**
  * `test` that fails when the page broke one of its own rules: an exception nobody caught, or something that the
@@ -77,9 +80,9 @@ export async function axe(page, part = '') {
     if (!(await page.evaluate(() => 'axe' in window))) {
       await page.evaluate(readFileSync(source, 'utf8'));
     }
-    const found = await page.evaluate(async (within) => {
+    const found = await page.evaluate(async ([within, runOnly]) => {
       const { violations } = await window.axe.run(within || document, {
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+        runOnly,
         resultTypes: ['violations'],
       });
       return violations
@@ -87,7 +90,7 @@ export async function axe(page, part = '') {
         .map(({ id, help, nodes }) => ({
           id, help, nodes: nodes.slice(0, 5).map((node) => `${node.target.join(' ')}: ${node.failureSummary}`),
         }));
-    }, part);
+    }, [part, theme === THEMES[0] ? RULES : COLOURS]);
     expect(found, `axe at ${width} px, ${theme}`).toEqual([]);
   });
 }
