@@ -51,7 +51,7 @@ pub(crate) struct ContextArgs {
     /// The token that lets in there [env: LOGWAY_TOKEN]
     #[arg(long, value_parser = token)]
     token: Option<String>,
-    /// Whose certificates it has, as a PEM file: for tls:// [env: LOGWAY_CA]
+    /// Whose certificates it has, as a PEM file: for tls:// and https:// [env: LOGWAY_CA]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// The HTTP API, for what is stored: http://host:4280 [env: LOGWAY_API] [default: beside the front door]
@@ -156,29 +156,27 @@ impl ContextArgs {
         let login = if is_data_named { None } else { login()? };
         match choose(flags, environment, local.as_ref(), login.as_ref()) {
             Ok(Chosen::Door(mut door)) => {
-                self.check_ca(is_tls(&door.server), &door.server)?;
+                // With nats:// the server decides about TLS, and a CA is what that takes.
                 let named = self.ca.clone().or_else(|| variable(CA).map(PathBuf::from));
                 door.ca = named.or(door.ca);
                 Ok(Chosen::Door(door))
             }
-            Ok(Chosen::Here(door)) => {
-                self.check_ca(is_tls(&door.server), &door.server)?;
-                Ok(Chosen::Here(door))
-            }
-            Ok(Chosen::Local) => Ok(Chosen::Local),
+            Ok(here @ (Chosen::Here(_) | Chosen::Local)) => Ok(here),
             Err(missing) => Err(missing.fail()),
         }
     }
 }
 
 impl ContextArgs {
-    /// A CA that was given for a connection without TLS is a slip: who gives one relies on it.
+    /// A CA that was given for an API without TLS is a slip: who gives one relies on it, and the token would go in the clear.
     fn check_ca(&self, is_tls: bool, server: &str) -> Result<()> {
         if self.ca.is_none() || is_tls {
             return Ok(());
         }
         Fail::new(Exit::Usage, format!("--ca is for TLS, and {server} is reached without"))
-            .hint("write the address with tls:// or https://, or leave --ca out")
+            .hint(
+                "give the API with --api as https://host, or the front door as tls://host, or leave --ca out",
+            )
             .err()
     }
 }
@@ -309,6 +307,22 @@ mod tests {
             let flags = Said { server: flag_server, token: flag_token };
             assert_eq!(choose(flags, Said { server, token }, local, login), wanted, "{said:?}");
         }
+    }
+
+    #[test]
+    fn a_ca_is_good_where_the_server_decides_about_tls_and_not_for_an_api_without_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = Data::new(Some(dir.path())).unwrap();
+        for server in ["nats://far:4223", "tls://far:4223"] {
+            let [server, token] = [server, "said"].map(|text| Some(text.to_owned()));
+            let args = ContextArgs { server, token, ca: Some("/ca.pem".into()), api: None };
+            let Chosen::Door(door) = args.chosen(&data, true).unwrap() else { panic!("no door") };
+            assert_eq!(door.ca, Some("/ca.pem".into()));
+        }
+        let [server, token] = ["nats://far:4223", "said"].map(|text| Some(text.to_owned()));
+        let args = ContextArgs { server, token, ca: Some("/ca.pem".into()), api: None };
+        let why = args.server(&data, true, std::time::Duration::ZERO).unwrap_err().to_string();
+        assert!(why.contains("--ca is for TLS, and http://far:4280"), "{why}");
     }
 
     #[test]

@@ -140,11 +140,8 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     }
     let data = args.data.dir()?;
     let mut signals = Signals::listen()?;
-    let now = now()?;
-    let since = moment("--since", &args.since, now, End::Start)?;
-    has_begun(since, now)?;
+    let form = question(args.app.as_deref(), &args.since, now()?)?;
     let server = args.context.server(&data, args.data.is_named(), args.timeout)?;
-    let form = Form::new().with_some("app", args.app.as_deref()).with("since", &line::time::rfc3339(since));
     let asking = async {
         let answer = server.get(PATH, &form, "application/json").await?;
         answer.document().await
@@ -171,6 +168,13 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
         slip(&server, app).await;
     }
     Ok(report.exit())
+}
+
+/// What is asked. The time goes as it is written: an hour ago is that by the server's clock, which stamps the lines. By ours it
+/// could be the server's future, of which nothing is missing.
+fn question(app: Option<&str>, since: &str, now: i64) -> Result<Form> {
+    has_begun(moment("--since", since, now, End::Start)?, now)?;
+    Ok(Form::new().with_some("app", app).with("since", since.trim()))
 }
 
 impl Report {
@@ -340,6 +344,19 @@ mod tests {
         "gaps":{},"late":1,"missing":2,"behind":3,"lag_s":1.25,"proved":false}],
         "delivered":{"lines":null,"readers":3,"catching_up":1,"behind_s":12.34}}],
         "hosts":[{"host":"h1","region":"lhr","age_s":61.0,"alive":false},{"host":"h2","region":"lhr","age_s":null,"alive":false}]}"#;
+
+    #[test]
+    fn the_server_is_asked_for_a_time_by_its_own_clock() {
+        const HOUR: i64 = 3_600_000_000_000;
+        for now in [0, 400_000 * HOUR, 500_000 * HOUR] {
+            let asked = |since| question(Some("web"), since, now).unwrap().text().to_owned();
+            assert_eq!(asked(" 1h "), "app=web&since=1h");
+            assert_eq!(asked("-15m"), "app=web&since=-15m");
+        }
+        assert!(question(None, "soon", 0).is_err() && question(None, "2099-01-01", 0).is_err());
+        let day = question(None, "2020-01-01", 500_000 * HOUR).unwrap();
+        assert_eq!(day.text(), "since=2020-01-01");
+    }
 
     #[test]
     fn what_is_proved() {
