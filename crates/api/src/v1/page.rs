@@ -123,10 +123,10 @@ async fn newest(reader: &Reader, stores: &[Name]) -> Result<Page, Refused> {
 
 /// The first lines behind a time. From there on it is the commit order that counts.
 async fn behind(reader: &Reader, stores: &[Name], after: i64) -> Result<Page, Refused> {
-    let mut page = Page::new(after);
+    let (mut page, mut places) = (Page::new(after), Vec::new());
     for store in stores {
         match reader.first(store, after).await {
-            Ok((Some(first), _)) => page.forward(reader, store, first).await?,
+            Ok((Some(first), _)) => places.push((store, first)),
             Ok((None, found)) => {
                 page.missing.extend(found.missing);
                 page.read_to(store, found.next);
@@ -134,6 +134,7 @@ async fn behind(reader: &Reader, stores: &[Name], after: i64) -> Result<Page, Re
             Err(failure) => page.lost(store, 0, failure)?,
         }
     }
+    page.fill(reader, &places).await?;
     page.must_have_a_store(stores)?;
     Ok(page)
 }
@@ -141,12 +142,13 @@ async fn behind(reader: &Reader, stores: &[Name], after: i64) -> Result<Page, Re
 /// What was committed since the page before.
 async fn on(reader: &Reader, stores: &[Name], cursor: &Cursor) -> Result<Page, Refused> {
     let mut page = Page::new(cursor.after);
-    for store in stores {
-        let known = cursor.stores.iter().find(|(name, _)| *name == digest(store.as_str()));
+    let place = |store| {
+        let known = cursor.stores.iter().find(|(name, _)| *name == digest(Name::as_str(store)));
         // Of a store that was not there yet nothing was given.
-        let at = known.map_or(0, |(_, pos)| *pos);
-        page.forward(reader, store, at).await?;
-    }
+        (store, known.map_or(0, |(_, pos)| *pos))
+    };
+    let places: Vec<_> = stores.iter().map(place).collect();
+    page.fill(reader, &places).await?;
     page.must_have_a_store(stores)?;
     Ok(page)
 }
@@ -173,6 +175,13 @@ fn lines(blocks: &[Block]) -> Vec<Line> {
     lines
 }
 
+/// What there is room for.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    lines: usize,
+    bytes: usize,
+}
+
 /// A page that is being made.
 #[derive(Debug)]
 struct Page {
@@ -192,7 +201,11 @@ impl Page {
 
     /// Notes where to go on with a store.
     fn read_to(&mut self, store: &Name, pos: u64) {
-        self.read.push((digest(store.as_str()), pos));
+        let name = digest(store.as_str());
+        match self.read.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, read)) => *read = pos,
+            None => self.read.push((name, pos)),
+        }
     }
 
     /// The token behind it.
@@ -225,38 +238,67 @@ impl Page {
         reply
     }
 
-    /// Adds what a store has from a position on, as much as there is room for.
-    async fn forward(&mut self, reader: &Reader, store: &Name, from: u64) -> Result<(), Refused> {
-        let room = MAX_LINES.saturating_sub(self.lines.len());
-        if room == 0 || self.bytes >= MAX_BYTES {
-            self.read_to(store, from);
-            return Ok(());
+    /// A part of the room that is left, if so many share it.
+    fn room(&self, shares: usize) -> Room {
+        let lines = MAX_LINES.saturating_sub(self.lines.len()).div_ceil(shares.max(1));
+        let bytes = MAX_BYTES.saturating_sub(self.bytes);
+        Room { lines: if bytes == 0 { 0 } else { lines }, bytes: bytes / shares.max(1) }
+    }
+
+    /// Adds what stores have from their positions on. Each has its share of the room, so that none has to wait until another has
+    /// nothing new; what some leave goes to those that have more.
+    async fn fill(&mut self, reader: &Reader, places: &[(&Name, u64)]) -> Result<(), Refused> {
+        let mut with_more = Vec::new();
+        for (at, (store, from)) in places.iter().enumerate() {
+            let room = self.room(places.len() - at);
+            if room.lines == 0 {
+                self.read_to(store, *from);
+                continue;
+            }
+            match reader.forward(store, self.after, *from, room.lines).await {
+                Ok(found) => with_more.extend(self.add(store, found, room).map(|next| (*store, next))),
+                Err(failure) => self.lost(store, *from, failure)?,
+            }
         }
-        match reader.forward(store, self.after, from, room).await {
-            Ok(found) => self.add(store, found),
-            Err(failure) => self.lost(store, from, failure)?,
+        for (store, from) in with_more {
+            let room = self.room(1);
+            if room.lines == 0 {
+                break;
+            }
+            // What it has given already is good without the rest.
+            if let Ok(found) = reader.forward(store, self.after, from, room.lines).await {
+                self.add(store, found, room);
+            }
         }
         Ok(())
     }
 
-    fn add(&mut self, store: &Name, found: Found) {
+    /// Adds what a store had, as far as there is room. If it may have more: from where on.
+    fn add(&mut self, store: &Name, found: Found, room: Room) -> Option<u64> {
         self.missing.extend(found.missing);
         let mut next = found.next;
         let mut more = lines(&found.blocks);
-        let is_first = self.lines.is_empty();
-        let fit = more.iter().enumerate().take_while(|(at, line)| {
-            self.bytes += line.entry.len();
-            self.bytes <= MAX_BYTES || is_first && *at == 0
-        });
-        let fit = fit.count();
+        let (mut bytes, mut fit) = (0, 0);
+        for line in &more {
+            let with = bytes + line.entry.len();
+            // Of each store one line may be longer than its share, and the only one of a page as long as it likes.
+            let is_first = fit == 0 && (self.lines.is_empty() || self.bytes + with <= MAX_BYTES);
+            if with > room.bytes && !is_first {
+                break;
+            }
+            (bytes, fit) = (with, fit + 1);
+        }
+        let has_more = fit < more.len() || fit >= room.lines;
         if let Some(line) = more.get(fit) {
             next = line.pos;
         }
         more.truncate(fit);
+        self.bytes += bytes;
         // Each start of a Machine has rising times, so its lines stay in order, and others are put where they belong.
         more.sort_by_key(|line| (line.time, line.pos));
         self.lines.extend(more);
         self.read_to(store, next);
+        has_more.then_some(next)
     }
 
     /// A store has not answered. Others may, and then it is only said; what is wrong with the question itself is wrong everywhere.

@@ -82,3 +82,34 @@ async fn each_store_has_a_place_of_its_own_in_the_token() {
     }
     api.stop().await;
 }
+
+#[tokio::test]
+async fn a_store_with_very_many_lines_holds_up_no_other() {
+    let stores = Arc::new(Stores(Mutex::default()));
+    let busy = stores.add("a", lines(0, 100));
+    let quiet = [stores.add("b", Vec::new()), stores.add("c", Vec::new())];
+    let api = Api::start_on(stores.clone(), Arc::new(Fake::new(Vec::new())), |_| {}).await;
+    let token = api.world.token("k3f9");
+    let mut fly = Fly::new(&api, &token, "web").await.at(0);
+    assert_eq!(fly.drain().await, numbers(100));
+
+    let mut came = Vec::new();
+    for round in 0..4 {
+        // More than a page has room for, at each poll.
+        busy.lines.lock().unwrap().extend(lines(100 + round * 150, 150));
+        quiet[0].lines.lock().unwrap().extend(lines(800 + round, 1));
+        quiet[1].lines.lock().unwrap().extend(lines(900 + round * 5, 5));
+        let page: Vec<_> = fly.poll().await.into_iter().map(|entry| entry.message).collect();
+        // No room is left, and none of it is taken from those who have little.
+        assert_eq!(page.len(), 100, "{page:?}");
+        for at in (900 + round * 5..905 + round * 5).chain([800 + round]) {
+            assert!(page.contains(&format!("line {at:03}")), "{round}: {at} in {page:?}");
+        }
+        came.extend(page);
+    }
+    came.extend(fly.drain().await);
+    came.sort();
+    let wanted = (100..700).chain(800..804).chain(900..920).map(|at| format!("line {at:03}"));
+    assert_eq!(came, wanted.collect::<Vec<_>>());
+    api.stop().await;
+}
