@@ -7,6 +7,22 @@ use crate::reply::Refused;
 /// Most arguments of a request.
 const MAX_ARGS: usize = 1000;
 
+/// How far ahead of our clock that of who wrote a time may be, in nanoseconds.
+const AHEAD: i64 = 60_000_000_000;
+
+/// 400 if the time `since`, that was written as `text`, is yet to come: there are no lines from then on, and an answer without any
+/// would be taken for proof.
+pub(crate) fn must_have_begun(text: &str, since: i64, now: i64) -> Result<(), Refused> {
+    if since <= now.saturating_add(AHEAD) {
+        return Ok(());
+    }
+    Err(Refused::bad(format!(
+        "the argument since={} is yet to come: give a time that was, as -5m or one before {}",
+        short(text),
+        line::time::rfc3339(now)
+    )))
+}
+
 /// Names and values, those of the form first, each in its order. A name may come more than once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Args(Vec<(String, String)>);

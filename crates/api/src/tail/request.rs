@@ -9,7 +9,7 @@ use query::{Confinement, Filter, Query};
 
 use super::batch::Sieve;
 use super::cursor::{Cursor, Sight};
-use crate::args::{Args, short};
+use crate::args::{Args, must_have_begun, short};
 use crate::reply::{Refused, query_error};
 use crate::select::open_end;
 
@@ -114,6 +114,9 @@ impl Request {
     ) -> Result<Self, Refused> {
         let format = Format::read(args, headers)?;
         let since = moment(args, "since", now, TimeEnd::Start)?;
+        if let Some(since) = since {
+            must_have_begun(args.get("since").unwrap_or_default(), since, now)?;
+        }
         let until = moment(args, "until", now, TimeEnd::End)?;
         let is_past = until.is_some_and(|until| until <= now);
         let (content, scope) = (content(args, now)?, scope(args, limits, whose)?);
@@ -328,12 +331,16 @@ mod tests {
         assert_eq!(of("lines=0"), (Some(0), true));
         assert_eq!(of("since=-1h"), (None, true));
         assert_eq!(of("since=-1h&lines=5&follow=0"), (Some(5), false));
+        // Clocks differ.
+        assert_eq!(of("since=now%2B60s"), (None, true));
         assert_eq!(of("until=-1h"), (Some(100), false));
         assert_eq!(of("until=2099-01-01Z&follow=1"), (Some(100), true));
         for (url, wanted) in [
             ("lines=x", "is no number"),
             ("lines=10001", "give since"),
             ("since=yesterday", "is no time"),
+            ("since=2099-01-01Z", "is yet to come: give a time that was"),
+            ("since=now%2B61s&follow=0", "is yet to come"),
             ("format=xml", "sse or ndjson"),
             ("resume=1AAAA", "begin anew"),
             ("query=*|limit+1", "leave out the pipes"),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::must_see;
 use super::own::{ask, document, quoted};
-use crate::args::short;
+use crate::args::{must_have_begun, short};
 use crate::heartbeats::SILENT_AFTER;
 use crate::reply::{Refused, Reply};
 use crate::serve::{Api, Asked, unix_s};
@@ -74,12 +74,14 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked) -> Result<Reply, R
 /// From when on it is looked: the argument `since`, a time or a time span.
 fn since(asked: &Asked) -> Result<i64, Refused> {
     let Some(text) = asked.args.get("since") else { return Ok(asked.now.saturating_sub(RECENT)) };
-    parse_arg(text, asked.now, End::Start).ok_or_else(|| {
+    let since = parse_arg(text, asked.now, End::Start).ok_or_else(|| {
         Refused::bad(format!(
             "the argument since={} is no time, as 2026-11-22T10:00:00Z or -2h are",
             short(text)
         ))
-    })
+    })?;
+    must_have_begun(text, since, asked.now)?;
+    Ok(since)
 }
 
 /// Looks whether lines that were stated missing came later after all: a gap record stays beside them.

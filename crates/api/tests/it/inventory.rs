@@ -261,6 +261,8 @@ async fn whether_all_is_stored() {
     assert_eq!(names(&found["apps"], "app"), ["whole"]);
     assert_eq!(api.ask_as(&web, &get("/api/v1/doctor?app=holes")).await.status, 403);
     assert_eq!(api.ask(&get("/api/v1/doctor?since=soon")).await.status, 400);
+    // Of what is yet to come nothing is missing, which a script would take for proof.
+    assert_eq!(api.ask(&get("/api/v1/doctor?since=2099-01-01")).await.status, 400);
     let found = api.ask(&get("/api/v1/doctor?app=nothing")).await.json();
     assert_eq!((&found["apps"], &found["hosts"]), (&json!([]), &json!([])));
     api.stop().await;
