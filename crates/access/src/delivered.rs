@@ -15,6 +15,10 @@ use crate::{Action, Grant};
 const MAX_APPS_OF_ORG: usize = 5_000;
 /// And of all orgs.
 const MAX_APPS: usize = 100_000;
+/// A count that nobody has added to for so long makes room for others. Nanoseconds.
+const IDLE: i64 = 24 * 3600 * 1_000_000_000;
+/// How often it is looked for such ones at most: whoever names ever new apps would have it looked each time. Nanoseconds.
+const LOOK_EVERY: i64 = 60 * 1_000_000_000;
 /// Readers are looked through for those that are gone when there are more than this, and then twice as many as were left.
 const LOOK_FROM: usize = 16;
 
@@ -24,9 +28,16 @@ pub struct Count {
     lines: AtomicU64,
     /// Unix nanoseconds; 0: nothing was.
     last: AtomicI64,
+    /// Since when it is counted, Unix nanoseconds.
+    begun: i64,
 }
 
 impl Count {
+    fn is_idle(&self, now: i64) -> bool {
+        let last = self.last.load(Ordering::Relaxed).max(self.begun);
+        now.saturating_sub(last) >= IDLE
+    }
+
     /// So many lines were delivered now, at this time (Unix nanoseconds).
     pub fn add(&self, lines: u64, now: i64) {
         if lines > 0 {
@@ -73,13 +84,53 @@ struct Inner {
     orgs: HashMap<OrgId, Org>,
     /// Apps that are counted, of all orgs.
     apps: usize,
+    looked: Option<i64>,
 }
 
 #[derive(Default)]
 struct Org {
     apps: HashMap<Name, Arc<Count>>,
+    /// Lines of apps whose counts were let go.
+    let_go: u64,
+    looked: Option<i64>,
     readers: Vec<Weak<dyn Reads>>,
     look_from: usize,
+}
+
+impl Inner {
+    /// Makes room among all apps.
+    fn make_room(&mut self, now: i64) {
+        if self.apps >= MAX_APPS && is_due(&mut self.looked, now) {
+            self.apps -= self.orgs.values_mut().map(|org| org.let_go(now)).sum::<usize>();
+        }
+    }
+}
+
+impl Org {
+    /// Lets go of the counts that are idle and at nobody's hand, and says how many they were.
+    fn let_go(&mut self, now: i64) -> usize {
+        let before = self.apps.len();
+        let let_go = &mut self.let_go;
+        self.apps.retain(|_, count| {
+            // Only under the lock is it taken out to somebody, and nobody does so now.
+            let is_held = Arc::strong_count(count) > 1;
+            let is_kept = is_held || !count.is_idle(now);
+            if !is_kept {
+                *let_go += count.lines.load(Ordering::Relaxed);
+            }
+            is_kept
+        });
+        before - self.apps.len()
+    }
+}
+
+/// Whether it was not looked in a while.
+fn is_due(looked: &mut Option<i64>, now: i64) -> bool {
+    let is_due = looked.is_none_or(|at| now.saturating_sub(at) >= LOOK_EVERY);
+    if is_due {
+        *looked = Some(now);
+    }
+    is_due
 }
 
 impl Deliveries {
@@ -92,20 +143,24 @@ impl Deliveries {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The count of an app; `None` if there are too many to count one more.
-    pub fn count(&self, org: &OrgId, app: &Name) -> Option<Arc<Count>> {
+    /// The count of an app, at this time (Unix nanoseconds); `None` if there are too many to count one more.
+    pub fn count(&self, org: &OrgId, app: &Name, now: i64) -> Option<Arc<Count>> {
         let mut inner = self.inner();
-        let is_full = inner.apps >= MAX_APPS;
-        let apps = &mut inner.orgs.entry(org.clone()).or_default().apps;
-        if let Some(count) = apps.get(app) {
+        if let Some(count) = inner.orgs.get(org).and_then(|of| of.apps.get(app)) {
             return Some(Arc::clone(count));
         }
-        if is_full || apps.len() >= MAX_APPS_OF_ORG {
+        inner.make_room(now);
+        let Inner { orgs, apps, .. } = &mut *inner;
+        let of = orgs.entry(org.clone()).or_default();
+        if of.apps.len() >= MAX_APPS_OF_ORG && is_due(&mut of.looked, now) {
+            *apps -= of.let_go(now);
+        }
+        if *apps >= MAX_APPS || of.apps.len() >= MAX_APPS_OF_ORG {
             return None;
         }
-        let count = Arc::new(Count::default());
-        apps.insert(app.clone(), Arc::clone(&count));
-        inner.apps += 1;
+        let count = Arc::new(Count { begun: now, ..Count::default() });
+        of.apps.insert(app.clone(), Arc::clone(&count));
+        *apps += 1;
         Some(count)
     }
 
@@ -132,7 +187,8 @@ impl Deliveries {
             let inner = self.inner();
             delivered.is_full = inner.apps >= MAX_APPS;
             let Some(org) = inner.orgs.get(&grant.org) else { return Some(delivered) };
-            delivered.is_full |= org.apps.len() >= MAX_APPS_OF_ORG;
+            // An app may be one whose count was let go.
+            delivered.is_full |= org.apps.len() >= MAX_APPS_OF_ORG || org.let_go > 0;
             let seen = org.apps.iter().filter(|(app, _)| may(app));
             delivered.counts.extend(seen.map(|(app, count)| (app.clone(), Arc::clone(count))));
             org.readers.iter().filter_map(Weak::upgrade).collect()
@@ -150,12 +206,18 @@ impl Deliveries {
         Some(delivered)
     }
 
-    /// The lines that were delivered of each app.
-    pub fn lines(&self) -> Vec<(OrgId, Name, u64)> {
+    /// The lines that were delivered of each app; and with `None`, so that sums do not sink, of those whose counts were let go.
+    pub fn lines(&self) -> Vec<(OrgId, Option<Name>, u64)> {
         let inner = self.inner();
-        let apps = inner.orgs.iter().flat_map(|(org, of)| of.apps.iter().map(move |app| (org, app)));
-        apps.map(|(org, (app, count))| (org.clone(), app.clone(), count.lines.load(Ordering::Relaxed)))
-            .collect()
+        let mut all = Vec::with_capacity(inner.apps);
+        for (org, of) in &inner.orgs {
+            let counted = |(app, count): (&Name, &Arc<Count>)| {
+                (org.clone(), Some(app.clone()), count.lines.load(Ordering::Relaxed))
+            };
+            all.extend(of.apps.iter().map(counted));
+            all.extend((of.let_go > 0).then(|| (org.clone(), None, of.let_go)));
+        }
+        all
     }
 }
 
@@ -193,7 +255,7 @@ pub struct Delivered {
     readers: HashMap<Name, Readers>,
     /// Those who read all of the org.
     of_all: Readers,
-    /// There are apps that are not counted.
+    /// There are apps that are not counted, or not any more.
     is_full: bool,
 }
 
@@ -268,8 +330,8 @@ mod tests {
     #[test]
     fn lines_are_counted_by_org_and_app() {
         let all = Deliveries::new(7);
-        let web = all.count(&org("k3f9"), &name("web")).unwrap();
-        all.count(&org("m7x2"), &name("web")).unwrap().add(50, 9);
+        let web = all.count(&org("k3f9"), &name("web"), 8).unwrap();
+        all.count(&org("m7x2"), &name("web"), 8).unwrap().add(50, 9);
         web.add(3, 10);
         web.add(2, 9);
         web.add(0, 99);
@@ -280,7 +342,7 @@ mod tests {
         assert_eq!(seen.of_app(&name("db")), OfApp { lines: Some(0), last: None, readers: none });
         let mut lines = all.lines();
         lines.sort_by_key(|(.., lines)| *lines);
-        assert_eq!(lines, [(org("k3f9"), name("web"), 5), (org("m7x2"), name("web"), 50)]);
+        assert_eq!(lines, [(org("k3f9"), Some(name("web")), 5), (org("m7x2"), Some(name("web")), 50)]);
     }
 
     #[test]
@@ -312,7 +374,7 @@ mod tests {
     fn nobody_sees_what_it_may_not_read() {
         let all = Deliveries::new(0);
         let _reader = enter(&all, "k3f9", Fake(None, vec![(Some(name("web")), standing(true, 0))]));
-        all.count(&org("k3f9"), &name("web")).unwrap().add(1, 1);
+        all.count(&org("k3f9"), &name("web"), 0).unwrap().add(1, 1);
         let of = |change: fn(&mut Scope)| {
             all.of(&grant("k3f9", change)).map(|seen| {
                 let web = seen.of_app(&name("web"));
@@ -331,17 +393,55 @@ mod tests {
     fn there_are_bounds() {
         let all = Deliveries::new(0);
         for number in 0..MAX_APPS_OF_ORG {
-            assert!(all.count(&org("k3f9"), &name(&format!("a{number}"))).is_some());
+            assert!(all.count(&org("k3f9"), &name(&format!("a{number}")), 0).is_some());
         }
-        assert!(all.count(&org("k3f9"), &name("one-more")).is_none());
-        assert!(
-            all.count(&org("k3f9"), &name("a0")).is_some() && all.count(&org("m7x2"), &name("x")).is_some()
-        );
+        let is_counted = |of: &str, app: &str| all.count(&org(of), &name(app), 0).is_some();
+        assert!(!is_counted("k3f9", "one-more"));
+        assert!(is_counted("k3f9", "a0") && is_counted("m7x2", "x"));
         let seen = all.of(&grant("k3f9", |_| {})).unwrap();
         assert_eq!([seen.of_app(&name("one-more")).lines, seen.of_app(&name("a0")).lines], [None, Some(0)]);
         for _ in 0..1_000 {
             drop(enter(&all, "k3f9", Fake(None, Vec::new())));
         }
         assert!(all.inner().orgs[&org("k3f9")].readers.len() <= LOOK_FROM);
+    }
+    /// Fills the places of orgs with apps that were given one line each.
+    fn fill(all: &Deliveries, of: &[String], now: i64) {
+        for of in of {
+            for number in 0..MAX_APPS_OF_ORG {
+                let count = all.count(&org(of), &name(&format!("a{number}")), now).unwrap();
+                count.add(1, now);
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_idle_for_a_day_makes_room_for_others() {
+        let all = Deliveries::new(0);
+        let orgs: Vec<_> = (0..MAX_APPS / MAX_APPS_OF_ORG).map(|number| format!("org{number}")).collect();
+        fill(&all, &orgs, 0);
+        let sum = || all.lines().iter().map(|(.., lines)| lines).sum::<u64>();
+        let is_counted = |of: &str, app: &str, now| all.count(&org(of), &name(app), now).is_some();
+        assert!(!is_counted("fresh", "web", IDLE - 1), "nobody is idle yet");
+        assert!(!is_counted("fresh", "web", IDLE), "it was looked a moment ago");
+        // One has had a line since, and one is at somebody's hand.
+        all.count(&org("org0"), &name("a1"), IDLE).unwrap().add(1, IDLE);
+        let held = all.count(&org("org0"), &name("a2"), IDLE).unwrap();
+        let before = sum();
+        assert!(is_counted("fresh", "web", IDLE + LOOK_EVERY));
+        held.add(1, IDLE);
+        assert_eq!((all.lines().len(), sum()), (2 + 1 + orgs.len(), before + 1));
+        let seen = all.of(&grant("org0", |_| {})).unwrap();
+        let lines = |app: &str| seen.of_app(&name(app)).lines;
+        assert_eq!(
+            [lines("a1"), lines("a2"), lines("a3")],
+            [Some(2), Some(2), None],
+            "of a3 it is not known"
+        );
+        // An org that is full by itself has room again too.
+        fill(&all, &["own".to_owned()], IDLE);
+        assert!(!is_counted("own", "web", 2 * IDLE - 1) && is_counted("own", "web", 2 * IDLE + LOOK_EVERY));
+        let inner = all.inner();
+        assert_eq!(inner.apps, inner.orgs.values().map(|of| of.apps.len()).sum::<usize>());
     }
 }

@@ -137,7 +137,9 @@ impl Reader {
         let help = "Lines given to readers of live logs, over HTTP and NATS";
         let mut family = encoder.encode_descriptor("delivered_lines", help, None, kind)?;
         for (org, app, lines) in lines {
-            let labels = OfApp { org: org.to_string(), app: app.to_string() };
+            // Those that are not counted any more have no name, as in the sums that strangers see.
+            let app = app.map(|app| app.to_string()).unwrap_or_default();
+            let labels = OfApp { org: org.to_string(), app };
             ConstCounter::new(lines).encode(family.encode_family(&labels)?)?;
         }
         Ok(())

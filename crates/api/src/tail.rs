@@ -129,7 +129,7 @@ pub(crate) async fn answer(api: &Arc<Api>, asked: &mut Asked, whose: &Whose) -> 
     let (sender, chunks) = mpsc::channel(MAX_CHUNKS);
     let format = request.format;
     let grant = Arc::clone(&asked.caller.grant);
-    let delivery = Delivery::begin(&api.deliveries, &grant, whose.app.as_ref());
+    let delivery = Delivery::begin(&api.deliveries, &grant, whose.app.as_ref(), request.follows);
     let mut tail = Tail {
         api: Arc::clone(api),
         feed,

@@ -74,7 +74,7 @@ impl Tally {
                 counts.clear();
             }
             let name = std::str::from_utf8(app).ok().and_then(|app| Name::new("app", app).ok());
-            counts.insert(app.into(), name.and_then(|name| self.deliveries.count(org, &name)));
+            counts.insert(app.into(), name.and_then(|name| self.deliveries.count(org, &name, unix_ns())));
         }
         if let Some(Some(count)) = counts.get(app) {
             count.add(lines, unix_ns());
@@ -103,9 +103,9 @@ pub(crate) fn note_recent(deliveries: &Deliveries, org: &OrgId, payload: &[u8]) 
         name: String,
     }
     let Ok(line) = serde_json::from_slice::<Line>(payload) else { return };
-    if let Some(count) = Name::new("app", &line.fly.app.name).ok().and_then(|app| deliveries.count(org, &app))
-    {
-        count.add(1, unix_ns());
+    let (app, now) = (Name::new("app", &line.fly.app.name).ok(), unix_ns());
+    if let Some(count) = app.and_then(|app| deliveries.count(org, &app, now)) {
+        count.add(1, now);
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
         ] {
             note_recent(&deliveries, &org, payload.as_bytes());
         }
-        assert_eq!(deliveries.lines(), [(org, Name::new("app", "web").unwrap(), 1)]);
+        assert_eq!(deliveries.lines(), [(org, Name::new("app", "web").ok(), 1)]);
     }
 
     #[tokio::test(start_paused = true)]

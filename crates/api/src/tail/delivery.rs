@@ -33,15 +33,21 @@ pub(crate) struct Delivery {
     counts: Mutex<HashMap<Name, Option<Arc<Count>>>>,
     /// Lines come as they are written.
     is_live: AtomicBool,
-    /// While they do not: up to when it has all. Unix nanoseconds.
-    reached: AtomicI64,
-    /// When the lines of each chunk that was not taken yet were ready or, where a tail catches up, written. Unix nanoseconds.
+    /// Since when they do. Unix nanoseconds.
+    live_since: AtomicI64,
+    /// Since when each chunk waits that was not taken yet. Unix nanoseconds.
     waiting: Mutex<VecDeque<i64>>,
 }
 
 impl Delivery {
-    /// A tail begins.
-    pub(crate) fn begin(deliveries: &Arc<Deliveries>, grant: &Grant, app: Option<&Name>) -> Arc<Self> {
+    /// A tail begins. One that does not follow is a download: its lines are counted, and it reads nothing live that it could be
+    /// behind with.
+    pub(crate) fn begin(
+        deliveries: &Arc<Deliveries>,
+        grant: &Grant,
+        app: Option<&Name>,
+        follows: bool,
+    ) -> Arc<Self> {
         let this = Arc::new(Self {
             deliveries: Arc::clone(deliveries),
             org: grant.org.clone(),
@@ -49,11 +55,13 @@ impl Delivery {
             apps: grant.scope.apps.clone(),
             counts: Mutex::default(),
             is_live: AtomicBool::new(false),
-            reached: AtomicI64::new(unix_ns()),
+            live_since: AtomicI64::new(0),
             waiting: Mutex::default(),
         });
-        let reader: std::sync::Weak<Self> = Arc::downgrade(&this);
-        deliveries.enter(&grant.org, reader);
+        if follows {
+            let reader: std::sync::Weak<Self> = Arc::downgrade(&this);
+            deliveries.enter(&grant.org, reader);
+        }
         this
     }
 
@@ -63,17 +71,26 @@ impl Delivery {
 
     /// Whether lines come as they are written.
     pub(crate) fn set_live(&self, is_live: bool) {
+        self.set_live_at(is_live, unix_ns());
+    }
+
+    fn set_live_at(&self, is_live: bool, now: i64) {
+        self.live_since.store(now, Ordering::Relaxed);
         self.is_live.store(is_live, Ordering::Relaxed);
     }
 
-    /// It is given lines that were ready, or written, at this time.
-    pub(crate) fn reach(&self, time: i64) {
-        self.reached.store(time, Ordering::Relaxed);
+    /// A chunk waits for the connection, with lines that were ready at that time or, where a tail catches up, written.
+    pub(crate) fn offer(&self, time: i64) {
+        self.offer_at(time, unix_ns());
     }
 
-    /// A chunk waits for the connection, with lines of that time.
-    pub(crate) fn offer(&self, time: i64) {
-        self.waiting().push_back(time);
+    fn offer_at(&self, time: i64, now: i64) {
+        // Lines of history may be old, and have not waited for who has only just asked for them.
+        let since = match self.is_live.load(Ordering::Relaxed) {
+            true => time.max(self.live_since.load(Ordering::Relaxed)),
+            false => now,
+        };
+        self.waiting().push_back(since);
     }
 
     /// The connection has taken a chunk.
@@ -83,7 +100,7 @@ impl Delivery {
         for (app, lines) in lines {
             let count = match counts.get(app) {
                 Some(count) => count,
-                None => counts.entry(app.clone()).or_insert(self.deliveries.count(&self.org, app)),
+                None => counts.entry(app.clone()).or_insert(self.deliveries.count(&self.org, app, unix_ns())),
             };
             if let Some(count) = count {
                 count.add(*lines, unix_ns());
@@ -93,11 +110,7 @@ impl Delivery {
 
     fn standing(&self, now: i64) -> Standing {
         let is_live = self.is_live.load(Ordering::Relaxed);
-        let since = match self.waiting().front() {
-            Some(since) => *since,
-            None if is_live => now,
-            None => self.reached.load(Ordering::Relaxed),
-        };
+        let since = self.waiting().front().copied().unwrap_or(now);
         let behind = u64::try_from(now.saturating_sub(since)).unwrap_or(0);
         Standing { is_live, behind: Duration::from_nanos(behind) }
     }
@@ -126,14 +139,21 @@ mod tests {
     #[test]
     fn how_far_a_tail_is_behind() {
         let deliveries = Arc::new(Deliveries::default());
-        let tail = Delivery::begin(&deliveries, &grant(), None);
+        let tail = Delivery::begin(&deliveries, &grant(), None, true);
         let behind = |now: i64| tail.standing(now).behind.as_nanos();
-        tail.reach(100);
-        assert_eq!((behind(150), tail.standing(150).is_live), (50, false));
-        tail.set_live(true);
+        assert_eq!((behind(150), tail.standing(150).is_live), (0, false));
+        // Lines of long ago, that wait since they were read.
+        tail.offer_at(1, 100);
+        assert_eq!((behind(100), behind(150), tail.standing(150).is_live), (0, 50, false));
+        tail.taken(&Tally::new());
+        tail.set_live_at(true, 110);
         assert_eq!(behind(150), 0);
-        tail.offer(120);
-        tail.offer(140);
+        // The last of them may come when others do already.
+        tail.offer_at(1, 112);
+        assert_eq!(behind(150), 40);
+        tail.taken(&Tally::new());
+        tail.offer_at(120, 145);
+        tail.offer_at(140, 145);
         assert_eq!(behind(150), 30);
         tail.taken(&Tally::new());
         assert_eq!(behind(150), 10);
@@ -147,13 +167,16 @@ mod tests {
     fn what_was_taken_is_counted() {
         let deliveries = Arc::new(Deliveries::default());
         let [web, db] = ["web", "db"].map(|app| Name::new("app", app).unwrap());
-        let tail = Delivery::begin(&deliveries, &grant(), Some(&web));
+        let tail = Delivery::begin(&deliveries, &grant(), Some(&web), true);
+        // What somebody downloads is counted, and nobody waits for it.
+        let download = Delivery::begin(&deliveries, &grant(), Some(&db), false);
         tail.offer(1);
         assert_eq!(deliveries.lines(), []);
         tail.taken(&Tally::from([(web.clone(), 3)]));
         tail.taken(&Tally::from([(web.clone(), 2), (db.clone(), 1)]));
+        download.taken(&Tally::from([(db.clone(), 1)]));
         let seen = deliveries.of(&grant()).unwrap();
-        assert_eq!([&web, &db].map(|app| seen.of_app(app).lines), [Some(5), Some(1)]);
+        assert_eq!([&web, &db].map(|app| seen.of_app(app).lines), [Some(5), Some(2)]);
         assert_eq!([&web, &db].map(|app| seen.of_app(app).readers.open), [1, 0]);
         drop(tail);
         assert_eq!(deliveries.of(&grant()).unwrap().of_app(&web).readers.open, 0);

@@ -157,7 +157,6 @@ impl Writer {
 
     /// What follows was ready at this time or, where a tail catches up, written. Unix nanoseconds.
     pub(crate) fn reach(&mut self, time: i64) {
-        self.delivery.reach(time);
         self.first.get_or_insert(time);
     }
 
