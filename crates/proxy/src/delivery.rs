@@ -53,9 +53,10 @@ impl Tally {
         let mut run: Option<(&[u8], u64)> = None;
         for at in 0..group.len() {
             let times = group.times_given(at);
-            let Some(app) = app_of(&group.inner(at)[self.prefix_bytes..]).filter(|_| times > 0) else {
+            if times == 0 {
                 continue;
-            };
+            }
+            let Some(app) = app_of(&group.inner(at)[self.prefix_bytes..]) else { continue };
             match &mut run {
                 Some((of, sum)) if *of == app => *sum += times,
                 _ => {

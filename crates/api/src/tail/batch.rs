@@ -90,13 +90,6 @@ pub(crate) struct Record {
     row: u32,
 }
 
-impl Record {
-    /// Whether they are the same. A gap and the line that was missing may have one number.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        (self.group, self.row) == (other.group, other.row)
-    }
-}
-
 /// Records of one org in their order. `start` and `end` are the cursors before and after them.
 #[derive(Debug)]
 pub(crate) struct Batch {

@@ -66,10 +66,8 @@ impl std::fmt::Debug for Feed {
 pub(crate) struct Joined {
     /// Where the feed is.
     pub(crate) stand: Arc<Stand>,
-    /// Records that were given ahead of the cursor's positions.
-    pub(crate) ahead: Vec<Record>,
-    /// The batch of each of them, for filters.
-    pub(crate) recent: Vec<Arc<Batch>>,
+    /// Records that were given ahead of the cursor's positions: by batch, which of it.
+    pub(crate) ahead: Vec<(Arc<Batch>, Vec<usize>)>,
     /// They are all that were given ahead. Else the stores are so far behind that some are kept here no more.
     pub(crate) is_complete: bool,
     /// How often something that was given ahead was taken for lost.
@@ -155,20 +153,21 @@ impl Feed {
     pub(crate) fn join(&self) -> Joined {
         let inner = self.shared.lock();
         let mut left = inner.weave.ahead().clone();
-        let (mut records, mut recent) = (Vec::new(), Vec::new());
+        let mut ahead = Vec::new();
         for (_, batch) in &inner.recent {
-            for record in &batch.records {
-                let Some((boot, seq, end)) = record.id else { continue };
-                if remove(&mut left, boot, seq, end, record.is_gap) {
-                    records.push(record.clone());
-                    recent.push(Arc::clone(batch));
-                }
+            let mut is_left = |record: &Record| {
+                record.id.is_some_and(|(boot, seq, end)| remove(&mut left, boot, seq, end, record.is_gap))
+            };
+            let some = batch.records.iter().enumerate().filter(|(_, record)| is_left(record));
+            let some: Vec<usize> = some.map(|(at, _)| at).collect();
+            if !some.is_empty() {
+                ahead.push((Arc::clone(batch), some));
             }
         }
         let (stand, is_complete) = (Arc::clone(&inner.stand), left.is_empty());
         let (losses, clock) = (inner.weave.losses(), inner.weave.clock());
         let batches = self.shared.batches.subscribe();
-        Joined { stand, ahead: records, recent, is_complete, losses, clock, batches }
+        Joined { stand, ahead, is_complete, losses, clock, batches }
     }
 
     /// Whether what was ahead when its clock stood there is lost by now, if it did not come.

@@ -91,7 +91,7 @@ impl Tail {
                 self.history(&mut cursor, Some(last)).await?;
             }
             let joined = self.join(&cursor).await?;
-            let Joined { stand, ahead, recent, is_complete, losses, clock, mut batches } = joined;
+            let Joined { stand, ahead, is_complete, losses, clock, mut batches } = joined;
             self.joined = (losses, clock);
             self.catch_up(&mut cursor, &stand.cursor).await?;
             if is_complete {
@@ -106,7 +106,7 @@ impl Tail {
                 }
                 self.lacks = true;
             }
-            self.ahead(&mut cursor, &stand, &ahead, &recent).await?;
+            self.ahead(&mut cursor, &stand, &ahead).await?;
             if !self.request.follows {
                 return Err(Over::Done("all was given that was asked for"));
             }
@@ -268,21 +268,15 @@ impl Tail {
         &mut self,
         cursor: &mut Cursor,
         stand: &Arc<Stand>,
-        ahead: &[Record],
-        batches: &[Arc<Batch>],
+        ahead: &[(Arc<Batch>, Vec<usize>)],
     ) -> Result<(), Over> {
-        let mut passing: Option<(&Arc<Batch>, Vec<bool>)> = None;
         self.writer.stand_at(cursor);
-        for (record, batch) in ahead.iter().zip(batches) {
-            if passing.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, batch)) {
-                passing = Some((batch, batch.passing(&self.request.sieve)));
-            }
-            let passes = passing.as_ref().is_some_and(|(_, passing)| {
-                let at = batch.records.iter().position(|other| other.is(record));
-                at.and_then(|at| passing.get(at)).copied().unwrap_or(false)
-            });
-            if take(&mut cursor.given, record) && passes {
-                self.writer.line(record, None).await?;
+        for (batch, some) in ahead {
+            let passing = batch.passing(&self.request.sieve);
+            for (record, passes) in some.iter().filter_map(|&at| batch.records.get(at).zip(passing.get(at))) {
+                if take(&mut cursor.given, record) && *passes {
+                    self.writer.line(record, None).await?;
+                }
             }
         }
         // While it lacks something, where it stands is what was noted here.

@@ -219,7 +219,12 @@ impl Writer {
     /// Sends what was written, with a cursor behind it.
     pub(crate) async fn flush(&mut self) -> Result<(), Gone> {
         self.text.close();
-        if self.text.bytes.is_empty() { Ok(()) } else { self.send().await }
+        if self.text.bytes.is_empty() {
+            // None of what was ready was for this client.
+            self.first = None;
+            return Ok(());
+        }
+        self.send().await
     }
 
     /// The same; says whether there was anything.
@@ -289,5 +294,27 @@ impl Writer {
     /// Resolves when nobody reads any more.
     pub(crate) async fn gone(&self) {
         self.out.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use access::{Deliveries, Grant, Scope};
+
+    #[tokio::test]
+    async fn what_was_ready_for_others_alone_is_not_waited_for() {
+        let org = line::OrgId::mint(1);
+        let grant = Grant { org, scope: Scope::ALL, revocation_ids: Vec::new(), key_id: 1 };
+        let delivery = Delivery::begin(&Arc::new(Deliveries::default()), &grant, None, true);
+        let (out, mut chunks) = mpsc::channel(1);
+        let mut writer = Writer::new(Format::Ndjson, out, delivery);
+        writer.reach(5);
+        assert_eq!((writer.first, writer.flush().await, writer.first), (Some(5), Ok(()), None));
+        writer.reach(7);
+        writer.reach(9);
+        assert_eq!(writer.first, Some(7));
+        writer.say(Notice::State("live", None)).await.unwrap();
+        assert!(writer.first.is_none() && chunks.recv().await.is_some());
     }
 }
