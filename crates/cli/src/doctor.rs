@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use bus::sys::HEARTBEAT_SECONDS;
+use bytes::Bytes;
 use line::{GapReason, Name};
 use query::time::End;
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use crate::context::ContextArgs;
 use crate::data::DataArg;
 use crate::exit::Exit;
 use crate::fail::Fail;
-use crate::http::Form;
+use crate::http::{Form, Server, Trouble};
 use crate::logs::neutral;
 use crate::logs::render::thousands;
 use crate::logs::slip;
@@ -30,6 +33,13 @@ const MAX_NAMED: usize = 20;
 
 /// A reader that is so far behind is named. Seconds.
 const SLOW_S: f64 = 1.0;
+
+/// How long the next heartbeat of a host is waited for at most: they come every so often, and it may be on its way.
+const HEARTBEAT: Duration = Duration::from_secs(HEARTBEAT_SECONDS + 2);
+/// How long to wait for the first line of an app of which there is none.
+const FIRST: Duration = Duration::from_secs(2);
+/// How long until the server is asked again.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// The arguments of `logway doctor`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +69,8 @@ Examples:
   logway doctor -a web --since 7d
   logway doctor -j | jq '.apps[] | select(.proved | not)'
 
-Each start of a Machine numbers what it says, so all of it can be counted:
+Each start of a Machine numbers what it says, so all of it can be counted. What was said until now
+counts: the next heartbeat of its host is waited for, 5 seconds at most.
   produced  numbers from the first one since then on
   stored    those in lines
   lost      those that a gap record states, with the reason below
@@ -142,12 +153,8 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     let mut signals = Signals::listen()?;
     let form = question(args.app.as_deref(), &args.since, now()?)?;
     let server = args.context.server(&data, args.data.is_named(), args.timeout)?;
-    let asking = async {
-        let answer = server.get(PATH, &form, "application/json").await?;
-        answer.document().await
-    };
     let document = tokio::select! {
-        document = asking => document,
+        document = ask(&server, &form) => document,
         _ = signals.next() => return Ok(Exit::Interrupted),
     };
     let document = match document {
@@ -170,6 +177,25 @@ pub(crate) async fn run(args: &Args) -> Result<Exit> {
     Ok(report.exit())
 }
 
+/// Asks until the answer is about what was said until now: a Machine that has just ended may be known by its host alone, and until that is
+/// heard nothing would seem to lack.
+async fn ask(server: &Server, form: &Form) -> Result<Bytes, Trouble> {
+    let (begun, mut is_told) = (Instant::now(), false);
+    loop {
+        let asked = begun.elapsed();
+        let document = server.get(PATH, form, "application/json").await?.document().await?;
+        let report = serde_json::from_slice::<Report>(&document);
+        if report.map_or(true, |report| report.is_good(asked)) {
+            return Ok(document);
+        }
+        if !is_told && asked > FIRST {
+            is_told = true;
+            notice("◌ waiting for the heartbeat of a host, which tells what was said until now");
+        }
+        sleep(AGAIN).await;
+    }
+}
+
 /// What is asked. The time goes as it is written: an hour ago is that by the server's clock, which stamps the lines. By ours it
 /// could be the server's future, of which nothing is missing.
 fn question(app: Option<&str>, since: &str, now: i64) -> Result<Form> {
@@ -178,6 +204,15 @@ fn question(app: Option<&str>, since: &str, now: i64) -> Result<Form> {
 }
 
 impl Report {
+    /// Whether it tells, as far as can be waited for, what was said until so long ago.
+    fn is_good(&self, asked: Duration) -> bool {
+        let is_old = |host: &Host| host.alive && host.age_s.is_some_and(|age| age > asked.as_secs_f64());
+        match self.apps.is_empty() {
+            true => asked >= FIRST,
+            false => asked >= HEARTBEAT || !self.hosts.iter().any(is_old),
+        }
+    }
+
     fn exit(&self) -> Exit {
         for why in &self.missing {
             notice(&format!("warning: this is not all there is: {why}"));
@@ -356,6 +391,19 @@ mod tests {
         assert!(question(None, "soon", 0).is_err() && question(None, "2099-01-01", 0).is_err());
         let day = question(None, "2020-01-01", 500_000 * HOUR).unwrap();
         assert_eq!(day.text(), "since=2020-01-01");
+    }
+
+    #[test]
+    fn what_was_said_until_now_is_waited_for() {
+        let seconds = Duration::from_secs_f64;
+        // Heard before it was asked first; since then; never again.
+        for (asked, wanted) in [(0.0, false), (2.3, false), (2.5, true), (7.0, true)] {
+            assert_eq!(report(WHOLE).is_good(seconds(asked)), wanted, "{asked}");
+        }
+        // Hosts that are silent are not waited for.
+        assert!(report(HOLES).is_good(Duration::ZERO));
+        let nothing = report(r#"{"apps":[],"hosts":[]}"#);
+        assert!(!nothing.is_good(seconds(1.9)) && nothing.is_good(FIRST));
     }
 
     #[test]
